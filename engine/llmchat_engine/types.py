@@ -1,0 +1,224 @@
+"""The values that cross the engine's door: what goes in, and the events that come out.
+
+Knows nothing of llama.cpp, sockets, screens or chats on disk. Every value is frozen; lengths are in tokens, times in
+seconds, sizes in bytes. `Engine` is the one interface: `LocalEngine` (a host process) and `FakeEngine` (tests) keep it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled"]
+TemplateSource = Literal["model", "chatml", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the path from the system prompt to the newest question."""
+
+    role: Role
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """For a reply: its ids exactly as they were generated, the end-of-generation token too."""
+    model_key: str = ""
+    """The model that made `token_ids`; ids of another model are ignored and the text is tokenised."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which file to load and how. Two clients with equal specs share one host."""
+
+    path: Path
+    n_ctx: int = 0
+    """Context length in tokens; 0 takes min(trained, 8,192, what fits in memory)."""
+    gpu_layers: int = -1
+    """Layers on the GPU; -1 is all of them where the build supports one."""
+    threads: int = 0
+    """CPU threads of decode; 0 takes the physical cores this process may use, one less from four on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen; None leaves a field to the model's own metadata, then to the default."""
+
+    temperature: float | None = None
+    """0 is greedy."""
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    """None draws a new seed per reply. A fixed seed gives the same tokens again, whatever the cache holds."""
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+def new_request_id() -> str:
+    """Returns an id that no other client of the same host will use."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation: the whole path of messages and how to sample the reply."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    raw: bool = False
+    """Complete the text of the messages as it stands, without a chat template (base models)."""
+    private: bool = False
+    """Drop the sequence from the cache when the reply ends."""
+    id: str = field(default_factory=new_request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the host loaded."""
+
+    key: str
+    """SHA-256 (hex) of the file's size, header and last MiB: the identity that token ids belong to."""
+    name: str
+    path: str
+    architecture: str
+    quantization: str
+    size: int
+    n_params: int
+    n_vocab: int
+    n_ctx: int
+    n_ctx_train: int
+    threads: int
+    gpu_layers: int
+    devices: tuple[str, ...]
+    extra_buffers: bool
+    """False where weight repacking was switched off because this CPU crashes on it (AMX)."""
+    template: TemplateSource
+    template_key: str
+    sampling: Sampling
+    """The sampling a request gets where it leaves a field open."""
+    build: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The model is being read; `fraction` runs from 0 to 1."""
+
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is ready. The first event of every generation after any `Loading`."""
+
+    model: ModelInfo
+    seconds: float
+    """Time the load took; 0.0 when a running host was joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Another client's request is running; `ahead` requests go first."""
+
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing happened for a quarter of a second. Lets the consumer keep its clocks; carries no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """`done` of `total` prompt tokens are in the context, `cached` of them came from the cache."""
+
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """New text of the reply: one or more tokens, always whole characters, never half a stop word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something was replaced or left out; the text is for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The reply ended. Always the last event of a generation that did not raise."""
+
+    reason: StopReason
+    text: str
+    """The whole reply, exact."""
+    token_ids: tuple[int, ...]
+    """The ids as generated, the end-of-generation token too; empty where a stop word cut a token in half."""
+    prompt_tokens: int
+    cached_tokens: int
+    prefilled_tokens: int
+    reply_tokens: int
+    time_to_first_token: float
+    """From the host starting on the request to the first sampled token."""
+    prefill_seconds: float
+    decode_seconds: float
+    sampling: Sampling
+    """Every field set, the seed too: enough to play the reply again."""
+    decode_ms: float = 0.0
+    """Mean time inside llama_decode per generated token, in milliseconds."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decode speed, without the first token (which prefill paid for)."""
+        return (self.reply_tokens - 1) / self.decode_seconds if self.decode_seconds > 0 else 0.0
+
+
+Event = Loading | Loaded | Queued | Waiting | Prefill | Token | Notice | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The exact prompt of a request: what the template wrote, and its ids."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+class Engine(Protocol):
+    """Messages in, events out. Synchronous generators; only `cancel` may be called from another thread."""
+
+    def prepare(self) -> None:
+        """Begins to start or join the host without waiting for it. Optional; the other calls do it too."""
+
+    def load(self) -> Iterator[Event]:
+        """Yields `Loading`* and `Waiting`*, ends with `Loaded`."""
+
+    def generate(self, request: Request) -> Iterator[Event]:
+        """Yields the events of one reply, `Finished` last. Closing the iterator cancels the request.
+
+        Raises:
+            EngineError: and nothing else; the tree is in errors.py.
+        """
+
+    def render(self, request: Request) -> Rendered:
+        """Returns the exact prompt of a request without running it."""
+
+    def tokenize(self, text: str) -> tuple[int, ...]:
+        """Returns the ids of user text; special tokens in it are only text."""
+
+    def cancel(self, request_id: str) -> None:
+        """Stops one request; its generator ends with `Finished(reason="cancelled")`. Safe from any thread."""
+
+    def close(self) -> None:
+        """Leaves the host. The host itself stays for its keepalive."""

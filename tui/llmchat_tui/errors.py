@@ -1,0 +1,102 @@
+"""Every failure of the hall, and the one table from any failure to an exit code.
+
+    UserError                       what failed, why, and the command that helps
+    ├── UsageError                  2   a flag or argument that cannot be used
+    ├── ConfigError                 2   config.toml or an environment variable
+    ├── ModelChoiceError            3   no model chosen, or the name fits none or several
+    ├── StorageError                7   chats.db cannot be used
+    │   ├── StorageDamaged              it is damaged; it was not touched
+    │   ├── StorageForeign              another program's file, or made by a newer llmchat
+    │   └── StorageUnwritable           read-only, no space, no permission
+    ├── InputError                  9   stdin or a file is too large or not text
+    └── NotFound                    1   no such chat or message
+"""
+
+from __future__ import annotations
+
+from llmchat_engine import (
+    ContextFull,
+    EngineDied,
+    EngineError,
+    HostError,
+    ModelError,
+    NotEnoughMemory,
+    RequestInvalid,
+    TemplateError,
+)
+
+
+class UserError(Exception):
+    """Base of the tree. `what` and `why` make one line; `hint` is a command or a next step, or empty."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str = "", hint: str = "") -> None:
+        super().__init__(f"{what} — {why}" if why else what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+
+class UsageError(UserError):
+    """A flag or an argument cannot be used as given."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used."""
+
+    exit_code = 2
+
+
+class ModelChoiceError(UserError):
+    """No model was chosen, or the name fits none or several."""
+
+    exit_code = 3
+
+
+class StorageError(UserError):
+    """The chats on disk cannot be used."""
+
+    exit_code = 7
+
+
+class StorageDamaged(StorageError):
+    """The database is damaged. It was not touched."""
+
+
+class StorageForeign(StorageError):
+    """The file belongs to another program or to a newer llmchat. It was not touched."""
+
+
+class StorageUnwritable(StorageError):
+    """The database cannot be written: read-only, full or forbidden."""
+
+
+class InputError(UserError):
+    """The input is too large or is not text."""
+
+    exit_code = 9
+
+
+class NotFound(UserError):
+    """There is no such chat or message."""
+
+
+_ENGINE_CODES: tuple[tuple[type[EngineError], int], ...] = (
+    (ModelError, 3),
+    (TemplateError, 3),
+    (ContextFull, 4),
+    (NotEnoughMemory, 7),
+    (RequestInvalid, 2),
+    (EngineDied, 8),
+    (HostError, 8),
+)
+
+
+def exit_code(error: UserError | EngineError) -> int:
+    """Returns the exit code of a failure, from the table in the README."""
+    if isinstance(error, UserError):
+        return error.exit_code
+    return next((code for kind, code in _ENGINE_CODES if isinstance(error, kind)), 1)

@@ -1,0 +1,75 @@
+"""The values that history hands out. Knows no SQL, no engine and no screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ReplyStatus = Literal["streaming", "complete", "stopped", "interrupted", "failed"]
+Role = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One chat. Its messages are a tree; `leaf_id` is the newest message."""
+
+    id: str
+    title: str
+    system: str
+    created_at: float
+    """Unix time in seconds."""
+    updated_at: float
+    leaf_id: str = ""
+    message_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One node of the tree."""
+
+    id: str
+    conversation_id: str
+    parent_id: str
+    """Empty for the first question."""
+    role: Role
+    text: str
+    status: ReplyStatus
+    created_at: float
+    token_ids: tuple[int, ...] = ()
+    model_key: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Enough to play the reply again: model name and key, sampling with seed, template key, n_ctx."""
+    stats: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A turn that is safe on disk: the question is there and the reply has a row to grow in."""
+
+    conversation_id: str
+    question_id: str
+    reply_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnd:
+    """How a reply ended, as it goes to disk."""
+
+    text: str
+    status: ReplyStatus
+    token_ids: tuple[int, ...] = ()
+    model_key: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One message found by search, with the place that matched."""
+
+    conversation: Conversation
+    message_id: str
+    role: Role
+    snippet: str
