@@ -184,6 +184,11 @@ class Finished:
         return (self.reply_tokens - 1) / self.decode_seconds if self.decode_seconds > 0 else 0.0
 
 
+def nothing_generated(request: Request) -> Finished:
+    """Returns the end of a request that was cancelled before it ran."""
+    return Finished("cancelled", "", (), 0, 0, 0, 0, 0.0, 0.0, 0.0, request.sampling)
+
+
 Event = Loading | Loaded | Queued | Waiting | Prefill | Token | Notice | Finished
 
 

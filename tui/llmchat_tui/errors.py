@@ -1,15 +1,15 @@
 """Every failure of the hall, and the one table from any failure to an exit code.
 
-    UserError                       what failed, why, and the command that helps
-    ├── UsageError                  2   a flag or argument that cannot be used
-    ├── ConfigError                 2   config.toml or an environment variable
-    ├── ModelChoiceError            3   no model chosen, or the name fits none or several
-    ├── StorageError                7   chats.db cannot be used
-    │   ├── StorageDamaged              it is damaged; it was not touched
-    │   ├── StorageForeign              another program's file, or made by a newer llmchat
-    │   └── StorageUnwritable           read-only, no space, no permission
-    ├── InputError                  9   stdin or a file is too large or not text
-    └── NotFound                    1   no such chat or message
+UserError                       what failed, why, and the command that helps
+├── UsageError                  2   a flag or argument that cannot be used
+├── ConfigError                 2   config.toml or an environment variable
+├── ModelChoiceError            3   no model chosen, or the name fits none or several
+├── StorageError                7   chats.db cannot be used
+│   ├── StorageDamaged              it is damaged; it was not touched
+│   ├── StorageForeign              another program's file, or made by a newer llmchat
+│   └── StorageUnwritable           read-only, no space, no permission
+├── InputError                  9   stdin or a file is too large or not text
+└── NotFound                    1   no such chat or message
 """
 
 from __future__ import annotations

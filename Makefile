@@ -1,0 +1,58 @@
+# The front door of a checkout. Every target works on a fresh clone: the first one makes .venv and installs into it.
+#
+#   make chat      open the chat                      make test     run the tests (ARGS="-k turn" narrows them)
+#   make check     style, types, doors, docs          make bench    measure, beside other programs
+#   make docs      write docs/cli.md and the commands in docs/install.md from the code
+#   make clean     remove .venv and every cache
+#
+# PYTHON=python3.13 picks the interpreter, LLMCHAT_BUILD=cpu|cuda|metal|vulkan|rocm what llama.cpp runs on.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: help chat test check bench docs clean FORCE
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+chat: $(STAMP)
+	@$(BIN)/llmchat chat $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	@echo "== ruff: style"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@echo "== mypy: types"
+	@$(BIN)/mypy
+	@echo "== import-linter: doors between the rooms"
+	@$(BIN)/lint-imports
+	@echo "== docs: as the code says"
+	@$(BIN)/python docs/generate.py --check
+
+bench: $(STAMP)
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+docs: $(STAMP)
+	@$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find engine rag tui tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An editable install: only new dependencies need it again, changed code does not.
+$(STAMP): pyproject.toml constraints.txt .ci/install.sh
+	@.ci/install.sh
+	@touch $@
+
+# Another accelerator than the one that was built: install again.
+ifneq ($(LLMCHAT_BUILD),)
+ifneq ($(LLMCHAT_BUILD),$(shell cat $(VENV)/.accelerator 2>/dev/null))
+$(STAMP): FORCE
+endif
+endif
+FORCE:

@@ -1,0 +1,230 @@
+"""LocalEngine: starts or joins the host of a model and speaks to it. Imports neither llama_cpp nor numpy.
+
+The file is checked here, in pure Python, while the host is still starting: llama.cpp never sees one that failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from llmchat_engine.connection import Connection
+from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
+from llmchat_engine.launch import Places, reach, socket_name
+from llmchat_engine.protocol import Cancel, Failure, Generate, Ids, Load, News, Render, Tokenize, Welcome, to_error
+from llmchat_engine.types import (
+    Event,
+    Finished,
+    Loaded,
+    Loading,
+    ModelInfo,
+    ModelSpec,
+    Notice,
+    Prefill,
+    Queued,
+    Rendered,
+    Request,
+    Token,
+    Waiting,
+    new_request_id,
+    nothing_generated,
+)
+
+DEFAULT_KEEPALIVE = 300.0
+_LEAVING_HOSTS = 3
+"""Times a client tries again when the host it joined was just leaving."""
+
+
+class LocalEngine:
+    """An `Engine` whose model lives in a process of its own. One thread drives it; `cancel` is safe from any."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        places: Places,
+        *,
+        keepalive: float = DEFAULT_KEEPALIVE,
+        give_up_after: float = 10.0,
+    ) -> None:
+        """Connects nothing yet.
+
+        Args:
+            spec: The model file and how to load it.
+            places: Private directories for sockets, logs and state.
+            keepalive: Seconds the host stays after its last client; 0 leaves with it, negative never.
+            give_up_after: Seconds of silence after which a host counts as hung.
+        """
+        self._spec, self._places, self._keepalive = spec, places, keepalive
+        self._give_up_after = give_up_after
+        self._connection: Connection | None = None
+        self._model: ModelInfo | None = None
+        self._greeted = False
+        self._cancelled: set[str] = set()
+
+    @property
+    def pid(self) -> int:
+        """The host's process id; 0 while there is none."""
+        return self._connection.pid if self._connection else 0
+
+    def prepare(self) -> None:
+        """Starts or joins the host without waiting for its answer."""
+        if self._connection is None or not self._connection.alive:
+            self._drop()
+            self._connection = Connection(reach(socket_name(self._spec), self._places), self._give_up_after)
+
+    def load(self) -> Iterator[Event]:
+        """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
+        connection, loaded = self._greet(), self._model
+        if loaded is None:
+            order = self._check_file()
+            for news in self._converse(connection, order, new_request_id()):
+                yield news
+                if isinstance(news, Loaded):
+                    self._model = news.model
+        else:
+            yield Loaded(loaded, 0.0)
+
+    def generate(self, request: Request) -> Iterator[Event]:
+        """Yields the events of one reply; closing the iterator cancels it."""
+        try:
+            with contextlib.closing(self.load()) as loading:
+                for event in loading:
+                    yield event
+                    if request.id in self._cancelled:
+                        yield nothing_generated(request)
+                        return
+            connection = self._connection
+            if connection is None:
+                raise EngineDied("the engine stopped", "it left between two requests", "ask again")
+            yield from self._converse(connection, Generate(request), request.id)
+        finally:
+            self._cancelled.discard(request.id)
+
+    def render(self, request: Request) -> Rendered:
+        """Returns the exact prompt of a request without running it."""
+        answer = self._answer(Render(request))
+        if not isinstance(answer, Rendered):
+            raise HostUnreachable("the engine gave no prompt", type(answer).__name__, "llmchat stop")
+        return answer
+
+    def tokenize(self, text: str) -> tuple[int, ...]:
+        """Returns the ids of user text; special tokens in it are only text."""
+        answer = self._answer(Tokenize(text))
+        if not isinstance(answer, Ids):
+            raise HostUnreachable("the engine gave no ids", type(answer).__name__, "llmchat stop")
+        return answer.ids
+
+    def cancel(self, request_id: str) -> None:
+        """Stops one request. Safe from any thread, before and after it has begun."""
+        self._cancelled.add(request_id)
+        if connection := self._connection:
+            with contextlib.suppress(EngineError):
+                connection.send(Cancel(), request_id)
+
+    def close(self) -> None:
+        """Leaves the host; it stays for its keepalive."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._model, self._greeted = None, None, False
+
+    def _greet(self) -> Connection:
+        """Returns a connection that has said hello."""
+        for attempt in range(_LEAVING_HOSTS):
+            self.prepare()
+            connection = self._connection
+            if connection is None:
+                break
+            if self._greeted:
+                return connection
+            try:
+                welcome: Welcome = connection.handshake(self._keepalive)
+            except EngineDied:
+                self._drop()
+                if attempt == _LEAVING_HOSTS - 1:
+                    raise
+                continue
+            self._greeted, self._model = True, welcome.model
+            return connection
+        raise HostUnreachable("the engine could not be reached", "every host left at once", "llmchat doctor")
+
+    def _check_file(self) -> Load:
+        """Reads the file's header and counts the memory.
+
+        Raises:
+            ModelError: it is not a usable GGUF.
+            NotEnoughMemory: it does not fit.
+        """
+        from llmchat_engine.models.cpu import cpu_threads, usable_cores
+        from llmchat_engine.models.fit import choose_context
+        from llmchat_engine.models.gguf import model_key, read_header
+        from llmchat_engine.models.memory import memory_free
+
+        path = self._spec.path.resolve()
+        header = read_header(path)
+        threads = self._spec.threads
+        return Load(
+            path=str(path),
+            model_key=model_key(path, header),
+            n_ctx=choose_context(header, self._spec.n_ctx, memory_free()),
+            gpu_layers=self._spec.gpu_layers,
+            threads=threads or cpu_threads(),
+            batch_threads=threads or usable_cores(),
+            state_dir=str(self._places.state),
+        )
+
+    def _answer(self, order: Render | Tokenize) -> News:
+        for _ in self.load():
+            pass
+        connection = self._greet()
+        request_id = new_request_id()
+        connection.open(request_id)
+        try:
+            connection.send(order, request_id)
+            while isinstance(news := connection.wait(request_id), Queued):
+                pass
+        finally:
+            connection.forget(request_id)
+        if isinstance(news, Failure):
+            raise to_error(news)
+        return news
+
+    def _converse(self, connection: Connection, order: Load | Generate, request_id: str) -> Iterator[Event]:
+        """Sends an order and yields its events up to `Loaded` or `Finished`; cancels it when closed before."""
+        connection.open(request_id)
+        ended = False
+        patience = connection.patience()
+        try:
+            connection.send(order, request_id)
+            while not ended:
+                news = connection.next(request_id)
+                if news is None:
+                    patience.tick()
+                    yield Waiting()
+                    continue
+                ended = isinstance(news, (Loaded, Finished, Failure))
+                yield _event(news)
+        except EngineDied:
+            ended = True
+            self._drop()
+            raise
+        finally:
+            if not ended:
+                with contextlib.suppress(EngineError):
+                    connection.send(Cancel(), request_id)
+            connection.forget(request_id)
+
+
+def _event(news: News) -> Event:
+    """Returns the news as an event.
+
+    Raises:
+        EngineError: the host sent one.
+    """
+    if isinstance(news, Failure):
+        raise to_error(news)
+    if isinstance(news, (Loading, Loaded, Queued, Prefill, Token, Notice, Finished)):
+        return news
+    raise HostUnreachable("the engine answered out of turn", type(news).__name__, "llmchat stop")

@@ -1,0 +1,83 @@
+"""The process that owns the model: `python -m llmchat_engine.host SOCKET_FD SOCKET_PATH`.
+
+A client starts it with an open listening socket; standard output and error are its log. The main thread runs the model,
+a second one the sockets. It leaves by itself, and takes its socket file along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+
+from llmchat_engine.host.llama import prepare_environment
+
+_LAST_DECODE = 2.0
+"""Seconds a stopped decode gets to end; a GPU ignores the abort flag until its batch is through."""
+
+
+def main(arguments: list[str]) -> None:
+    """Serves until nobody needs the host any more; never returns."""
+    descriptor, path = int(arguments[0]), arguments[1]
+    _settle()
+    listener = socket.socket(fileno=descriptor)
+    own_file = os.stat(path).st_ino
+
+    from llmchat_engine.host.jobs import JobQueue
+    from llmchat_engine.host.server import Server
+    from llmchat_engine.host.worker import Worker
+
+    worker = Worker(log)
+    jobs = JobQueue(worker.abort)
+    server = Server(listener, lambda: worker.info, log)
+
+    def serve() -> None:
+        reason = server.serve(jobs)
+        log(f"leaving: {reason}")
+        # The name goes before the socket: a client that still gets in is refused, and finds no file that is ours.
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_ino == own_file:
+                os.unlink(path)
+        jobs.close()
+        finished.wait(_LAST_DECODE)
+        # Freeing llama.cpp's buffers one by one can take seconds; the system takes them back at once.
+        os._exit(0)
+
+    finished = threading.Event()
+    log("started")
+    threading.Thread(target=serve, name="sockets", daemon=True).start()
+    worker.warm_up()
+    worker.run(jobs)
+    finished.set()
+    threading.Event().wait()
+
+
+def log(line: str) -> None:
+    """Writes one line to the log. Never text of a chat."""
+    with contextlib.suppress(OSError):
+        print(time.strftime("%Y-%m-%dT%H:%M:%S"), os.getpid(), line, file=sys.stderr, flush=True)
+
+
+def _settle() -> None:
+    """Makes the process independent of the terminal and the directory it was started from."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+    os.umask(0o077)
+    os.chdir("/")
+    for name in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the chat
+    faulthandler.enable()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")
+    prepare_environment()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""The queue between the thread that owns the sockets and the thread that owns the model.
+
+Knows neither sockets nor llama.cpp: a job is an order with a way to answer. One job runs at a time, in order of arrival.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmchat_engine.protocol import Generate, Load, News, Render, Tokenize
+from llmchat_engine.types import Queued, nothing_generated
+
+Work = Load | Generate | Render | Tokenize
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One order of one client."""
+
+    id: str
+    client: int
+    order: Work
+    send: Callable[[News], None]
+    """Answers the client. Safe from any thread; does nothing when the client has gone."""
+
+
+class JobQueue:
+    """First come, first served. `abort` raises or lowers the model's abort flag."""
+
+    def __init__(self, abort: Callable[[bool], None]) -> None:
+        self._abort = abort
+        self._changed = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._closed = False
+
+    def put(self, job: Job) -> None:
+        """Adds a job, and tells its client who goes first."""
+        with self._changed:
+            ahead = len(self._waiting) + (self._running is not None)
+            self._waiting.append(job)
+            self._changed.notify()
+        if ahead:
+            job.send(Queued(ahead))
+
+    def take(self) -> Job | None:
+        """Waits for the next job and makes it the running one; None when the host is to leave."""
+        with self._changed:
+            self._running = None
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            self._running = self._waiting.popleft()
+            self._abort(False)
+            return self._running
+
+    def cancel(self, client: int, job_id: str | None = None) -> None:
+        """Stops one job of a client, or all of them. Never another client's."""
+        with self._changed:
+            stopped = [job for job in self._waiting if job.client == client and job_id in (None, job.id)]
+            for job in stopped:
+                self._waiting.remove(job)
+            running = self._running
+            if running and running.client == client and job_id in (None, running.id):
+                self._abort(True)
+        for job in stopped:
+            if isinstance(job.order, Generate):
+                job.send(nothing_generated(job.order.request))
+
+    def close(self) -> None:
+        """Stops what runs; `take` answers None from now on."""
+        with self._changed:
+            self._closed = True
+            self._abort(True)
+            self._changed.notify()
+
+    @property
+    def busy(self) -> bool:
+        """True while a job runs."""
+        return self._running is not None
+
+    def __len__(self) -> int:
+        return len(self._waiting)

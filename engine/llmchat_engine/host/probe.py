@@ -1,0 +1,92 @@
+"""Does AMX work here? Some machines list it and die on its first instruction, in every quantised matrix product.
+
+Asked once per CPU and build, in a throw-away process, and remembered in the state directory. Also a program:
+`python -m llmchat_engine.host.probe MODEL` loads the model with repacked weights and decodes one token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_TIMEOUT = 120.0
+_WORKS, _CRASHES = "works", "crashes"
+Runner = Callable[[Sequence[str]], int]
+
+
+def extra_buffers(system_info: str, model: str, state_dir: Path, run: Runner | None = None) -> bool:
+    """Returns False where repacked weights would crash this CPU.
+
+    Args:
+        system_info: What llama.cpp prints of this build.
+        model: The file to probe with.
+        state_dir: Where the verdict is kept.
+        run: Runs a command and returns its exit code, negative for a signal.
+    """
+    if "AMX_INT8 = 1" not in system_info:
+        return True
+    verdict = verdict_path(system_info, state_dir)
+    try:
+        known = verdict.read_text()
+    except OSError:
+        known = ""
+    if known not in (_WORKS, _CRASHES):
+        code = (run or _run)((sys.executable, "-P", "-m", "llmchat_engine.host.probe", model))
+        known = _WORKS if code == 0 else _CRASHES
+        _remember(verdict, known)
+    return known == _WORKS
+
+
+def verdict_path(system_info: str, state_dir: Path) -> Path:
+    """Returns the file that holds the verdict of this CPU and this build."""
+    identity = f"{_cpu_name()}|{system_info}|{platform.release()}"
+    return state_dir / f"amx-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+
+def _cpu_name() -> str:
+    try:
+        found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor()
+
+
+def _remember(verdict: Path, known: str) -> None:
+    verdict.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = verdict.with_suffix(f".{os.getpid()}")
+    temporary.write_text(known)
+    temporary.replace(verdict)
+
+
+def _run(command: Sequence[str]) -> int:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1
+    return done.returncode
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Loads the model as a CPU would and decodes one token; dies of the signal that is looked for, or returns 0."""
+    import resource
+
+    from llmchat_engine.host.llama import Context, Llama, Model
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    llama = Llama()
+    model = Model(llama, arguments[0], gpu_layers=0)
+    context = Context(llama, model, n_ctx=512, threads=1, batch_threads=1)
+    # 64 tokens: AMX is used for matrix products, and one row alone takes another path.
+    return 0 if context.decode([max(0, model.vocab.bos)] * 64, 0) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

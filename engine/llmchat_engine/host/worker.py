@@ -1,0 +1,214 @@
+"""The thread that owns the model: takes jobs, runs them, answers.
+
+It is the process's main thread, because a template is stopped by SIGALRM. Knows no sockets and no chats.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
+from llmchat_engine.host import sampling
+from llmchat_engine.host.decode import Decoder
+from llmchat_engine.host.jobs import Job, JobQueue
+from llmchat_engine.host.llama import Context, Llama, Model
+from llmchat_engine.host.probe import extra_buffers
+from llmchat_engine.host.prompt import Prompt, build_prompt
+from llmchat_engine.host.template import ChatTemplate
+from llmchat_engine.protocol import Generate, Ids, Load, News, Render, Tokenize, to_failure
+from llmchat_engine.types import Finished, Loaded, Loading, ModelInfo, Notice, Rendered, Request, Sampling, Token
+
+_TOKEN_INTERVAL = 1 / 60
+"""Tokens are joined to at most 60 messages a second."""
+_PROGRESS_INTERVAL = 0.05
+
+
+@dataclass(slots=True)
+class _Residents:
+    """The model in memory with all that belongs to it."""
+
+    model: Model
+    context: Context
+    template: ChatTemplate
+    decoder: Decoder
+    info: ModelInfo
+
+
+class Worker:
+    """Owns llama.cpp. `abort` may be called from any thread; everything else runs in `run`."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._llama: Llama | None = None
+        self._residents: _Residents | None = None
+        self._stop_load = False
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """What is loaded, or None."""
+        return self._residents.info if self._residents else None
+
+    def abort(self, on: bool) -> None:
+        """Raises or lowers the flag that stops a decode or a load."""
+        self._stop_load = on
+        if residents := self._residents:
+            residents.context.abort(on)
+
+    def warm_up(self) -> None:
+        """Loads the library and the modules a job will need, while the client still checks the file."""
+        self._llama = Llama(self._log)
+
+    def run(self, jobs: JobQueue) -> None:
+        """Serves jobs until the queue is closed."""
+        while (job := jobs.take()) is not None:
+            try:
+                self._serve(job)
+            except EngineError as error:
+                job.send(to_failure(error))
+            except Exception:  # the rim of the worker: one client's failure must not take the model from the others
+                self._log(traceback.format_exc())
+                error = GenerationFailed("the engine failed on this request", "see the log", "llmchat doctor")
+                job.send(to_failure(error))
+
+    def _serve(self, job: Job) -> None:
+        match job.order:
+            case Load():
+                self._load(job, job.order)
+            case Generate(request):
+                self._generate(job, request)
+            case Render(request):
+                prompt = self._prompt(request)
+                job.send(Rendered(prompt.text, prompt.ids))
+            case Tokenize(text):
+                ids = self._loaded().model.vocab.tokenize(text, special=False)
+                job.send(Ids(tuple(ids)))
+
+    def _loaded(self) -> _Residents:
+        if self._residents is None:
+            raise GenerationFailed("no model is loaded", "the host was asked to generate before it was asked to load")
+        return self._residents
+
+    def _load(self, job: Job, order: Load) -> None:
+        if self._residents is not None:
+            job.send(Loaded(self._residents.info, 0.0))
+            return
+        began = time.perf_counter()
+        llama = self._llama or Llama(self._log)
+        repack = extra_buffers(llama.system_info(), order.path, Path(order.state_dir))
+        model = self._open(llama, job, order, repack)
+        threads, batch_threads = order.threads, order.batch_threads
+        context = Context(llama, model, n_ctx=order.n_ctx, threads=threads, batch_threads=batch_threads)
+        template = ChatTemplate(
+            model.chat_template,
+            bos=model.vocab.text(model.vocab.bos),
+            eos=model.vocab.text(model.vocab.eos),
+            model_key=order.model_key,
+        )
+        info = _describe(llama, model, context, template, order, repack)
+        self._residents = _Residents(model, context, template, Decoder(llama, model, context), info)
+        self._log(f"loaded {info.name}, {info.n_ctx} tokens of context, {info.threads} threads")
+        job.send(Loaded(info, time.perf_counter() - began))
+
+    def _open(self, llama: Llama, job: Job, order: Load, repack: bool) -> Model:
+        last = 0.0
+
+        def progress(fraction: float) -> bool:
+            nonlocal last
+            if (now := time.perf_counter()) - last > _PROGRESS_INTERVAL:
+                last = now
+                job.send(Loading(fraction))
+            return not self._stop_load
+
+        model = Model(llama, order.path, gpu_layers=order.gpu_layers, extra_buffers=repack, progress=progress)
+        if not model.can_decode:
+            model.close()
+            raise ModelUnreadable(f"{order.path} cannot write text", "it is an encoder", "choose another with -m")
+        return model
+
+    def _prompt(self, request: Request) -> Prompt:
+        residents = self._loaded()
+        return build_prompt(request, residents.template, residents.model.vocab)
+
+    def _generate(self, job: Job, request: Request) -> None:
+        residents = self._loaded()
+        prompt = self._prompt(request)
+        if prompt.notice:
+            job.send(Notice(prompt.notice))
+        resolved = sampling.resolve(request.sampling, residents.info.sampling)
+        outlet = _Outlet(job.send)
+        events = residents.decoder.generate(prompt.ids, resolved, exact=_wants_exact(request, resolved))
+        try:
+            with closing(events):
+                for event in events:
+                    outlet.send(event)
+        finally:
+            if request.private:
+                residents.decoder.cache.truncate(0)
+
+
+class _Outlet:
+    """Joins tokens to at most 60 messages a second; everything else goes out at once, in order."""
+
+    def __init__(self, send: Callable[[News], None]) -> None:
+        self._send = send
+        self._pending: list[str] = []
+        self._sent_at = 0.0
+
+    def send(self, event: News) -> None:
+        if not isinstance(event, Token):
+            self._flush()
+            self._send(event)
+            return
+        self._pending.append(event.text)
+        if time.perf_counter() - self._sent_at >= _TOKEN_INTERVAL:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._send(Token("".join(self._pending)))
+            self._pending.clear()
+            self._sent_at = time.perf_counter()
+
+
+def _wants_exact(request: Request, resolved: Sampling) -> bool:
+    """Returns True where the same request must give the same tokens again, whatever the cache holds.
+
+    Asked for with a seed. A greedy one-shot gets it too: it costs at most one chunk of prefill. A greedy chat does not:
+    it would prefill every earlier reply again.
+    """
+    one_shot = all(message.role != "assistant" for message in request.messages)
+    return request.sampling.seed is not None or (resolved.temperature == 0 and one_shot)
+
+
+def _describe(
+    llama: Llama, model: Model, context: Context, template: ChatTemplate, order: Load, repack: bool
+) -> ModelInfo:
+    metadata = model.metadata()
+    path = Path(order.path)
+    offload = llama.supports_gpu() and order.gpu_layers != 0
+    layers = model.n_layer + 1 if order.gpu_layers < 0 else min(order.gpu_layers, model.n_layer + 1)
+    return ModelInfo(
+        key=order.model_key,
+        name=path.stem,
+        path=str(path),
+        architecture=metadata.get("general.architecture", ""),
+        quantization=model.quantization,
+        size=path.stat().st_size,
+        n_params=model.n_params,
+        n_vocab=model.vocab.size,
+        n_ctx=context.n_ctx,
+        n_ctx_train=model.n_ctx_train,
+        threads=order.threads,
+        gpu_layers=layers if offload else 0,
+        devices=llama.devices(),
+        extra_buffers=repack,
+        template=template.kind,
+        template_key=template.key,
+        sampling=sampling.model_defaults(metadata),
+        build=f"llama.cpp {llama.version()}",
+    )

@@ -1,0 +1,97 @@
+"""The hosts of this user: what runs, and stopping it. Behind `llmchat ps` and `llmchat stop`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmchat_engine.connection import Connection
+from llmchat_engine.errors import EngineError
+from llmchat_engine.launch import Link, join, sweep
+from llmchat_engine.protocol import AskStatus, HostStatus, Ping, Quit
+
+_ANSWER_TIME = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHost:
+    """One host process; `status` is None where it does not answer."""
+
+    pid: int
+    socket: Path
+    status: HostStatus | None
+
+
+def running_hosts(runtime: Path) -> list[RunningHost]:
+    """Returns every host of this user, and removes the sockets of dead ones."""
+    found = []
+    for path in sorted(runtime.glob("*.sock")):
+        with _visit(path) as connection:
+            if connection is None:
+                sweep(path)
+            else:
+                found.append(RunningHost(connection.pid, path, _status(connection)))
+    return found
+
+
+def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
+    """Asks a host to leave, and kills it when it does not; returns True where it had to be killed."""
+    with _visit(host.socket) as connection:
+        if connection is not None and host.status is not None:
+            with contextlib.suppress(EngineError):
+                connection.send(Quit())
+                if _gone(host.pid, seconds):
+                    return False
+    with contextlib.suppress(OSError):
+        os.kill(host.pid, signal.SIGKILL)
+    _gone(host.pid, seconds)
+    sweep(host.socket)
+    return True
+
+
+@contextlib.contextmanager
+def _visit(path: Path) -> Iterator[Connection | None]:
+    """Yields a connection, or None where nothing listens."""
+    try:
+        socket = join(path)
+    except (OSError, EngineError):
+        socket = None
+    if socket is None:
+        yield None
+        return
+    connection = Connection(Link(socket, 0, path), give_up_after=_ANSWER_TIME)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _status(connection: Connection) -> HostStatus | None:
+    """Asks for the status without a Hello's side effects on a host that hangs: that one is reported, not killed."""
+    connection.open("status")
+    try:
+        connection.send(Ping())
+        connection.send(AskStatus(), "status")
+        deadline = time.monotonic() + _ANSWER_TIME
+        while time.monotonic() < deadline:
+            if isinstance(news := connection.next("status"), HostStatus):
+                return news
+    except EngineError:
+        pass
+    return None
+
+
+def _gone(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,178 @@
+"""Finding the host of a model, or starting one: socket names, the launch lock, the new process.
+
+Knows no messages: it ends with a connected socket. The client binds and listens, and the host inherits the listening
+socket; so there is nothing to wait for and nothing to poll.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmchat_engine.errors import HostUnreachable, ModelMissing
+from llmchat_engine.peer import is_own_user
+from llmchat_engine.protocol import VERSION
+from llmchat_engine.types import ModelSpec
+
+_CONNECT_TIMEOUT = 10.0
+_LISTEN_FD = 3
+_LOG_LIMIT = 256 << 10
+_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "_PROXY", "_proxy")
+"""Parts of environment names that the host has no use for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories an engine uses; all of them private to the user."""
+
+    runtime: Path
+    """Sockets."""
+    logs: Path
+    state: Path
+    """What was learned about this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connected host."""
+
+    connection: socket.socket
+    child: int
+    """Its process id where this process started it, else 0."""
+    log: Path
+
+
+def socket_name(spec: ModelSpec) -> str:
+    """Returns the name under which a model with these options is served.
+
+    The file's size and time are part of it: a file that was replaced is another model.
+
+    Raises:
+        ModelMissing: there is no such file.
+    """
+    try:
+        path = spec.path.resolve()
+        found = path.stat()
+    except (OSError, RuntimeError) as error:
+        raise ModelMissing(f"{spec.path} cannot be read", getattr(error, "strerror", "") or str(error)) from error
+    identity = (VERSION, str(path), found.st_size, found.st_mtime_ns, spec.n_ctx, spec.gpu_layers, spec.threads)
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
+def reach(name: str, places: Places) -> Link:
+    """Joins the host of that name, or starts it.
+
+    Raises:
+        HostUnreachable: neither worked.
+    """
+    path, log = places.runtime / f"{name}.sock", places.logs / f"host-{name}.log"
+    try:
+        if connection := join(path):
+            return Link(connection, 0, log)
+        with _launch_lock(places.runtime):
+            if connection := join(path):
+                return Link(connection, 0, log)
+            return _start(path, log)
+    except OSError as error:
+        raise HostUnreachable("the engine could not be started", f"{error}", "llmchat doctor") from error
+
+
+def join(path: Path) -> socket.socket | None:
+    """Returns a connection to the host at `path`; None where none listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_CONNECT_TIMEOUT)
+    try:
+        connection.connect(os.fspath(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except OSError:
+        connection.close()
+        raise
+    if not is_own_user(connection):
+        connection.close()
+        raise HostUnreachable(f"{path} belongs to another user", "it will not be spoken to", f"rm {path}")
+    return connection
+
+
+def sweep(path: Path) -> bool:
+    """Removes the socket file of a dead host; False where a host listens on it."""
+    with _launch_lock(path.parent):
+        connection = join(path)
+        if connection is not None:
+            connection.close()
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+
+@contextlib.contextmanager
+def _launch_lock(runtime: Path) -> Iterator[None]:
+    """Lets one client at a time look for a dead socket and start a host."""
+    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = runtime.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise HostUnreachable(f"{runtime} is not a private directory of yours", "no socket is put there")
+    descriptor = os.open(runtime / "launch.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _start(path: Path, log: Path) -> Link:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o177)
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(before)
+        listener.listen(64)
+        child = _spawn(listener.fileno(), path, log)
+    connection = join(path)
+    if connection is None:
+        raise HostUnreachable("the engine stopped at once", last_words(log), "llmchat doctor")
+    return Link(connection, child, log)
+
+
+def _spawn(listener: int, path: Path, log: Path) -> int:
+    """Starts `python -m llmchat_engine.host` with the listening socket as descriptor 3 and its output in the log."""
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.old"))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), flags, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+        (os.POSIX_SPAWN_DUP2, listener, _LISTEN_FD),
+    ]
+    # -P: a file of the current directory must not shadow a module.
+    command = [sys.executable, "-P", "-m", "llmchat_engine.host", str(_LISTEN_FD), os.fspath(path)]
+    environment = {key: value for key, value in os.environ.items() if not any(part in key for part in _SECRETS)}
+    return os.posix_spawn(sys.executable, command, environment, file_actions=actions)
+
+
+def last_words(log: Path) -> str:
+    """Returns the line of a dead host's log that says most, without its time and process id."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return "its log cannot be read"
+    for line in reversed(lines):
+        if "GGML_ASSERT" in line or line.startswith("Fatal Python error"):
+            return line.strip()
+    return lines[-1].strip() if lines else "its log is empty"

@@ -1,0 +1,258 @@
+"""The wire between client and host: one JSON line per message, {"kind", "id", "body"}, over a Unix socket.
+
+The body is one of the frozen values listed in ORDERS (client to host) or NEWS (host to client); the kind is its class
+name. Knows no sockets and no llama.cpp. Bytes from the other side are data: what does not decode is a ProtocolError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from llmchat_engine import errors
+from llmchat_engine.types import (
+    Finished,
+    Loaded,
+    Loading,
+    ModelInfo,
+    Notice,
+    Prefill,
+    Queued,
+    Rendered,
+    Request,
+    Token,
+)
+
+VERSION = 1
+MAX_LINE = 32 << 20
+"""Bytes of one message; a whole path of messages has to fit."""
+
+
+class ProtocolError(Exception):
+    """The other side sent something that is not a message of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of a client. The last client's keepalive (seconds) counts."""
+
+    version: int
+    keepalive: float
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The host's answer to Hello; `model` is None until one is loaded."""
+
+    version: int
+    pid: int
+    model: ModelInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load this file, which the client has checked. A host that has it answers `Loaded` at once."""
+
+    path: str
+    model_key: str
+    n_ctx: int
+    gpu_layers: int
+    threads: int
+    batch_threads: int
+    state_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Run one request."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Tell the exact prompt of a request."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenize:
+    """Tell the ids of user text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The answer to Tokenize."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the request of this id, if it is this client's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Leave now, whoever is connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Tell how the host is doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How a host is doing: the answer to AskStatus, a row of `llmchat ps`."""
+
+    pid: int
+    model: ModelInfo | None
+    clients: int
+    busy: bool
+    queued: int
+    keepalive: float
+    uptime: float
+    resident: int
+    """Memory in bytes that the process holds, the mapped model file included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An EngineError on the wire."""
+
+    error: str
+    what: str
+    why: str
+    hint: str
+    prompt_tokens: int = 0
+    n_ctx: int = 0
+
+
+Order = Hello | Load | Generate | Render | Tokenize | Cancel | Ping | Quit | AskStatus
+News = (
+    Welcome | Loading | Loaded | Queued | Prefill | Token | Notice | Finished | Rendered | Ids | Pong | HostStatus
+    | Failure
+)
+ORDERS: dict[str, type[Order]] = {
+    kind.__name__: kind for kind in (Hello, Load, Generate, Render, Tokenize, Cancel, Ping, Quit, AskStatus)
+}
+NEWS: dict[str, type[News]] = {
+    kind.__name__: kind
+    for kind in (
+        Welcome, Loading, Loaded, Queued, Prefill, Token, Notice, Finished, Rendered, Ids, Pong, HostStatus, Failure,
+    )
+}  # fmt: skip
+
+
+class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    id: str
+    body: msgspec.Raw
+
+
+_Body = TypeVar("_Body")
+_encoder = msgspec.json.Encoder()
+_frames = msgspec.json.Decoder(_Frame)
+
+
+def encode(message: Order | News, request_id: str = "") -> bytes:
+    """Returns the message as one line."""
+    body = msgspec.Raw(_encoder.encode(message))
+    return _encoder.encode(_Frame(type(message).__name__, request_id, body)) + b"\n"
+
+
+def decode_order(line: bytes) -> tuple[str, Order]:
+    """Returns (request id, message) of a client's line.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    frame = _frame(line)
+    if frame.kind not in ORDERS:
+        raise ProtocolError(f"unknown order {frame.kind[:40]!r}")
+    return frame.id, _body(frame, ORDERS[frame.kind])
+
+
+def decode_news(line: bytes) -> tuple[str, News]:
+    """Returns (request id, message) of a host's line.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    frame = _frame(line)
+    if frame.kind not in NEWS:
+        raise ProtocolError(f"unknown news {frame.kind[:40]!r}")
+    return frame.id, _body(frame, NEWS[frame.kind])
+
+
+def _frame(line: bytes) -> _Frame:
+    try:
+        return _frames.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(str(error)) from error
+
+
+def _body(frame: _Frame, kind: type[_Body]) -> _Body:
+    try:
+        return msgspec.json.decode(frame.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"{frame.kind}: {error}") from error
+
+
+class LineBuffer:
+    """Cuts a byte stream into lines of at most `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Returns the lines that `data` completes.
+
+        Raises:
+            ProtocolError: a line is longer than the limit.
+        """
+        self._rest += data
+        if b"\n" not in data:
+            self._check(len(self._rest))
+            return []
+        *lines, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        self._check(max(map(len, (*lines, rest))))
+        return lines
+
+    def _check(self, length: int) -> None:
+        if length > self._limit:
+            raise ProtocolError(f"a message of more than {self._limit:,} bytes")
+
+
+def to_failure(error: errors.EngineError) -> Failure:
+    """Returns an error as it goes over the wire."""
+    tokens, n_ctx = (error.prompt_tokens, error.n_ctx) if isinstance(error, errors.ContextFull) else (0, 0)
+    return Failure(type(error).__name__, error.what, error.why, error.hint, tokens, n_ctx)
+
+
+def to_error(failure: Failure) -> errors.EngineError:
+    """Returns the error that a host sent."""
+    if failure.error == "ContextFull":
+        return errors.ContextFull(failure.prompt_tokens, failure.n_ctx)
+    kind = getattr(errors, failure.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.EngineError)):
+        kind = errors.GenerationFailed
+    return kind(failure.what, failure.why, failure.hint)

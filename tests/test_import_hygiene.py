@@ -1,0 +1,81 @@
+"""What starts quickly stays light: each import runs in a fresh interpreter and is searched for heavy libraries.
+
+import-linter reads the imports that are written down; this test sees those that happen, through libraries too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = frozenset(
+    {
+        "faiss",
+        "jinja2",
+        "llama_cpp",
+        "numpy",
+        "onnxruntime",
+        "rich",
+        "sentence_transformers",
+        "textual",
+        "torch",
+        "transformers",
+    }
+)
+LIGHT_MODULES = [
+    "llmchat_engine",
+    "llmchat_engine.client",
+    "llmchat_rag",
+    "llmchat_tui.turn",
+    "llmchat_tui.history",
+    "llmchat_tui.config",
+    "llmchat_tui.cli",
+]
+_REPORT = """
+import json, sys
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+_RUN_MODULE = """
+import runpy, sys
+sys.argv = ["llmchat", *sys.argv[1:]]
+try:
+    runpy.run_module("llmchat_tui", run_name="__main__")
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+
+
+def loaded_by(program: str, *arguments: str) -> set[str]:
+    """Returns the top-level modules that a program has loaded when it ends."""
+    rooms = os.pathsep.join(str(ROOT / room) for room in ("engine", "rag", "tui"))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{_REPORT}", *arguments],
+        env={**os.environ, "PYTHONPATH": rooms},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    assert loaded_by(f"import {module}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ask", "--help"], ["chats", "--help"]], ids=" ".join)
+def test_the_command_line_answers_without_heavy_libraries(arguments: list[str]) -> None:
+    assert loaded_by(_RUN_MODULE, *arguments) & HEAVY == set()
+
+
+def test_a_heavy_import_is_seen() -> None:
+    assert "jinja2" in loaded_by("import jinja2.sandbox") & HEAVY

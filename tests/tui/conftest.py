@@ -1,0 +1,30 @@
+"""Every test of the hall lives in a home of its own, with an environment that says nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmchat_tui.history import History
+
+_SILENT = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The LLMCHAT_HOME of this test."""
+    for name in [name for name in os.environ if name.startswith("LLMCHAT_") or name in _SILENT]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("LLMCHAT_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def history(home: Path) -> Iterator[History]:
+    """The chats of this test's home."""
+    with History.open(home / "chats.db") as history:
+        yield history

@@ -1,0 +1,189 @@
+"""`llmchat chats`: what each command prints and does, and what reaches a terminal from hostile chats."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.tui.stored import add_turn
+from tests.tui.terminal import run_in_terminal, unexpected
+
+from llmchat_tui.cli.app import App
+from llmchat_tui.cli.chats import chats
+from llmchat_tui.errors import NotFound, StorageUnwritable, UsageError
+from llmchat_tui.history import History
+
+EVIL = "\x1b]52;c;QQ==\x07 \x1b[35m \x9b35m \x1b]0;t\x1b\\ \u202egpj \x1bP1\x1b\\ \x08\x0e\rover \x85 \u2066"
+_OURS = ("\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(chats, arguments, obj=App(), catch_exceptions=False)
+
+
+@pytest.fixture
+def chat(history: History) -> str:
+    """A chat of two turns about towers; its id."""
+    conversation_id = add_turn(history, "Where is the tower?\nTell me.", "In **Paris**.\n", model="SmolLM2")
+    return add_turn(history, "How high?", "330 m \x1b[1m", conversation_id, model="SmolLM2")
+
+
+def test_list(history: History, chat: str) -> None:
+    other = add_turn(history, "Poem \x1b[31m", "Roses")
+    lines = run("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [other[:10], chat[:10]]
+    assert lines[0].endswith("  Poem ␛[31m")
+    assert lines[1].endswith("  Where is the tower?")
+    assert run("list", "--limit", "1").stdout.splitlines() == lines[:1]
+
+
+def test_what_list_prints_is_a_name(chat: str) -> None:
+    name = run("list").stdout.split()[0]
+    assert run("show", name).stdout == run("show", chat).stdout
+
+
+def test_an_empty_list_prints_nothing() -> None:
+    assert run("list").stdout == ""
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+def test_list_json(chat: str) -> None:
+    (found,) = json.loads(run("list", "--json").stdout)
+    assert (found["id"], found["title"], found["message_count"]) == (chat, "Where is the tower?", 4)
+
+
+def test_show_is_exact_in_a_pipe(chat: str) -> None:
+    assert run("show", chat).stdout == (
+        "# Where is the tower?\n\n## You\n\nWhere is the tower?\nTell me.\n\n## SmolLM2\n\nIn **Paris**.\n\n"
+        "## You\n\nHow high?\n\n## SmolLM2\n\n330 m \x1b[1m\n"
+    )
+
+
+def test_show_follows_the_newest_branch(history: History, chat: str) -> None:
+    first = history.messages(chat)[0]
+    again = history.begin_reply(first.id)
+    history.checkpoint(again.reply_id, "In Rome.")
+    shown = run("show", chat).stdout
+    assert "In Rome." in shown
+    assert "Paris" not in shown
+    assert [message["text"] for message in json.loads(run("show", chat, "--json").stdout)["messages"]][1:] == [
+        "In Rome."
+    ]
+
+
+def test_search(chat: str) -> None:
+    (line,) = run("search", "paris").stdout.splitlines()
+    assert line.startswith(chat[:10])
+    assert "In **Paris**." in line
+    (hit,) = json.loads(run("search", "--json", "high", "how").stdout)
+    assert hit["conversation"]["id"] == chat
+    assert run("search", "berlin").stdout == ""
+    assert run("search", '"', "OR", "*").exit_code == 0
+
+
+def test_export_markdown(chat: str, tmp_path: Path) -> None:
+    text = run("export", chat).stdout
+    assert text.startswith('---\ntitle: "Where is the tower?"\n')
+    assert text.endswith(run("show", chat).stdout)
+    assert run("export", chat, "-o", str(tmp_path / "chat.md")).stdout == ""
+    assert (tmp_path / "chat.md").read_text() == text
+
+
+def test_export_json_has_the_whole_tree(history: History, chat: str) -> None:
+    history.begin_reply(history.messages(chat)[0].id)
+    export = json.loads(run("export", chat, "--format", "json").stdout)
+    assert (export["format"], export["version"], len(export["messages"])) == ("llmchat-chat", 1, 5)
+    assert export["messages"][1]["token_ids"] == [1, 2, 3]
+
+
+def test_export_replaces_no_file_unasked(chat: str, tmp_path: Path) -> None:
+    file = tmp_path / "chat.md"
+    file.write_text("mine")
+    with pytest.raises(UsageError, match="it exists already"):
+        run("export", chat, "-o", str(file))
+    assert file.read_text() == "mine"
+    run("export", chat, "-o", str(file), "--force")
+    assert file.read_text().startswith("---")
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UsageError, match="directory"):
+        run("export", chat, "-o", str(tmp_path), "--force")
+
+
+def test_export_writes_into_a_device_and_does_not_replace_it(chat: str) -> None:
+    assert run("export", chat, "-o", os.devnull, "--force").exit_code == 0
+    assert not os.path.isfile(os.devnull)
+    if os.path.exists("/dev/full"):
+        with pytest.raises(StorageUnwritable):
+            run("export", chat, "-o", "/dev/full")
+
+
+def test_rm_needs_a_yes_where_nobody_can_be_asked(history: History, chat: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run("rm", chat)
+    assert (caught.value.exit_code, "--yes" in caught.value.hint) == (2, True)
+    assert history.conversations()
+
+
+def test_rm_removes_all_or_nothing(history: History, chat: str) -> None:
+    other = add_turn(history, "Poem", "Roses")
+    with pytest.raises(NotFound):
+        run("rm", "--yes", chat, "no such chat")
+    assert len(history.conversations()) == 2
+    run("rm", "--yes", chat, other, chat)
+    assert history.conversations() == []
+
+
+@pytest.mark.parametrize(("typed", "left"), [(b"n\n", 1), (b"\n", 1), (b"y\n", 0)])
+def test_rm_asks_on_a_terminal(history: History, chat: str, typed: bytes, left: int) -> None:
+    output, code = run_in_terminal(["chats", "rm", chat], {**os.environ, "TERM": "xterm"}, typed=typed)
+    assert b"Where is the tower?" in output
+    assert (code, len(history.conversations())) == (0, left)
+
+
+def test_rename(history: History, chat: str) -> None:
+    run("rename", "where is the tower?".capitalize(), "Towers")
+    assert history.conversation(chat).title == "Towers"
+    with pytest.raises(UsageError, match="empty"):
+        run("rename", chat, " ")
+
+
+def test_path(home: Path) -> None:
+    assert run("path").stdout == f"{home / 'chats.db'}\n"
+
+
+@pytest.mark.parametrize("ref", ["", "nothing", "\x1b]0;x\x07", "%", "0" * 5000])
+def test_a_name_that_fits_nothing(ref: str, chat: str) -> None:
+    for command in ("show", "export", "rename"):
+        with pytest.raises(NotFound):
+            run(command, ref, *(["title"] if command == "rename" else []))
+
+
+@pytest.mark.parametrize("color", [{"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "xterm"}], ids=str)
+def test_nothing_of_a_hostile_chat_reaches_the_terminal(
+    history: History, tmp_path: Path, color: dict[str, str]
+) -> None:
+    evil = add_turn(history, f"tower {EVIL}\nmore {EVIL}", f"answer {EVIL}", model=EVIL)
+    file = str(tmp_path / f"f{EVIL.replace('/', '')}")
+    environ = {**os.environ, **color}
+    for arguments, code in (
+        (["list"], 0),
+        (["list", "--json"], 0),
+        (["show", evil], 0),
+        (["show", evil, "--json"], 0),
+        (["search", "tower"], 0),
+        (["search", "answer", "--json"], 0),
+        (["export", evil], 0),
+        (["export", evil, "-o", file], 0),
+        (["export", evil, "-o", file], 2),
+        (["show", EVIL], 1),
+    ):
+        output, exit_code = run_in_terminal(["chats", *arguments], environ)
+        assert exit_code == code, output
+        assert unexpected(output, () if color != {"TERM": "xterm"} else _OURS) == []
+
+
+def test_the_scan_sees_what_gets_through() -> None:
+    assert len(unexpected(EVIL.encode())) >= 10

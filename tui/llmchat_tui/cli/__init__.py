@@ -1,0 +1,123 @@
+"""The command line: the list of commands, and the one place where a failure becomes two lines and an exit code.
+
+Commands are imported when they are called; the list here is what `--help` needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import click
+
+from llmchat_tui import __version__
+from llmchat_tui.cli.app import App
+from llmchat_tui.errors import UserError, exit_code
+
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "ask": ("llmchat_tui.cli.ask:ask", "Ask one question and print the answer."),
+    "chat": ("llmchat_tui.cli.chat:chat", "Chat line by line."),
+    "chats": ("llmchat_tui.cli.chats:chats", "List, show, search, export and delete chats."),
+    "completion": ("llmchat_tui.cli.completion:completion", "Print the completion script of a shell."),
+    "config": ("llmchat_tui.cli.config:config", "Show and set the configuration."),
+    "doctor": ("llmchat_tui.cli.doctor:doctor", "Check this installation and tell why it is slow."),
+    "paths": ("llmchat_tui.cli.paths:paths", "Print where everything lies."),
+    "ps": ("llmchat_tui.cli.hosts:ps", "List the models that are loaded."),
+    "stop": ("llmchat_tui.cli.hosts:stop", "Unload models."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; their help lines are known before."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Returns the names in order."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Imports a command."""
+        if name not in _COMMANDS:
+            return None
+        module_name, attribute = _COMMANDS[name][0].split(":")
+        module = __import__(module_name, fromlist=[attribute])
+        command: click.Command = getattr(module, attribute)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="llmchat")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Chat with language models on your own machine. Nothing leaves it.
+
+    Without a command, opens the chat.
+    """
+    app = ctx.ensure_object(App)
+    app.debug = debug
+    if ctx.invoked_subcommand is None:
+        from llmchat_tui.cli.chat import chat
+
+        ctx.invoke(chat)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the program and leaves with its exit code."""
+    app = App()
+    code = run(app, sys.argv[1:] if arguments is None else arguments)
+    _flush()
+    sys.exit(code)
+
+
+def run(app: App, arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code; every expected failure has been told on stderr."""
+    from llmchat_engine.errors import EngineError
+    from llmchat_tui.cli.interrupts import Interrupted
+    from llmchat_tui.cli.render import ClosedOutput
+
+    try:
+        result = cli.main(list(arguments), prog_name="llmchat", obj=app, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except Interrupted as interrupted:
+        return interrupted.code
+    except (ClosedOutput, BrokenPipeError):
+        return ClosedOutput.exit_code
+    except (UserError, EngineError) as error:
+        if app.debug:
+            raise
+        _tell(app, error)
+        return exit_code(error)
+
+
+def _tell(app: App, error: UserError | Exception) -> None:
+    """Tells a failure; a broken configuration must not keep its own error from being told."""
+    from llmchat_tui.console import Console, find_look
+
+    console = Console(sys.stderr, find_look(sys.stdout, sys.stderr, app.environ))
+    console.error(*(getattr(error, name, "") for name in ("what", "why", "hint")))
+
+
+def _flush() -> None:
+    """Writes out what is left; a closed stdout has nobody left to tell."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,99 @@
+"""What every command is given: paths, settings, console, and the ways to open an engine and the chats.
+
+The one place where the rooms are wired together. Nothing heavy is imported until a command asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmchat_tui.config import Config, load_config
+from llmchat_tui.console import ColorChoice, Console, find_look
+from llmchat_tui.paths import Paths, find_paths, private_dir, private_runtime_dir
+
+if TYPE_CHECKING:
+    from llmchat_engine import Engine, ModelSpec
+    from llmchat_tui.history import History
+
+MakeEngine = Callable[["ModelSpec", float], "Engine"]
+
+
+@dataclass
+class App:
+    """One run of the program. A test hands in an environment and an engine of its own."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    make_engine: MakeEngine | None = None
+    debug: bool = False
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where things live."""
+        return find_paths(self.environ)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings, without flags."""
+        return load_config(self.paths.config_file, self.environ)
+
+    def console(self, color: ColorChoice | None = None, quiet: bool = False) -> Console:
+        """Returns the console of a command with these flags."""
+        chosen = color or self.config.settings.color
+        return Console(sys.stderr, find_look(sys.stdout, sys.stderr, self.environ, chosen, quiet))
+
+    @contextmanager
+    def engine(self, spec: ModelSpec, keepalive: float | None = None) -> Iterator[Engine]:
+        """Yields an engine of this model, and leaves it."""
+        seconds = self.config.keepalive_seconds if keepalive is None else keepalive
+        engine = (self.make_engine or self._local_engine)(spec, seconds)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
+        from llmchat_engine.client import LocalEngine
+        from llmchat_engine.launch import Places
+
+        runtime = private_runtime_dir(self.paths.runtime_dir)
+        places = Places(runtime, private_dir(self.paths.log_dir), private_dir(self.paths.state_dir))
+        return LocalEngine(spec, places, keepalive=keepalive)
+
+    def spec(self, model: str, *, ctx: int | None, gpu_layers: int | None, threads: int | None) -> ModelSpec:
+        """Returns the model to load: flags first, then the settings.
+
+        Raises:
+            ModelChoiceError: no model was chosen.
+            ModelMissing: the name fits none or several.
+        """
+        from llmchat_engine import ModelSpec
+        from llmchat_tui.cli.model_choice import choose_model
+
+        settings = self.config.settings
+        path: Path = choose_model(model or settings.model, self.paths.models_dir)
+        return ModelSpec(
+            path,
+            n_ctx=settings.ctx if ctx is None else ctx,
+            gpu_layers=settings.gpu_layers if gpu_layers is None else gpu_layers,
+            threads=settings.threads if threads is None else threads,
+        )
+
+    @contextmanager
+    def history(self, *, keep: bool = True) -> Iterator[History]:
+        """Yields the chats on disk, or with `keep` off an empty history in memory."""
+        from llmchat_tui.history import History
+
+        if keep:
+            private_dir(self.paths.data_dir)
+        history = History.open(self.paths.chats_db) if keep else History.in_memory()
+        try:
+            yield history
+        finally:
+            history.close()

@@ -1,0 +1,263 @@
+"""`llmchat ask`: one question, one answer on stdout.
+
+Turns flags into a Turn and its outcome into stdout and an exit code; the turn itself is turn.py's.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmchat_tui.cli.app import App
+from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_options
+
+if TYPE_CHECKING:
+    from llmchat_engine import Engine, Sampling
+    from llmchat_tui.cli.interrupts import Interrupts
+    from llmchat_tui.cli.talk import Outcome
+    from llmchat_tui.console import Console
+    from llmchat_tui.history import Conversation, History, StoredMessage
+    from llmchat_tui.turn import Turn
+
+EXIT_CODES = """\b
+Exit codes:
+  0    answered
+  1    failed, or the time of --timeout was up
+  2    usage or configuration
+  3    model, template or collection missing or invalid
+  4    the prompt does not fit into the context
+  5    schema or grammar not satisfied
+  6    network or download
+  7    storage unwritable or damaged; not enough memory or disk
+  8    the engine crashed
+  9    input too large, or not text
+  10   abstained: the documents hold no answer
+  130, 143, 129   SIGINT, SIGTERM, SIGHUP; the partial answer is kept
+  141  stdout was closed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AskFlags:
+    """The flags of one `ask` that are not about sampling."""
+
+    prompt: tuple[str, ...]
+    model: str
+    system: str | None
+    system_file: Path | None
+    resume: bool
+    conversation: str
+    files: tuple[str, ...]
+    extract: bool
+    extract_last: bool
+    no_log: bool
+    usage: bool
+    verbose: bool
+    quiet: bool
+    raw: bool
+    markdown: bool | None
+    no_stream: bool
+    as_json: bool
+    dry_run: bool
+    timeout: float
+    ctx: int | None
+    gpu_layers: int | None
+    threads: int | None
+    keepalive: str
+    color: Any
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("prompt", nargs=-1)
+@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
+@click.option("-s", "--system", metavar="TEXT", help="System prompt.")
+@click.option("--sf", "--system-file", "system_file", type=click.Path(path_type=Path), help="System prompt from a file.")
+@click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
+@click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
+@click.option("-f", "--file", "--fragment", "files", multiple=True, metavar="PATH", help="File, directory or glob to put before the question; repeatable.")  # noqa: E501
+@click.option("-x", "--extract", is_flag=True, help="Print the first fenced code block alone.")
+@click.option("--xl", "--extract-last", "extract_last", is_flag=True, help="Print the last fenced code block alone.")
+@click.option("-n", "--no-log", is_flag=True, help="Keep nothing: not in the chats, not in the engine's cache.")
+@click.option("-u", "--usage", is_flag=True, help="Tell tokens and speed on stderr.")
+@click.option("--verbose", is_flag=True, help="Tell everything about the run on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
+@sampling_options
+@click.option("--ctx", type=click.IntRange(0), metavar="N", help="Context length in tokens; 0 is automatic.")
+@click.option("--gpu-layers", type=click.IntRange(-1), metavar="N", help="Layers on the GPU; -1 is all.")
+@click.option("--threads", type=click.IntRange(0), metavar="N", help="CPU threads; 0 is the physical cores.")
+@click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
+@click.option("--raw", is_flag=True, help="Complete the text without a chat template (base models).")
+@click.option("--md/--no-md", "markdown", default=None, help="Render Markdown, or print the text as it is.")
+@click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the answer and all about it.")
+@click.option("--dry-run", is_flag=True, help="Print the exact prompt and its length; ask nothing.")
+@click.option("--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Stop the answer after this time.")  # noqa: E501
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour on a terminal.")
+@click.pass_obj
+def ask(app: App, options: tuple[tuple[str, str], ...], **flags: Any) -> None:
+    """Ask one question and print the answer.
+
+    What is piped into stdin comes first, then a blank line, then PROMPT; "-" in PROMPT places it elsewhere.
+    """
+    from llmchat_tui.cli.interrupts import catch_signals
+
+    sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
+    with catch_signals() as interrupts:
+        code = _Ask(app, AskFlags(**flags), sampling, interrupts).run()
+    raise SystemExit(code)
+
+
+class _Ask:
+    """One run of the command."""
+
+    def __init__(self, app: App, flags: AskFlags, sampling: Sampling, interrupts: Interrupts) -> None:
+        self._app, self._flags, self._sampling, self._interrupts = app, flags, sampling, interrupts
+        self._console: Console = app.console(flags.color, flags.quiet)
+        self._warnings: list[str] = []
+
+    def run(self) -> int:
+        """Asks, and returns the exit code."""
+        flags, app = self._flags, self._app
+        self._check_flags()
+        spec = app.spec(flags.model, ctx=flags.ctx, gpu_layers=flags.gpu_layers, threads=flags.threads)
+        with app.engine(spec, self._keepalive()) as engine:
+            engine.prepare()  # the model's host starts while the input is read
+            question = self._question()
+            turn = self._turn(question)
+            if flags.dry_run:
+                return self._show_prompt(turn, engine)
+            with app.history(keep=not flags.no_log) as history:
+                return self._ask(turn, engine, history)
+
+    def _check_flags(self) -> None:
+        from llmchat_tui.errors import UsageError
+
+        flags = self._flags
+        if flags.system is not None and flags.system_file:
+            raise UsageError("--system and --system-file exclude each other")
+        if flags.resume and flags.conversation:
+            raise UsageError("--continue and --conversation exclude each other")
+        if flags.as_json and (flags.extract or flags.extract_last):
+            raise UsageError("--json and --extract exclude each other")
+
+    def _keepalive(self) -> float | None:
+        from llmchat_tui.config import parse_duration
+
+        return parse_duration(self._flags.keepalive) if self._flags.keepalive else None
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(text)
+        self._console.warn(text)
+
+    def _question(self) -> str:
+        from llmchat_tui.cli.inputs import Limits, build_question, piped_stdin
+
+        limits = Limits(self._app.config.settings.stdin_limit_mib)
+        return build_question(self._flags.prompt, self._flags.files, piped_stdin(), limits, self._warn)
+
+    def _turn(self, question: str) -> Turn:
+        from llmchat_tui.turn import Turn
+
+        flags = self._flags
+        chat, earlier = self._chat() if flags.resume or flags.conversation else (None, ())
+        system = self._system()
+        return Turn(
+            question,
+            earlier=earlier,
+            conversation_id=chat.id if chat and not flags.no_log else "",
+            system=(chat.system if chat else self._app.config.settings.system) if system is None else system,
+            sampling=self._sampling,
+            raw=flags.raw,
+            private=flags.no_log,
+        )
+
+    def _chat(self) -> tuple[Conversation, tuple[StoredMessage, ...]]:
+        from llmchat_tui.errors import NotFound
+
+        with self._app.history() as history:
+            wanted = self._flags.conversation
+            chat = history.conversation(wanted) if wanted else history.latest()
+            if chat is None:
+                raise NotFound("there is no chat to go on with", hint="llmchat ask 'a first question'")
+            return chat, history.path(chat.leaf_id)
+
+    def _system(self) -> str | None:
+        from llmchat_tui.cli.inputs import decode
+        from llmchat_tui.errors import UsageError
+
+        if self._flags.system_file is None:
+            return self._flags.system
+        try:
+            return decode(self._flags.system_file.read_bytes(), str(self._flags.system_file), self._warn).strip()
+        except OSError as error:
+            raise UsageError(f"{self._flags.system_file} cannot be read", error.strerror or "") from error
+
+    def _show_prompt(self, turn: Turn, engine: Engine) -> int:
+        from llmchat_engine import Request
+        from llmchat_tui.cli.render import AnswerWriter, binary_stdout
+        from llmchat_tui.turn import compose
+
+        messages = compose(turn.system, turn.earlier, turn.question)
+        rendered = engine.render(Request(messages, turn.sampling, raw=turn.raw))
+        terminal = self._console.look.stdout_is_terminal
+        writer = AnswerWriter(binary_stdout(), "plain" if terminal else "exact")
+        writer.write(rendered.text)
+        writer.finish()
+        self._console.say(f"{len(rendered.token_ids):,} tokens")
+        return 0
+
+    def _ask(self, turn: Turn, engine: Engine, history: History) -> int:
+        from llmchat_tui.cli.talk import Collected, ending_of, talk
+
+        flags = self._flags
+        collect = flags.as_json or flags.extract or flags.extract_last or flags.no_stream
+        answer = Collected() if collect else self._writer()
+        outcome = talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout)
+        if collect:
+            self._print(outcome, turn)
+        self._tell_usage(outcome)
+        return ending_of(outcome, self._interrupts, flags.timeout)
+
+    def _writer(self) -> Any:
+        from llmchat_tui.cli.render import AnswerWriter, Mode, binary_stdout
+        from llmchat_tui.console import terminal_columns
+
+        look = self._console.look
+        wanted = self._flags.markdown
+        markdown = self._app.config.settings.markdown and look.stdout_is_terminal if wanted is None else wanted
+        mode: Mode = "markdown" if markdown and not look.dumb else "plain" if look.stdout_is_terminal else "exact"
+        return AnswerWriter(binary_stdout(), mode, color=look.color_stdout, columns=terminal_columns(sys.stdout))
+
+    def _print(self, outcome: Outcome, turn: Turn) -> None:
+        """Prints a collected answer as JSON, as a code block, or whole."""
+        from llmchat_tui.cli.blocks import extract_fence
+        from llmchat_tui.cli.envelope import envelope
+        from llmchat_tui.cli.render import AnswerWriter, binary_stdout
+
+        if outcome.finished is None:
+            return
+        text = outcome.finished.text
+        if self._flags.as_json:
+            AnswerWriter(binary_stdout(), "exact").write(envelope(outcome, turn, self._warnings))
+            return
+        if self._flags.extract or self._flags.extract_last:
+            code = extract_fence(text, last=self._flags.extract_last)
+            if code is None:
+                self._warn("the answer has no fenced code block; it is printed whole")
+            text = text if code is None else code
+        writer = self._writer()
+        writer.write(text)
+        writer.finish()
+
+    def _tell_usage(self, outcome: Outcome) -> None:
+        from llmchat_tui.cli.usage import usage_block, usage_line
+
+        if outcome.finished and outcome.model:
+            if self._flags.verbose:
+                self._console.say(usage_block(outcome.finished, outcome.model, outcome.load_seconds))
+            elif self._flags.usage:
+                self._console.say(usage_line(outcome.finished))

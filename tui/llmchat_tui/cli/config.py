@@ -1,0 +1,90 @@
+"""`llmchat config`: the settings of this run, where each comes from, and how to change one.
+
+Knows no TOML; what it prints is a valid config.toml all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmchat_tui.cli.common import app_of, console_of, print_json, print_text
+from llmchat_tui.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from llmchat_tui.config import Config
+
+
+@click.group()
+def config() -> None:
+    """Show or change the settings."""
+
+
+@config.command()
+@click.option("--origin", is_flag=True, help="Print beside each setting where it comes from.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object with value, origin and description of each."
+)
+@click.pass_context
+def show(context: click.Context, origin: bool, as_json: bool) -> None:
+    """Print every setting of this run in the form of config.toml."""
+    settings = app_of(context).config
+    if as_json:
+        print_json(_described(settings))
+    else:
+        print_text("\n".join(_lines(settings, origin)) + "\n")
+
+
+@config.command(name="set")
+@click.argument("key")
+@click.argument("value")
+@click.pass_context
+def set_(context: click.Context, key: str, value: str) -> None:
+    """Set KEY to VALUE in config.toml and leave the rest of the file as it is."""
+    from llmchat_tui.config import set_value
+
+    app = app_of(context)
+    set_value(app.paths.config_file, key, value)
+    variable = f"LLMCHAT_{key.rpartition('.')[2].upper()}"
+    if app.environ.get(variable):
+        console_of(app).warn(f"{variable} is set and goes over config.toml")
+
+
+@config.command()
+@click.pass_context
+def path(context: click.Context) -> None:
+    """Print the path of config.toml."""
+    print_text(f"{app_of(context).paths.config_file}\n")
+
+
+def _described(settings: Config) -> dict[str, dict[str, Any]]:
+    """Returns every key with its value, origin and description."""
+    from llmchat_tui.settings import keys
+
+    return {
+        key.name: {
+            "value": getattr(settings.settings, key.name),
+            "origin": settings.origin(key.name),
+            "description": key.description,
+        }
+        for key in keys()
+    }
+
+
+def _lines(settings: Config, origin: bool) -> list[str]:
+    """Returns the settings as the lines of a config.toml; what is not set is commented out."""
+    from llmchat_tui.settings import keys
+    from llmchat_tui.toml_edit import toml_value
+
+    lines: list[str] = []
+    table = ""
+    for key in keys():
+        if key.table != table:
+            table = key.table
+            lines += [f"[{table}]", ""]
+        value = getattr(settings.settings, key.name)
+        line = f"# {key.name} = " if value is None else f"{key.name} = {toml_value(value)}"
+        source = f"  # {sanitize_line(settings.origin(key.name))}" if origin else ""
+        lines += [f"# {key.description}", line.rstrip() + source, ""]
+    return lines[:-1]

@@ -1,0 +1,68 @@
+"""SIGINT, SIGTERM and SIGHUP: the first stops the reply and keeps it, the second ends the command at once.
+
+Knows how to stop, not what: `watch` is given the function. Handlers only run in the main thread.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+class Interrupted(BaseException):
+    """A signal ended the command. Not an Exception: nothing but the outermost edge may take it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Interrupts:
+    """The signals of one command."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        """The exit code of the first signal that came; 0 while none has."""
+        self._stop: Callable[[], None] | None = None
+
+    def reset(self) -> None:
+        """Forgets a signal that was dealt with."""
+        self.code = 0
+
+    @contextmanager
+    def watch(self, stop: Callable[[], None]) -> Iterator[None]:
+        """While inside, the first signal calls `stop` (from another thread) in place of ending the command."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = None
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Takes a signal.
+
+        Raises:
+            Interrupted: nothing is being watched, or it is the second one.
+        """
+        first, self.code = not self.code, _CODES.get(signal.Signals(number), 1)
+        if self._stop is None or not first:
+            raise Interrupted(self.code)
+        # In a thread: the interrupted code may hold the very lock that stopping needs.
+        threading.Thread(target=self._stop, daemon=True).start()
+
+
+@contextmanager
+def catch_signals() -> Iterator[Interrupts]:
+    """Installs the handlers, and puts the old ones back."""
+    interrupts = Interrupts()
+    before = {number: signal.signal(number, interrupts.handle) for number in _CODES}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

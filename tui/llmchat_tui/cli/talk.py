@@ -1,0 +1,161 @@
+"""One turn on the command line: its events to a writer and a status line, its end to an outcome.
+
+The front end of `ask` and of the line-by-line chat. Decides nothing about the turn; stopping is all it may do.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmchat_engine import Engine, Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
+from llmchat_tui.cli.interrupts import Interrupts
+from llmchat_tui.cli.render import ClosedOutput
+from llmchat_tui.console import Console
+from llmchat_tui.errors import UserError
+from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.history import Begun, History
+from llmchat_tui.turn import Turn, run
+
+
+class Answer(Protocol):
+    """Where the text of a reply goes: `render.AnswerWriter`, or `Collected`."""
+
+    def write(self, text: str) -> None:
+        """Takes the next piece."""
+
+    def finish(self) -> None:
+        """The reply has ended."""
+
+
+class Collected:
+    """An answer that is kept and not shown: for --json, -x and --no-stream."""
+
+    def write(self, text: str) -> None:
+        """Takes a piece; the whole text comes with `Finished`."""
+
+    def finish(self) -> None:
+        """Nothing was held back."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a turn went."""
+
+    begun: Begun | None = None
+    finished: Finished | None = None
+    model: ModelInfo | None = None
+    load_seconds: float = 0.0
+    timed_out: bool = False
+    notices: tuple[str, ...] = ()
+
+
+def talk(
+    turn: Turn,
+    engine: Engine,
+    history: History,
+    answer: Answer,
+    console: Console,
+    interrupts: Interrupts,
+    timeout: float = 0.0,
+) -> Outcome:
+    """Runs a turn and shows it as it comes.
+
+    Args:
+        turn: The question.
+        engine: Who answers.
+        history: Where it is kept.
+        answer: Where the text of the reply goes.
+        console: Where progress and warnings go.
+        interrupts: A signal stops the reply; its text is kept.
+        timeout: Seconds after which the reply is stopped; 0 is never.
+
+    Raises:
+        ClosedOutput: nobody reads the answer any more; the model was stopped.
+        EngineError: see `turn.run`.
+        StorageError: see `turn.run`.
+    """
+    outcome = Outcome()
+
+    def stop() -> None:
+        engine.cancel(turn.request_id)
+
+    events: Any = run(turn, engine, history)
+    with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(events):
+        for event in events:
+            _show(event, outcome, answer, console)
+            if not isinstance(event, Token):
+                _check_reader()
+    console.clear_status()
+    answer.finish()
+    return outcome
+
+
+def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float) -> int:
+    """Returns the exit code of a turn that ran.
+
+    Raises:
+        UserError: the time was up.
+    """
+    if interrupts.code:
+        return interrupts.code
+    if outcome.timed_out:
+        raise UserError("the time was up", f"the answer was stopped after {timeout:g} s and is kept", "--timeout")
+    return 0
+
+
+def _check_reader() -> None:
+    """Looks whether anybody still reads stdout: while nothing is written, nothing else would tell.
+
+    Raises:
+        ClosedOutput: the pipe is closed.
+    """
+    poll = select.poll()
+    poll.register(1, 0)
+    if any(state & (select.POLLERR | select.POLLNVAL) for _, state in poll.poll(0)):
+        raise ClosedOutput
+
+
+@contextmanager
+def _time_limit(seconds: float, stop: Any, outcome: Outcome) -> Iterator[None]:
+    def expire() -> None:
+        outcome.timed_out = True
+        stop()
+
+    timer = threading.Timer(seconds, expire) if seconds else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
+
+
+def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) -> None:
+    match event:
+        case Token(text):
+            console.clear_status()
+            answer.write(text)
+        case Started(begun):
+            outcome.begun = begun
+        case Loading(fraction):
+            console.status(f"loading the model {fraction:.0%}")
+        case Loaded(model, seconds):
+            outcome.model, outcome.load_seconds = model, seconds
+        case Queued(ahead):
+            console.status(f"waiting for {ahead} other request{'s' * (ahead > 1)}")
+        case Prefill(done, total, cached) if done < total:
+            console.status(f"reading {done:,} of {total:,} tokens" + (f", {cached:,} were known" if cached else ""))
+        case Notice(text):
+            console.warn(text)
+            outcome.notices = (*outcome.notices, text)
+        case Ended(_, finished, _):
+            outcome.finished = finished
+        case Waiting() | Prefill():
+            pass

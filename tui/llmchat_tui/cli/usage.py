@@ -1,0 +1,52 @@
+"""How a reply went, in words: the short line of -u and the block of --verbose. Pure functions of the numbers."""
+
+from __future__ import annotations
+
+from llmchat_engine import Finished, ModelInfo
+
+_REASONS = {
+    "eog": "the model ended it",
+    "stop": "a stop word",
+    "max_tokens": "--max-tokens reached",
+    "context": "the context is full",
+    "cancelled": "stopped",
+}
+
+
+def usage_line(finished: Finished) -> str:
+    """Returns one line: tokens, what the cache saved, speed."""
+    return (
+        f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached) + {finished.reply_tokens:,} reply tokens"
+        f" · {finished.tokens_per_second:.1f} tok/s · first token {finished.time_to_first_token:.2f} s"
+    )
+
+
+def usage_block(finished: Finished, model: ModelInfo, load_seconds: float) -> str:
+    """Returns all there is to tell, a line each."""
+    sampling = finished.sampling
+    chain = ", ".join(f"{name} {value}" for name, value in _sampling_items(sampling))
+    speed = finished.prefilled_tokens / finished.prefill_seconds if finished.prefill_seconds else 0.0
+    rows = (
+        ("model", f"{model.name} · {model.quantization} · {model.n_ctx:,} of {model.n_ctx_train:,} tokens of context"),
+        ("runs on", _device(model)),
+        ("load", f"{load_seconds:.2f} s" if load_seconds else "was loaded"),
+        ("prompt", f"{finished.prompt_tokens:,} tokens, {finished.cached_tokens:,} from the cache"),
+        ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),
+        ("first token", f"{finished.time_to_first_token:.3f} s"),
+        ("reply", f"{finished.reply_tokens:,} tokens in {finished.decode_seconds:.2f} s"),
+        ("decode", f"{finished.tokens_per_second:.1f} tok/s"),
+        ("ended by", _REASONS[finished.reason]),
+        ("sampling", chain),
+    )
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _device(model: ModelInfo) -> str:
+    if model.gpu_layers and model.devices:
+        return f"{', '.join(model.devices)} · {model.gpu_layers} layers"
+    return f"CPU · {model.threads} threads"
+
+
+def _sampling_items(sampling: object) -> list[tuple[str, object]]:
+    fields = ((name, getattr(sampling, name)) for name in getattr(type(sampling), "__dataclass_fields__"))  # noqa: B009
+    return [(name.replace("_", " "), value) for name, value in fields if value not in (None, ())]

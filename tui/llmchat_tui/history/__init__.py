@@ -1,0 +1,9 @@
+"""Conversations on disk: the only package that knows SQL, and the only owner of the message tree.
+
+Knows nothing of the engine, of screens or of exit codes. Import from here, not from the files behind it.
+"""
+
+from llmchat_tui.history.store import History
+from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, ReplyStatus, Role, StoredMessage
+
+__all__ = ["Begun", "Conversation", "History", "Hit", "ReplyEnd", "ReplyStatus", "Role", "StoredMessage"]

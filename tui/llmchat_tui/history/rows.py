@@ -1,0 +1,106 @@
+"""Values to columns and back, checked on the way in and on the way out. Knows no query and no table."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmchat_tui.history.faults import MalformedRow
+from llmchat_tui.history.values import Conversation, StoredMessage
+
+TITLE_LENGTH = 80
+_ID_BYTES = 4
+
+
+def clean(text: str) -> str:
+    """Returns text that can be UTF-8: lone surrogates, as argv and file names may hold, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def title_of(text: str) -> str:
+    """Returns the first line of a text that says something, at most 80 characters."""
+    lines = (line.strip() for line in clean(text).splitlines())
+    return next((line for line in lines if line), "(no text)")[:TITLE_LENGTH].rstrip()
+
+
+def pack_ids(token_ids: Sequence[int]) -> bytes:
+    """Returns token ids as little-endian int32, a quarter of their size as JSON."""
+    return _little_endian(array("i", token_ids)).tobytes()
+
+
+def unpack_ids(blob: bytes) -> tuple[int, ...]:
+    """Returns the token ids of a blob.
+
+    Raises:
+        MalformedRow: its length is no multiple of 4.
+    """
+    if len(blob) % _ID_BYTES:
+        raise MalformedRow(f"token ids of {len(blob)} bytes")
+    ids = array("i")
+    ids.frombytes(blob)
+    return tuple(_little_endian(ids))
+
+
+def pack_object(value: Mapping[str, Any]) -> str:
+    """Returns a mapping of JSON values as text."""
+    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def unpack_object(text: str) -> dict[str, Any]:
+    """Returns the mapping of a JSON text.
+
+    Raises:
+        MalformedRow: it is not JSON, or not an object.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise MalformedRow("settings or statistics that are not JSON") from error
+    if not isinstance(value, dict):
+        raise MalformedRow("settings or statistics that are no JSON object")
+    return value
+
+
+def conversation(row: sqlite3.Row) -> Conversation:
+    """Returns the conversation of a row of the view `chats`."""
+    return Conversation(
+        id=row["id"],
+        title=row["title"],
+        system=row["system"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        leaf_id=row["leaf_id"] or "",
+        message_count=row["message_count"],
+    )
+
+
+def message(row: sqlite3.Row) -> StoredMessage:
+    """Returns the message of a row of the table `messages`.
+
+    Raises:
+        MalformedRow: a column holds what `pack_ids` or `pack_object` never wrote.
+    """
+    return StoredMessage(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        parent_id=row["parent_id"] or "",
+        role=row["role"],
+        text=row["text"],
+        status=row["status"],
+        created_at=row["created_at"],
+        token_ids=unpack_ids(row["token_ids"]),
+        model_key=row["model_key"],
+        settings=unpack_object(row["settings"]),
+        stats=unpack_object(row["stats"]),
+        error=row["error"],
+    )
+
+
+def _little_endian(ids: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        ids.byteswap()
+    return ids

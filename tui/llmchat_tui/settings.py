@@ -1,0 +1,84 @@
+"""Every setting there is: its name, type, range, default and description.
+
+Knows no file and no environment; config.py reads those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from llmchat_engine import Sampling
+
+TABLE = "sampling"
+"""The table of config.toml that holds how tokens are chosen; all else stands at the top."""
+SAMPLING_KEYS = frozenset(Sampling.__dataclass_fields__)
+
+_Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
+_Penalty = Annotated[float, Meta(ge=-10, le=10)]
+# llama.cpp reads the seed 2**32 - 1 as "draw one".
+_Seed = Annotated[int, Meta(ge=0, le=2**32 - 2)]
+_Temperature = Annotated[float, Meta(ge=0, le=100)]
+_Factor = Annotated[float, Meta(gt=0, le=10)]
+_Length = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_NotEmpty = Annotated[str, Meta(min_length=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every key of config.toml; those that are also fields of `Sampling` stand in its table `[sampling]`."""
+
+    model: Annotated[str, Meta(description="a name, a unique part of one, or a path; empty takes the only one")] = ""
+    system: Annotated[str, Meta(description="the system prompt of new chats")] = ""
+    keepalive: Annotated[str | float, Meta(description="time an unused model stays loaded: 30s, 5m, 1h; 0 is none")] = (
+        "5m"
+    )
+    ctx: Annotated[
+        _Count, Meta(description="context length in tokens; 0 takes what the model and the memory allow")
+    ] = 0
+    gpu_layers: Annotated[int, Meta(ge=-1, le=10_000, description="layers on the GPU; -1 is all")] = -1
+    threads: Annotated[int, Meta(ge=0, le=4_096, description="CPU threads; 0 takes the physical cores")] = 0
+    markdown: Annotated[bool, Meta(description="render Markdown on a terminal")] = True
+    color: Annotated[Literal["auto", "always", "never"], Meta(description="auto, always or never")] = "auto"
+    stdin_limit_mib: Annotated[int, Meta(ge=1, le=1_024, description="the most that is read from stdin, in MiB")] = 8
+    temperature: Annotated[
+        _Temperature | None, Meta(description="randomness from 0 (always the likeliest token) up")
+    ] = None
+    top_k: Annotated[_Count | None, Meta(description="choose among this many tokens; 0 is all")] = None
+    top_p: Annotated[_Fraction | None, Meta(description="choose among the likeliest tokens up to this sum")] = None
+    min_p: Annotated[_Fraction | None, Meta(description="leave out tokens below this part of the likeliest")] = None
+    seed: Annotated[_Seed | None, Meta(description="a fixed seed gives the same answer again")] = None
+    repeat_penalty: Annotated[_Factor | None, Meta(description="above 1 avoids repetition")] = None
+    presence_penalty: Annotated[_Penalty | None, Meta(description="above 0 avoids tokens that were used")] = None
+    frequency_penalty: Annotated[_Penalty | None, Meta(description="above 0 avoids tokens that were used often")] = None
+    max_tokens: Annotated[_Length | None, Meta(description="the longest answer, in tokens")] = None
+    stop: Annotated[tuple[_NotEmpty, ...], Meta(description="texts that end the answer")] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the file, for commands that list or set them."""
+
+    name: str
+    table: str
+    """`sampling`, or empty for the top of the file."""
+    description: str
+
+
+def keys() -> tuple[Key, ...]:
+    """Returns every key in the order of the file."""
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    return tuple(Key(name, table_of(name), schema[name]["description"]) for name in Settings.__struct_fields__)
+
+
+def table_of(name: str) -> str:
+    """Returns the table that a key stands in; empty for the top."""
+    return TABLE if name in SAMPLING_KEYS else ""
+
+
+def dotted_name(name: str) -> str:
+    """Returns a key's name with its table, as error messages and TOML have it."""
+    return f"{TABLE}.{name}" if name in SAMPLING_KEYS else name

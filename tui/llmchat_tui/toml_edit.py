@@ -1,0 +1,171 @@
+"""Finds and replaces one key in the text of a TOML file, and leaves every other byte as it is.
+
+Knows no file and none of our keys. The text handed in must be valid TOML; what comes out is for the caller to check.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One `key = value` of a TOML text, or one table header (no keys)."""
+
+    table: str
+    """The dotted name of the table it stands in; a header stands in the table that it opens."""
+    keys: tuple[str, ...]
+    """Full dotted names of the values it sets; several for an inline table."""
+    first: int
+    end: int
+    """Its lines, counted from 0; `end` is the one behind it."""
+
+
+class NotEditableError(Exception):
+    """The key shares its statement with others, as in an inline table."""
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """Yields the statements of a valid TOML text in order."""
+    lines = text.split("\n")
+    table = ""
+    line = 0
+    while line < len(lines):
+        start = lines[line].strip()
+        if start.startswith("["):
+            table = next(iter(_leaves(tomllib.loads(start), keep_empty=True)), "")
+            yield Statement(table, (), line, line + 1)
+        elif start and not start.startswith("#"):
+            end, values = _statement_end(lines, line)
+            prefix = f"{table}." if table else ""
+            yield Statement(table, tuple(prefix + key for key in _leaves(values)), line, end)
+            line = end - 1
+        line += 1
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """Returns the line (from 1) on which each dotted key or table of a valid TOML text is set."""
+    return {key: found.first + 1 for found in statements(text) for key in found.keys or (found.table,)}
+
+
+def with_value(text: str, table: str, key: str, value: object) -> str:
+    """Returns `text` with one key set, its comments and everything else kept.
+
+    Args:
+        text: valid TOML.
+        table: the table of the key, or empty for the top.
+        key: its bare name.
+        value: a string, number, truth value or sequence of these.
+
+    Raises:
+        NotEditableError: where the key is set inside an inline table.
+    """
+    lines = text.split("\n")
+    found = list(statements(text))
+    name = f"{table}.{key}" if table else key
+    for statement in found:
+        if name in statement.keys:
+            lines[statement.first : statement.end] = _replaced(lines, statement, value).split("\n")
+            return "\n".join(lines)
+    addition = f"{key} = {toml_value(value)}" + ("\r" if "\r\n" in text else "")
+    position, before, after = _place(lines, found, table)
+    lines[position:position] = [*before, addition, *after]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def toml_value(value: object) -> str:
+    """Returns a value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string but for DEL, which TOML wants escaped.
+        return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested tables as one mapping from dotted keys to values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _leaves(values: dict[str, Any], keep_empty: bool = False) -> list[str]:
+    """Returns the dotted keys of nested tables; with `keep_empty` those of the innermost tables instead."""
+    if not keep_empty:
+        return list(flatten(values))
+    names: list[str] = []
+    inner: Any = values
+    while inner:
+        name, inner = next(iter(inner.items()))
+        names.append(name)
+        inner = inner[0] if isinstance(inner, list) else inner
+    return [".".join(names)]
+
+
+def _statement_end(lines: list[str], first: int) -> tuple[int, dict[str, Any]]:
+    """Returns the line behind the statement that starts on `first`, and what it sets."""
+    for end in range(first + 1, len(lines) + 1):
+        # Only a line that can close a value is worth parsing; a long text is read once, not once a line.
+        if end > first + 1 and not any(mark in lines[end - 1] for mark in ('"""', "'''", "]", "}")):
+            continue
+        try:
+            return end, tomllib.loads("\n".join(lines[first:end]) + "\n")
+        except tomllib.TOMLDecodeError:
+            continue
+    raise ValueError(f"line {first + 1} is not TOML")
+
+
+def _replaced(lines: list[str], statement: Statement, value: object) -> str:
+    """Returns the statement's text with another value; the key as it was written and the comment behind it stay."""
+    old = "\n".join(lines[statement.first : statement.end])
+    key, _, _ = old.partition("=")
+    # In an inline table the key that is wanted stands behind the first equals sign.
+    if _leaves(tomllib.loads(f"{key} = 0")) != _leaves(tomllib.loads(old + "\n")):
+        raise NotEditableError
+    return f"{key.rstrip()} = {toml_value(value)}{_tail(old)}"
+
+
+def _tail(statement: str) -> str:
+    """Returns what stands behind a statement's value: blanks, a comment, a carriage return."""
+    meaning = tomllib.loads(statement + "\n")
+    for position, character in enumerate(statement):
+        if character == "#" and _means(statement[:position], meaning):
+            return statement[len(statement[:position].rstrip()) :]
+    return "\r" if statement.endswith("\r") else ""
+
+
+def _means(text: str, meaning: dict[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == meaning
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _place(lines: list[str], found: list[Statement], table: str) -> tuple[int, list[str], list[str]]:
+    """Returns the line at which a new key of `table` goes, and the lines to put before and after it."""
+    inside = [statement for statement in found if statement.table == table]
+    if inside:
+        return inside[-1].end, [], []
+    if table:
+        blank = [""] if any(lines) else []
+        return len(lines) - (not lines[-1]), [*blank, f"[{table}]"], []
+    if not found:
+        return len(lines) - (not lines[-1]), [], []
+    position = found[0].first
+    while position > 0 and lines[position - 1].lstrip().startswith("#"):
+        position -= 1
+    return position, [], [""]

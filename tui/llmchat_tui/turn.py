@@ -1,0 +1,155 @@
+"""One chat turn, headless, for both front ends: the question to disk, the engine, the reply to disk.
+
+The only owner of a reply's text while it grows. Knows no screen, no flags and no SQL. Whatever ends a turn (the model, the
+user, a crash, an exception in the consumer) the reply is recorded with how it ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from llmchat_engine import Engine, EngineError, Event, Finished, Loaded, Message, ModelInfo, Request, Sampling, Token
+from llmchat_engine.types import new_request_id
+from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus, StoredMessage
+
+CHECKPOINT_INTERVAL = 0.4
+"""Seconds between two checkpoints of a growing reply; a crash may cost half a second of text, and the engine ticks every
+quarter of a second even when nothing comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question, and what it follows."""
+
+    question: str
+    earlier: tuple[StoredMessage, ...] = ()
+    """The path of messages that the question follows, oldest first."""
+    conversation_id: str = ""
+    """The chat to record it in, behind the last of `earlier`; empty begins a new chat."""
+    system: str = ""
+    sampling: Sampling = Sampling()
+    raw: bool = False
+    private: bool = False
+    """Drop the sequence from the engine's cache afterwards."""
+    request_id: str = field(default_factory=new_request_id)
+    """What `Engine.cancel` takes to stop this turn."""
+
+
+def run(turn: Turn, engine: Engine, history: History) -> Iterator[TurnEvent]:
+    """Runs a turn. Closing the iterator stops the model and records the reply as stopped.
+
+    Raises:
+        EngineError: after the partial reply has been recorded as failed.
+        StorageError: the question could not be recorded (then nothing was asked), or the reply could not.
+    """
+    engine.prepare()  # the host starts while the question goes to disk
+    parent = turn.earlier[-1].id if turn.conversation_id and turn.earlier else ""
+    begun = history.begin(turn.question, conversation_id=turn.conversation_id, parent_id=parent, system=turn.system)
+    messages = compose(turn.system, turn.earlier, turn.question)
+    request = Request(messages, turn.sampling, raw=turn.raw, private=turn.private, id=turn.request_id)
+    reply = _GrowingReply(begun, history)
+    try:
+        yield Started(begun)
+        with closing(_closable(engine.generate(request))) as events:
+            for event in events:
+                if isinstance(event, Finished):
+                    yield reply.finish(event)
+                else:
+                    reply.see(event)
+                    yield event
+    except EngineError as error:
+        reply.end("failed", str(error))
+        raise
+    finally:
+        reply.end("stopped")
+
+
+def compose(system: str, earlier: Sequence[StoredMessage], question: str) -> tuple[Message, ...]:
+    """Returns the path of messages that the model is given; replies carry their own ids."""
+    first = (Message("system", system),) if system else ()
+    path = (
+        Message(stored.role, stored.text, stored.token_ids, stored.model_key)
+        for stored in earlier
+        if stored.role == "user" or stored.text
+    )
+    return (*first, *path, Message("user", question))
+
+
+def _closable(events: Iterator[Event]) -> Any:
+    """Returns the iterator itself: every engine's is a generator, which the protocol cannot say."""
+    return events
+
+
+class _GrowingReply:
+    """The text of a reply, its checkpoints and its end, which is recorded once."""
+
+    def __init__(self, begun: Begun, history: History) -> None:
+        self._begun, self._history = begun, history
+        self._parts: list[str] = []
+        self._saved_parts = 0
+        self._saved_at = time.monotonic()
+        self._model: ModelInfo | None = None
+        self._ended = False
+
+    def see(self, event: Event) -> None:
+        """Takes what concerns the reply, and checkpoints when it is time."""
+        if isinstance(event, Token):
+            self._parts.append(event.text)
+        elif isinstance(event, Loaded):
+            self._model = event.model
+        now = time.monotonic()
+        if len(self._parts) > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
+            self._history.checkpoint(self._begun.reply_id, "".join(self._parts))
+            self._saved_parts, self._saved_at = len(self._parts), now
+
+    def finish(self, finished: Finished) -> Ended:
+        """Records a reply that the engine ended."""
+        if self._model is None:
+            raise EngineError("the engine finished without a model")
+        status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
+        end = ReplyEnd(
+            text=finished.text,
+            status=status,
+            token_ids=finished.token_ids,
+            model_key=self._model.key,
+            settings=_settings(self._model, finished),
+            stats=_stats(finished),
+        )
+        self._history.finish(self._begun.reply_id, end)
+        self._ended = True
+        return Ended(self._begun, finished, self._model)
+
+    def end(self, status: ReplyStatus, error: str = "") -> None:
+        """Records a reply that ended in any other way, with the text that had come. Does nothing a second time."""
+        if not self._ended:
+            self._ended = True
+            self._history.finish(self._begun.reply_id, ReplyEnd("".join(self._parts), status, error=error))
+
+
+def _settings(model: ModelInfo, finished: Finished) -> dict[str, Any]:
+    """Returns what it takes to play the reply again."""
+    return {
+        "model": model.name,
+        "model_key": model.key,
+        "template_key": model.template_key,
+        "n_ctx": model.n_ctx,
+        "sampling": asdict(finished.sampling),
+        "build": model.build,
+    }
+
+
+def _stats(finished: Finished) -> dict[str, Any]:
+    return {
+        "reason": finished.reason,
+        "prompt_tokens": finished.prompt_tokens,
+        "cached_tokens": finished.cached_tokens,
+        "prefilled_tokens": finished.prefilled_tokens,
+        "reply_tokens": finished.reply_tokens,
+        "time_to_first_token": round(finished.time_to_first_token, 4),
+        "tokens_per_second": round(finished.tokens_per_second, 2),
+    }
