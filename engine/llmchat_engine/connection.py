@@ -17,7 +17,6 @@ import time
 from llmchat_engine import protocol
 from llmchat_engine.errors import EngineDied, HostUnreachable, RequestInvalid
 from llmchat_engine.launch import Link, last_words
-from llmchat_engine.peer import peer
 
 TICK = 0.25
 """Seconds between two looks at the clock while nothing comes."""
@@ -35,9 +34,9 @@ class Connection:
             link: A connected socket.
             give_up_after: Seconds of silence, half of them after a ping, before the host counts as hung.
         """
-        self._socket, self._child, self._log = link.connection, link.child, link.log
+        self._socket, self._log = link.connection, link.log
         self._give_up_after = give_up_after
-        _, self.pid = peer(self._socket)
+        self.pid, self._child = link.pid, link.pid if link.is_child else 0
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_TIMEOUT, 0))
         # None is the last word of a stream: the host has gone.

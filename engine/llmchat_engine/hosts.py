@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llmchat_engine.connection import Connection
 from llmchat_engine.errors import EngineError
-from llmchat_engine.launch import Link, join, sweep
+from llmchat_engine.launch import Link, host_pid, join, sweep
 from llmchat_engine.protocol import AskStatus, HostStatus, Ping, Quit
 
 _ANSWER_TIME = 2.0
@@ -48,7 +48,8 @@ def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
                 if _gone(host.pid, seconds):
                     return False
     with contextlib.suppress(OSError):
-        os.kill(host.pid, signal.SIGKILL)
+        if host.pid > 1:
+            os.kill(host.pid, signal.SIGKILL)
     _gone(host.pid, seconds)
     sweep(host.socket)
     return True
@@ -64,7 +65,7 @@ def _visit(path: Path) -> Iterator[Connection | None]:
     if socket is None:
         yield None
         return
-    connection = Connection(Link(socket, 0, path), give_up_after=_ANSWER_TIME)
+    connection = Connection(Link(socket, host_pid(path), False, path), give_up_after=_ANSWER_TIME)
     try:
         yield connection
     finally:

@@ -45,8 +45,9 @@ class Link:
     """A connected host."""
 
     connection: socket.socket
-    child: int
-    """Its process id where this process started it, else 0."""
+    pid: int
+    is_child: bool
+    """True where this process started it, and so learns how it ends."""
     log: Path
 
 
@@ -76,10 +77,10 @@ def reach(name: str, places: Places) -> Link:
     path, log = places.runtime / f"{name}.sock", places.logs / f"host-{name}.log"
     try:
         if connection := join(path):
-            return Link(connection, 0, log)
+            return Link(connection, host_pid(path), False, log)
         with _launch_lock(places.runtime):
             if connection := join(path):
-                return Link(connection, 0, log)
+                return Link(connection, host_pid(path), False, log)
             return _start(path, log)
     except OSError as error:
         raise HostUnreachable("the engine could not be started", f"{error}", "llmchat doctor") from error
@@ -111,6 +112,7 @@ def sweep(path: Path) -> bool:
             connection.close()
             return False
         path.unlink(missing_ok=True)
+        path.with_suffix(".pid").unlink(missing_ok=True)
         return True
 
 
@@ -139,10 +141,19 @@ def _start(path: Path, log: Path) -> Link:
             os.umask(before)
         listener.listen(64)
         child = _spawn(listener.fileno(), path, log)
+        path.with_suffix(".pid").write_text(str(child))
     connection = join(path)
     if connection is None:
         raise HostUnreachable("the engine stopped at once", last_words(log), "llmchat doctor")
-    return Link(connection, child, log)
+    return Link(connection, child, True, log)
+
+
+def host_pid(path: Path) -> int:
+    """Returns the process id of the host behind a socket that answers; 0 where it cannot be told."""
+    try:
+        return int(path.with_suffix(".pid").read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _spawn(listener: int, path: Path, log: Path) -> int:

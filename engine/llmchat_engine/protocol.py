@@ -127,6 +127,8 @@ class HostStatus:
     busy: bool
     queued: int
     keepalive: float
+    leaves_in: float
+    """Seconds until it leaves if nobody comes; negative while it is used, or stays for ever."""
     uptime: float
     resident: int
     """Memory in bytes that the process holds, the mapped model file included."""

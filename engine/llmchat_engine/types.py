@@ -6,7 +6,7 @@ seconds, sizes in bytes. `Engine` is the one interface: `LocalEngine` (a host pr
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ class Sampling:
 
 def new_request_id() -> str:
     """Returns an id that no other client of the same host will use."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 @dataclass(frozen=True, slots=True)

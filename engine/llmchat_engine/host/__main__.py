@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> None:
         with contextlib.suppress(OSError):
             if os.stat(path).st_ino == own_file:
                 os.unlink(path)
+                os.unlink(os.path.splitext(path)[0] + ".pid")
         jobs.close()
         finished.wait(_LAST_DECODE)
         # Freeing llama.cpp's buffers one by one can take seconds; the system takes them back at once.

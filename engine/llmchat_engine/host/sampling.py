@@ -7,7 +7,7 @@ temperature, then the draw.
 from __future__ import annotations
 
 import math
-import secrets
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ def resolve(asked: Sampling, defaults: Sampling) -> Sampling:
     if any(not word for word in asked.stop):
         raise RequestInvalid("a stop word is empty", "every reply would end before it began")
     if filled["seed"] is None:
-        filled["seed"] = secrets.randbelow(2**32 - 1)
+        filled["seed"] = random.SystemRandom().randrange(2**32 - 1)
     return Sampling(**filled)
 
 

@@ -166,6 +166,7 @@ class Server:
             busy=self._jobs.busy,
             queued=len(self._jobs),
             keepalive=self._keepalive,
+            leaves_in=-1.0 if (left := self._patience()) is None else left,
             uptime=time.monotonic() - self._started,
             resident=resident_bytes(),
         )
