@@ -6,7 +6,7 @@ The file is checked here, in pure Python, while the host is still starting: llam
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from llmchat_engine.connection import Connection
 from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
@@ -72,7 +72,7 @@ class LocalEngine:
             self._drop()
             self._connection = Connection(reach(socket_name(self._spec), self._places), self._give_up_after)
 
-    def load(self) -> Iterator[Event]:
+    def load(self) -> Generator[Event, None, None]:
         """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
         connection, loaded = self._greet(), self._model
         if loaded is None:
@@ -84,7 +84,7 @@ class LocalEngine:
         else:
             yield Loaded(loaded, 0.0)
 
-    def generate(self, request: Request) -> Iterator[Event]:
+    def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the events of one reply; closing the iterator cancels it."""
         try:
             with contextlib.closing(self.load()) as loading:
@@ -191,7 +191,9 @@ class LocalEngine:
             raise to_error(news)
         return news
 
-    def _converse(self, connection: Connection, order: Load | Generate, request_id: str) -> Iterator[Event]:
+    def _converse(
+        self, connection: Connection, order: Load | Generate, request_id: str
+    ) -> Generator[Event, None, None]:
         """Sends an order and yields its events up to `Loaded` or `Finished`; cancels it when closed before."""
         connection.open(request_id)
         ended = False

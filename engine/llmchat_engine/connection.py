@@ -18,7 +18,7 @@ from llmchat_engine import protocol
 from llmchat_engine.errors import EngineDied, HostUnreachable, RequestInvalid
 from llmchat_engine.launch import Link, last_words
 
-TICK = 0.25
+TICK = 0.1
 """Seconds between two looks at the clock while nothing comes."""
 _SEND_TIMEOUT = 10
 _EXIT_WAIT = 1.0
@@ -82,7 +82,7 @@ class Connection:
             raise self.death() from None
 
     def next(self, request_id: str) -> protocol.News | None:
-        """Returns the next news of a request, or None after a quarter of a second without any.
+        """Returns the next news of a request, or None after a tick without any.
 
         Raises:
             EngineDied: the host has gone.
@@ -207,7 +207,7 @@ class Patience:
         self._silent, self._heard = 0, connection.heard
 
     def tick(self) -> None:
-        """Counts one quarter of a second without news; pings half-way.
+        """Counts one tick without news; pings half-way.
 
         Raises:
             EngineDied: the host hangs; it was killed.

@@ -148,7 +148,18 @@ class Failure:
 
 Order = Hello | Load | Generate | Render | Tokenize | Cancel | Ping | Quit | AskStatus
 News = (
-    Welcome | Loading | Loaded | Queued | Prefill | Token | Notice | Finished | Rendered | Ids | Pong | HostStatus
+    Welcome
+    | Loading
+    | Loaded
+    | Queued
+    | Prefill
+    | Token
+    | Notice
+    | Finished
+    | Rendered
+    | Ids
+    | Pong
+    | HostStatus
     | Failure
 )
 ORDERS: dict[str, type[Order]] = {

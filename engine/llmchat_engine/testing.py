@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmchat_engine.errors import ContextFull, EngineDied, EngineError
@@ -78,12 +78,12 @@ class FakeEngine:
     def prepare(self) -> None:
         """Does nothing: there is no host."""
 
-    def load(self) -> Iterator[Event]:
+    def load(self) -> Generator[Event, None, None]:
         """Yields a load of two steps."""
         yield Loading(0.5)
         yield Loaded(self.model, 0.1)
 
-    def generate(self, request: Request) -> Iterator[Event]:
+    def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the next script."""
         script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
         self.requests.append(request)
@@ -97,7 +97,9 @@ class FakeEngine:
         yield Prefill(len(prompt), len(prompt), 0)
         yield from self._stream(request, script, cancelled, len(prompt))
 
-    def _stream(self, request: Request, script: Script, cancelled: threading.Event, prompt: int) -> Iterator[Event]:
+    def _stream(
+        self, request: Request, script: Script, cancelled: threading.Event, prompt: int
+    ) -> Generator[Event, None, None]:
         if script.error is not None:
             raise script.error
         words = re.findall(r"\s*\S+\s*$|\s*\S+", script.text)

@@ -7,7 +7,7 @@ seconds, sizes in bytes. `Engine` is the one interface: `LocalEngine` (a host pr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -130,7 +130,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing happened for a quarter of a second. Lets the consumer keep its clocks; carries no news."""
+    """Nothing happened for a tenth of a second. Lets the consumer keep its clocks; carries no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +206,10 @@ class Engine(Protocol):
     def prepare(self) -> None:
         """Begins to start or join the host without waiting for it. Optional; the other calls do it too."""
 
-    def load(self) -> Iterator[Event]:
+    def load(self) -> Generator[Event, None, None]:
         """Yields `Loading`* and `Waiting`*, ends with `Loaded`."""
 
-    def generate(self, request: Request) -> Iterator[Event]:
+    def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the events of one reply, `Finished` last. Closing the iterator cancels the request.
 
         Raises:

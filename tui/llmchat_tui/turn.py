@@ -1,13 +1,13 @@
 """One chat turn, headless, for both front ends: the question to disk, the engine, the reply to disk.
 
-The only owner of a reply's text while it grows. Knows no screen, no flags and no SQL. Whatever ends a turn (the model, the
-user, a crash, an exception in the consumer) the reply is recorded with how it ended.
+The only owner of a reply's text while it grows. Knows no screen, no flags and no SQL. Whatever ends a turn (the model,
+the user, a crash, an exception in the consumer) the reply is recorded with how it ended.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,8 +18,8 @@ from llmchat_tui.events import Ended, Started, TurnEvent
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus, StoredMessage
 
 CHECKPOINT_INTERVAL = 0.4
-"""Seconds between two checkpoints of a growing reply; a crash may cost half a second of text, and the engine ticks every
-quarter of a second even when nothing comes."""
+"""Seconds between two checkpoints of a growing reply. A crash may cost half a second of text; the engine ticks every
+tenth of a second even when nothing comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Turn:
     conversation_id: str = ""
     """The chat to record it in, behind the last of `earlier`; empty begins a new chat."""
     system: str = ""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     raw: bool = False
     private: bool = False
     """Drop the sequence from the engine's cache afterwards."""
@@ -40,7 +40,7 @@ class Turn:
     """What `Engine.cancel` takes to stop this turn."""
 
 
-def run(turn: Turn, engine: Engine, history: History) -> Iterator[TurnEvent]:
+def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, None, None]:
     """Runs a turn. Closing the iterator stops the model and records the reply as stopped.
 
     Raises:
@@ -55,7 +55,7 @@ def run(turn: Turn, engine: Engine, history: History) -> Iterator[TurnEvent]:
     reply = _GrowingReply(begun, history)
     try:
         yield Started(begun)
-        with closing(_closable(engine.generate(request))) as events:
+        with closing(engine.generate(request)) as events:
             for event in events:
                 if isinstance(event, Finished):
                     yield reply.finish(event)
@@ -78,11 +78,6 @@ def compose(system: str, earlier: Sequence[StoredMessage], question: str) -> tup
         if stored.role == "user" or stored.text
     )
     return (*first, *path, Message("user", question))
-
-
-def _closable(events: Iterator[Event]) -> Any:
-    """Returns the iterator itself: every engine's is a generator, which the protocol cannot say."""
-    return events
 
 
 class _GrowingReply:

@@ -1,7 +1,7 @@
 """Which leading tokens of a prompt are in the KV cache already: token prefixes of one sequence.
 
-The only owner of what sequence 0 holds; every token that enters or leaves the cache passes here. Knows ids and positions,
-no text. A doubt about the cache's state costs a prefill, never a wrong answer.
+The only owner of what sequence 0 holds; every token that enters or leaves the cache passes here. Knows ids and
+positions, no text. A doubt about the cache's state costs a prefill, never a wrong answer.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class PrefixCache:
 
         Args:
             prompt: The ids to be run; never empty.
-            exact: Keep only tokens that a run on an empty cache would compute with the same bits. (A token computed in a
-                batch and alone differs in the last bits: 300 greedy tokens diverged in 5 of 6 prompts.)
+            exact: Keep only tokens that a run on an empty cache would compute with the same bits. (A token computed in
+                a batch and alone differs in the last bits: 300 greedy tokens diverged in 5 of 6 prompts.)
         """
         keep = min(common_prefix(self.ids, prompt), len(prompt) - 1)
         if exact:

@@ -6,13 +6,15 @@ Knows one context and its cache; no messages, no sockets, no threads. Stopped by
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from llmchat_engine.errors import ContextFull, GenerationFailed
 from llmchat_engine.host.cache import PrefixCache
+from llmchat_engine.host.context import N_BATCH, Context
 from llmchat_engine.host.detokenize import Detokenizer
-from llmchat_engine.host.llama import N_BATCH, Context, Llama, Model, SamplerChain, sampler_chain
+from llmchat_engine.host.llama import Llama, SamplerChain, sampler_chain
+from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import PENALTY_WINDOW, stages
 from llmchat_engine.types import Finished, Prefill, Sampling, StopReason, Token
 
@@ -45,7 +47,9 @@ class Decoder:
         self._llama, self._model, self._context = llama, model, context
         self.cache = PrefixCache(context, chunk=N_BATCH, window=model.n_swa, rewindable=not model.is_recurrent)
 
-    def generate(self, prompt: Sequence[int], sampling: Sampling, *, exact: bool) -> Iterator[Prefill | Token | Finished]:
+    def generate(
+        self, prompt: Sequence[int], sampling: Sampling, *, exact: bool
+    ) -> Generator[Prefill | Token | Finished, None, None]:
         """Yields the progress of prefill, the text as it comes, and `Finished`.
 
         Args:
@@ -106,9 +110,7 @@ class Decoder:
             self.cache.truncate(start)
         return done
 
-    def _decode(
-        self, chain: SamplerChain, reply: _Reply, clock: _Clock, max_tokens: int | None
-    ) -> Iterator[Token]:
+    def _decode(self, chain: SamplerChain, reply: _Reply, clock: _Clock, max_tokens: int | None) -> Iterator[Token]:
         context, vocab, detokenizer = self._context, self._model.vocab, reply.detokenizer
         room = context.n_ctx - len(self.cache.ids)
         limit = room if max_tokens is None else min(max_tokens, room)
@@ -136,9 +138,7 @@ class Decoder:
                 reply.reason = "cancelled"
                 return
 
-    def _finished(
-        self, ids: list[int], cached: int, reply: _Reply, clock: _Clock, sampling: Sampling
-    ) -> Finished:
+    def _finished(self, ids: list[int], cached: int, reply: _Reply, clock: _Clock, sampling: Sampling) -> Finished:
         count = len(reply.ids)
         inside = self._context.decode_seconds - clock.inside_before
         return Finished(

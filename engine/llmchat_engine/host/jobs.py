@@ -1,6 +1,6 @@
 """The queue between the thread that owns the sockets and the thread that owns the model.
 
-Knows neither sockets nor llama.cpp: a job is an order with a way to answer. One job runs at a time, in order of arrival.
+Knows neither sockets nor llama.cpp: a job is an order with a way to answer. One runs at a time, in order of arrival.
 """
 
 from __future__ import annotations

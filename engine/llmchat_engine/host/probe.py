@@ -78,7 +78,9 @@ def main(arguments: Sequence[str]) -> int:
     """Loads the model as a CPU would and decodes one token; dies of the signal that is looked for, or returns 0."""
     import resource
 
-    from llmchat_engine.host.llama import Context, Llama, Model
+    from llmchat_engine.host.context import Context
+    from llmchat_engine.host.llama import Llama
+    from llmchat_engine.host.model import Model
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     llama = Llama()

@@ -14,14 +14,16 @@ from pathlib import Path
 
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.host import sampling
+from llmchat_engine.host.context import Context
 from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.jobs import Job, JobQueue
-from llmchat_engine.host.llama import Context, Llama, Model
+from llmchat_engine.host.llama import Llama
+from llmchat_engine.host.model import Model
 from llmchat_engine.host.probe import extra_buffers
 from llmchat_engine.host.prompt import Prompt, build_prompt
 from llmchat_engine.host.template import ChatTemplate
 from llmchat_engine.protocol import Generate, Ids, Load, News, Render, Tokenize, to_failure
-from llmchat_engine.types import Finished, Loaded, Loading, ModelInfo, Notice, Rendered, Request, Sampling, Token
+from llmchat_engine.types import Loaded, Loading, ModelInfo, Notice, Rendered, Request, Sampling, Token
 
 _TOKEN_INTERVAL = 1 / 60
 """Tokens are joined to at most 60 messages a second."""
@@ -72,8 +74,9 @@ class Worker:
                 job.send(to_failure(error))
             except Exception:  # the rim of the worker: one client's failure must not take the model from the others
                 self._log(traceback.format_exc())
-                error = GenerationFailed("the engine failed on this request", "see the log", "llmchat doctor")
-                job.send(to_failure(error))
+                job.send(
+                    to_failure(GenerationFailed("the engine failed on this request", "its log tells", "llmchat ps"))
+                )
 
     def _serve(self, job: Job) -> None:
         match job.order:

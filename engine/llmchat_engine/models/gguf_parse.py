@@ -31,7 +31,7 @@ _U64 = struct.Struct("<Q")
 _NUMBERS = {kind: struct.Struct(text) for kind, text in NUMBER_FORMATS.items()}
 
 
-class Refused(Exception):  # noqa: N818 - it never leaves the package; gguf.py turns it into ModelUnreadable
+class Refused(Exception):
     """The file cannot be used; `why` says so in one sentence without its path."""
 
     def __init__(self, why: str, hint: str = "", what: str = "") -> None:
@@ -41,7 +41,7 @@ class Refused(Exception):  # noqa: N818 - it never leaves the package; gguf.py t
         self.what = what
 
 
-class Short(Exception):  # noqa: N818 - control flow: the caller reads more of the file or calls it truncated
+class Short(Exception):
     """The buffer ended inside the header."""
 
 

@@ -75,10 +75,20 @@ class AskFlags:
 @click.argument("prompt", nargs=-1)
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
 @click.option("-s", "--system", metavar="TEXT", help="System prompt.")
-@click.option("--sf", "--system-file", "system_file", type=click.Path(path_type=Path), help="System prompt from a file.")
+@click.option(
+    "--sf", "--system-file", "system_file", type=click.Path(path_type=Path), help="System prompt, from a file."
+)
 @click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
 @click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
-@click.option("-f", "--file", "--fragment", "files", multiple=True, metavar="PATH", help="File, directory or glob to put before the question; repeatable.")  # noqa: E501
+@click.option(
+    "-f",
+    "--file",
+    "--fragment",
+    "files",
+    multiple=True,
+    metavar="PATH",
+    help="File, directory or glob to put before the question; repeatable.",
+)
 @click.option("-x", "--extract", is_flag=True, help="Print the first fenced code block alone.")
 @click.option("--xl", "--extract-last", "extract_last", is_flag=True, help="Print the last fenced code block alone.")
 @click.option("-n", "--no-log", is_flag=True, help="Keep nothing: not in the chats, not in the engine's cache.")
@@ -95,10 +105,12 @@ class AskFlags:
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the answer and all about it.")
 @click.option("--dry-run", is_flag=True, help="Print the exact prompt and its length; ask nothing.")
-@click.option("--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Stop the answer after this time.")  # noqa: E501
+@click.option(
+    "--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Stop the answer after this time."
+)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour on a terminal.")
 @click.pass_obj
-def ask(app: App, options: tuple[tuple[str, str], ...], **flags: Any) -> None:
+def ask(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) -> None:
     """Ask one question and print the answer.
 
     What is piped into stdin comes first, then a blank line, then PROMPT; "-" in PROMPT places it elsewhere.

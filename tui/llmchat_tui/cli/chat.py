@@ -32,14 +32,14 @@ _HELP = "Enter sends. /new begins a new chat, /exit leaves (Ctrl+D too). Ctrl+C 
 @click.option("--threads", type=click.IntRange(0), metavar="N", help="CPU threads; 0 is the physical cores.")
 @click.pass_obj
 def chat(
-    app: App, model: str, system: str | None, resume: bool, conversation: str, options: Any, **flags: Any
+    app: App, /, model: str, system: str | None, resume: bool, conversation: str, options: Any, **flags: Any
 ) -> None:
     """Chat line by line. Everything is kept; `llmchat chats` lists it."""
     from llmchat_tui.cli.interrupts import catch_signals
     from llmchat_tui.errors import UsageError
 
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question', or cat FILE | llmchat ask")
+        raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question'")
     spec = app.spec(model, **{name: flags.pop(name) for name in ("ctx", "gpu_layers", "threads")})
     sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:

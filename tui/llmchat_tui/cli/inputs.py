@@ -1,7 +1,7 @@
 """What is asked: stdin, files and arguments joined into one question, bounded and checked to be text.
 
-Documents come first and the question last: small models answer better, and the document stays a reusable prefix. Knows no
-model and no chat.
+Documents come first and the question last: small models answer better, and the document stays a reusable prefix.
+Knows no model and no chat.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def sampling_options(command: _Command) -> _Command:
     decorators = (
         click.option("-o", "--option", "options", nargs=2, multiple=True, metavar="KEY VALUE",
                      help="Any sampling value by name, such as repeat_penalty 1.1; repeatable."),
-        click.option("--temperature", "--temp", type=float, metavar="T", help="Randomness; 0 takes the likeliest token."),
+        click.option("--temperature", "--temp", type=float, metavar="T", help="Randomness; 0: the likeliest token."),
         click.option("--top-k", type=int, metavar="N", help="Choose among the N likeliest tokens; 0 is all."),
         click.option("--top-p", type=float, metavar="P", help="Choose among the likeliest tokens up to this sum."),
         click.option("--min-p", type=float, metavar="P", help="Leave out tokens below this part of the likeliest."),

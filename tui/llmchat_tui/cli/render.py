@@ -17,7 +17,7 @@ from llmchat_tui.sanitize import sanitize
 Mode = Literal["exact", "plain", "markdown"]
 
 
-class ClosedOutput(Exception):  # noqa: N818 - it ends a program that did nothing wrong
+class ClosedOutput(Exception):
     """Nobody reads stdout any more. There is nothing to tell; stop the model and leave with `exit_code`."""
 
     exit_code = 141

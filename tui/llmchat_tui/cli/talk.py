@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from llmchat_engine import Engine, Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
 from llmchat_tui.cli.interrupts import Interrupts
@@ -84,8 +84,7 @@ def talk(
     def stop() -> None:
         engine.cancel(turn.request_id)
 
-    events: Any = run(turn, engine, history)
-    with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(events):
+    with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(run(turn, engine, history)) as events:
         for event in events:
             _show(event, outcome, answer, console)
             if not isinstance(event, Token):
@@ -121,7 +120,7 @@ def _check_reader() -> None:
 
 
 @contextmanager
-def _time_limit(seconds: float, stop: Any, outcome: Outcome) -> Iterator[None]:
+def _time_limit(seconds: float, stop: Callable[[], None], outcome: Outcome) -> Iterator[None]:
     def expire() -> None:
         outcome.timed_out = True
         stop()

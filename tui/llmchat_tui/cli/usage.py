@@ -16,8 +16,9 @@ _REASONS = {
 def usage_line(finished: Finished) -> str:
     """Returns one line: tokens, what the cache saved, speed."""
     return (
-        f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached) + {finished.reply_tokens:,} reply tokens"
-        f" · {finished.tokens_per_second:.1f} tok/s · first token {finished.time_to_first_token:.2f} s"
+        f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
+        f" + {finished.reply_tokens:,} reply tokens · {finished.tokens_per_second:.1f} tok/s"
+        f" · first token {finished.time_to_first_token:.2f} s"
     )
 
 
