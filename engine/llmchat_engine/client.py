@@ -59,7 +59,9 @@ class LocalEngine:
         self._connection: Connection | None = None
         self._model: ModelInfo | None = None
         self._greeted = False
+        self._started = False
         self._cancelled: set[str] = set()
+        self._checked: Load | None = None
 
     @property
     def pid(self) -> int:
@@ -70,14 +72,15 @@ class LocalEngine:
         """Starts or joins the host without waiting for its answer."""
         if self._connection is None or not self._connection.alive:
             self._drop()
-            self._connection = Connection(reach(socket_name(self._spec), self._places), self._give_up_after)
+            link = reach(socket_name(self._spec), self._places)
+            self._connection = Connection(link, self._give_up_after)
+            self._started = link.is_child
 
     def load(self) -> Generator[Event, None, None]:
         """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
         connection, loaded = self._greet(), self._model
         if loaded is None:
-            order = self._check_file()
-            for news in self._converse(connection, order, new_request_id()):
+            for news in self._converse(connection, self._checked or self._check_file(), new_request_id()):
                 yield news
                 if isinstance(news, Loaded):
                     self._model = news.model
@@ -128,7 +131,7 @@ class LocalEngine:
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._model, self._greeted = None, None, False
+        self._connection, self._model, self._greeted, self._checked = None, None, False, None
 
     def _greet(self) -> Connection:
         """Returns a connection that has said hello."""
@@ -139,6 +142,8 @@ class LocalEngine:
                 break
             if self._greeted:
                 return connection
+            if self._started and self._checked is None:
+                self._checked = self._check_file()  # while the new host still starts
             try:
                 welcome: Welcome = connection.handshake(self._keepalive)
             except EngineDied:

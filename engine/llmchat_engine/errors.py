@@ -48,14 +48,17 @@ class TemplateError(EngineError):
 class ContextFull(EngineError):
     """The prompt does not fit into the context."""
 
-    def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
+    def __init__(self, prompt_tokens: int, n_ctx: int, n_ctx_train: int = 0) -> None:
+        wanted = _next_context(prompt_tokens)
+        larger = f"shorten it, or load the model with --ctx {wanted}"
         super().__init__(
             "the prompt does not fit into the context",
             f"it has {prompt_tokens:,} tokens, the context holds {n_ctx:,} and the reply needs at least one",
-            f"shorten it, or load the model with --ctx {_next_context(prompt_tokens)}",
+            larger if wanted <= n_ctx_train else "shorten it, or choose a model with a longer context",
         )
         self.prompt_tokens = prompt_tokens
         self.n_ctx = n_ctx
+        self.n_ctx_train = n_ctx_train
 
 
 class NotEnoughMemory(EngineError):

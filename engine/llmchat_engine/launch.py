@@ -164,10 +164,11 @@ def _spawn(listener: int, path: Path, log: Path) -> int:
             log.replace(log.with_suffix(".log.old"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
+        # First: where this process was started without a stdin or stderr, the listener has that number.
+        (os.POSIX_SPAWN_DUP2, listener, _LISTEN_FD),
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), flags, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
-        (os.POSIX_SPAWN_DUP2, listener, _LISTEN_FD),
     ]
     # -P: a file of the current directory must not shadow a module.
     command = [sys.executable, "-P", "-m", "llmchat_engine.host", str(_LISTEN_FD), os.fspath(path)]
@@ -183,7 +184,10 @@ def last_words(log: Path) -> str:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return "its log cannot be read"
-    for line in reversed(lines):
-        if "GGML_ASSERT" in line or line.startswith("Fatal Python error"):
-            return line.strip()
+    for sign in ("GGML_ASSERT", "Fatal Python error"):
+        for line in reversed(lines):
+            if sign in line:
+                return line.strip().rpartition("vendor/")[2]
+            if line.endswith(" started"):
+                break
     return lines[-1].strip() if lines else "its log is empty"

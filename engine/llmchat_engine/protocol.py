@@ -144,6 +144,7 @@ class Failure:
     hint: str
     prompt_tokens: int = 0
     n_ctx: int = 0
+    n_ctx_train: int = 0
 
 
 Order = Hello | Load | Generate | Render | Tokenize | Cancel | Ping | Quit | AskStatus
@@ -257,14 +258,14 @@ class LineBuffer:
 
 def to_failure(error: errors.EngineError) -> Failure:
     """Returns an error as it goes over the wire."""
-    tokens, n_ctx = (error.prompt_tokens, error.n_ctx) if isinstance(error, errors.ContextFull) else (0, 0)
-    return Failure(type(error).__name__, error.what, error.why, error.hint, tokens, n_ctx)
+    counts = (error.prompt_tokens, error.n_ctx, error.n_ctx_train) if isinstance(error, errors.ContextFull) else ()
+    return Failure(type(error).__name__, error.what, error.why, error.hint, *counts)
 
 
 def to_error(failure: Failure) -> errors.EngineError:
     """Returns the error that a host sent."""
     if failure.error == "ContextFull":
-        return errors.ContextFull(failure.prompt_tokens, failure.n_ctx)
+        return errors.ContextFull(failure.prompt_tokens, failure.n_ctx, failure.n_ctx_train)
     kind = getattr(errors, failure.error, None)
     if not (isinstance(kind, type) and issubclass(kind, errors.EngineError)):
         kind = errors.GenerationFailed

@@ -24,7 +24,8 @@ class Ended:
 
     begun: Begun
     finished: Finished
-    model: ModelInfo
+    model: ModelInfo | None
+    """None where the turn was stopped before the model was loaded."""
 
 
 TurnEvent = Started | Loading | Loaded | Queued | Prefill | Token | Notice | Waiting | Ended

@@ -104,15 +104,13 @@ class _GrowingReply:
 
     def finish(self, finished: Finished) -> Ended:
         """Records a reply that the engine ended."""
-        if self._model is None:
-            raise EngineError("the engine finished without a model")
         status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
         end = ReplyEnd(
             text=finished.text,
             status=status,
             token_ids=finished.token_ids,
-            model_key=self._model.key,
-            settings=_settings(self._model, finished),
+            model_key=self._model.key if self._model else "",
+            settings=_settings(self._model, finished) if self._model else {},
             stats=_stats(finished),
         )
         self._history.finish(self._begun.reply_id, end)

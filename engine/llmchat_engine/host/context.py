@@ -49,7 +49,9 @@ class Context:
         if not self.pointer:
             why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
             raise NotEnoughMemory(f"a context of {n_ctx:,} tokens does not fit", why, "choose a smaller one with --ctx")
-        self.n_ctx = int(self._c.llama_n_ctx(self.pointer))
+        # llama.cpp rounds up to 256 cells, and cuts the batch down to the context.
+        self.n_ctx = min(n_ctx, int(self._c.llama_n_ctx(self.pointer)))
+        self.n_batch = min(N_BATCH, int(self._c.llama_n_batch(self.pointer)))
         self.decode_seconds = 0.0
         self._memory = self._c.llama_get_memory(self.pointer)
         self._batch = Batch(self._c)
@@ -72,7 +74,7 @@ class Context:
         return self._flag[0] != b"\x00"
 
     def decode(self, ids: Sequence[int], start: int, *, sequence: int = 0, logits: bool = True) -> bool:
-        """Appends at most N_BATCH ids at position `start`; the last one's logits can be sampled from.
+        """Appends at most `n_batch` ids at position `start`; the last one's logits can be sampled from.
 
         Returns:
             False where the abort flag stopped it. Then, and after an error, the caller removes what came in.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from llmchat_engine.errors import ContextFull, GenerationFailed
 from llmchat_engine.host.cache import PrefixCache
-from llmchat_engine.host.context import N_BATCH, Context
+from llmchat_engine.host.context import Context
 from llmchat_engine.host.detokenize import Detokenizer
 from llmchat_engine.host.llama import Llama, SamplerChain, sampler_chain
 from llmchat_engine.host.model import Model
@@ -45,7 +45,7 @@ class Decoder:
 
     def __init__(self, llama: Llama, model: Model, context: Context) -> None:
         self._llama, self._model, self._context = llama, model, context
-        self.cache = PrefixCache(context, chunk=N_BATCH, window=model.n_swa, rewindable=not model.is_recurrent)
+        self.cache = PrefixCache(context, chunk=context.n_batch, window=model.n_swa, rewindable=not model.is_recurrent)
 
     def generate(
         self, prompt: Sequence[int], sampling: Sampling, *, exact: bool
@@ -63,7 +63,7 @@ class Decoder:
         """
         ids, clock = list(prompt), _Clock()
         if len(ids) >= self._context.n_ctx:
-            raise ContextFull(len(ids), self._context.n_ctx)
+            raise ContextFull(len(ids), self._context.n_ctx, self._model.n_ctx_train)
         reply = _Reply(Detokenizer(self._model.vocab.piece, sampling.stop))
         cached = self.cache.reuse(ids, exact=exact)
         for done in self._prefill(ids, cached):
@@ -90,7 +90,7 @@ class Decoder:
         yield start
         last = len(ids) - 1
         while start < len(ids):
-            end = min(start + N_BATCH, last) if start < last else len(ids)
+            end = min(start + self._context.n_batch, last) if start < last else len(ids)
             if not self._step(ids[start:end]):
                 return
             start = end

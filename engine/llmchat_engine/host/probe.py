@@ -15,8 +15,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from llmchat_engine.build import Amx
+
 _TIMEOUT = 120.0
-_WORKS, _CRASHES = "works", "crashes"
 Runner = Callable[[Sequence[str]], int]
 
 
@@ -29,18 +30,23 @@ def extra_buffers(system_info: str, model: str, state_dir: Path, run: Runner | N
         state_dir: Where the verdict is kept.
         run: Runs a command and returns its exit code, negative for a signal.
     """
+    known = known_verdict(system_info, state_dir)
+    if known == "unprobed":
+        code = (run or _run)((sys.executable, "-P", "-m", "llmchat_engine.host.probe", model))
+        known = "works" if code == 0 else "crashes"
+        _remember(verdict_path(system_info, state_dir), known)
+    return known != "crashes"
+
+
+def known_verdict(system_info: str, state_dir: Path) -> Amx:
+    """Returns what is known without a probe."""
     if "AMX_INT8 = 1" not in system_info:
-        return True
-    verdict = verdict_path(system_info, state_dir)
+        return "unlisted"
     try:
-        known = verdict.read_text()
+        known = verdict_path(system_info, state_dir).read_text()
     except OSError:
         known = ""
-    if known not in (_WORKS, _CRASHES):
-        code = (run or _run)((sys.executable, "-P", "-m", "llmchat_engine.host.probe", model))
-        known = _WORKS if code == 0 else _CRASHES
-        _remember(verdict, known)
-    return known == _WORKS
+    return "works" if known == "works" else "crashes" if known == "crashes" else "unprobed"
 
 
 def verdict_path(system_info: str, state_dir: Path) -> Path:

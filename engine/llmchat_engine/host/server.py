@@ -89,7 +89,11 @@ class Server:
 
     def _patience(self) -> float | None:
         """Returns the seconds until the keepalive ends; None while there are clients, and for a negative one."""
-        if self._users() or self._keepalive < 0:
+        if self._users():
+            return None
+        if self._count and not self._clients and self._info() is None:
+            return 0.0  # whoever started it found that the file cannot be loaded
+        if self._keepalive < 0:
             return None
         return max(0.0, self._alone_since + self._keepalive - time.monotonic())
 

@@ -6,6 +6,7 @@ Commands are imported when they are called; the list here is what `--help` needs
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import click
 
 from llmchat_tui import __version__
 from llmchat_tui.cli.app import App
-from llmchat_tui.errors import UserError, exit_code
+from llmchat_tui.errors import StorageUnwritable, UsageError, UserError, exit_code
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "ask": ("llmchat_tui.cli.ask:ask", "Ask one question and print the answer."),
@@ -89,7 +90,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except click.ClickException as error:
-        error.show()
+        _tell(app, _usage_error(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -102,6 +103,17 @@ def run(app: App, arguments: Sequence[str]) -> int:
             raise
         _tell(app, error)
         return exit_code(error)
+    except OSError as error:  # click prints help and version itself
+        if app.debug or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _tell(app, StorageUnwritable("cannot write to stdout", error.strerror or ""))
+        return StorageUnwritable.exit_code
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """Returns click's error as ours, which is sanitised when it is told."""
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "llmchat"
+    return UsageError(error.format_message().rstrip("."), hint=f"{command} --help")
 
 
 def _tell(app: App, error: UserError | Exception) -> None:

@@ -17,6 +17,7 @@ from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_option
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, Sampling
+    from llmchat_tui.cli.inputs import Limits
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.console import Console
@@ -39,6 +40,10 @@ Exit codes:
   130, 143, 129   SIGINT, SIGTERM, SIGHUP; the partial answer is kept
   141  stdout was closed
 """
+
+
+_LONGEST_TIMEOUT = 1_000_000
+"""Seconds; a timer of Python fails above some 9e9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,10 @@ class _Ask:
 
     def run(self) -> int:
         """Asks, and returns the exit code."""
+        from llmchat_tui.cli.render import binary_stdout
+
         flags, app = self._flags, self._app
+        binary_stdout()  # without one there is nobody to answer, and no model is loaded for nobody
         self._check_flags()
         spec = app.spec(flags.model, ctx=flags.ctx, gpu_layers=flags.gpu_layers, threads=flags.threads)
         with app.engine(spec, self._keepalive()) as engine:
@@ -155,6 +163,8 @@ class _Ask:
             raise UsageError("--continue and --conversation exclude each other")
         if flags.as_json and (flags.extract or flags.extract_last):
             raise UsageError("--json and --extract exclude each other")
+        if not flags.timeout <= _LONGEST_TIMEOUT:  # not a number is refused too
+            raise UsageError(f"--timeout {flags.timeout:g} is too long", f"{_LONGEST_TIMEOUT:,} s is the most")
 
     def _keepalive(self) -> float | None:
         from llmchat_tui.config import parse_duration
@@ -166,10 +176,14 @@ class _Ask:
         self._console.warn(text)
 
     def _question(self) -> str:
-        from llmchat_tui.cli.inputs import Limits, build_question, piped_stdin
+        from llmchat_tui.cli.inputs import build_question, piped_stdin
 
-        limits = Limits(self._app.config.settings.stdin_limit_mib)
-        return build_question(self._flags.prompt, self._flags.files, piped_stdin(), limits, self._warn)
+        return build_question(self._flags.prompt, self._flags.files, piped_stdin(), self._limits(), self._warn)
+
+    def _limits(self) -> Limits:
+        from llmchat_tui.cli.inputs import Limits
+
+        return Limits(self._app.config.settings.stdin_limit_mib)
 
     def _turn(self, question: str) -> Turn:
         from llmchat_tui.turn import Turn
@@ -198,13 +212,13 @@ class _Ask:
             return chat, history.path(chat.leaf_id)
 
     def _system(self) -> str | None:
-        from llmchat_tui.cli.inputs import decode
+        from llmchat_tui.cli.inputs import as_text, read_text
         from llmchat_tui.errors import UsageError
 
         if self._flags.system_file is None:
-            return self._flags.system
+            return None if self._flags.system is None else as_text(self._flags.system)
         try:
-            return decode(self._flags.system_file.read_bytes(), str(self._flags.system_file), self._warn).strip()
+            return read_text(self._flags.system_file, self._limits(), self._warn).strip()
         except OSError as error:
             raise UsageError(f"{self._flags.system_file} cannot be read", error.strerror or "") from error
 
@@ -247,14 +261,14 @@ class _Ask:
     def _print(self, outcome: Outcome, turn: Turn) -> None:
         """Prints a collected answer as JSON, as a code block, or whole."""
         from llmchat_tui.cli.blocks import extract_fence
+        from llmchat_tui.cli.common import print_text
         from llmchat_tui.cli.envelope import envelope
-        from llmchat_tui.cli.render import AnswerWriter, binary_stdout
 
-        if outcome.finished is None:
+        if outcome.finished is None or outcome.model is None:
             return
         text = outcome.finished.text
         if self._flags.as_json:
-            AnswerWriter(binary_stdout(), "exact").write(envelope(outcome, turn, self._warnings))
+            print_text(envelope(outcome, turn, self._warnings))
             return
         if self._flags.extract or self._flags.extract_last:
             code = extract_fence(text, last=self._flags.extract_last)

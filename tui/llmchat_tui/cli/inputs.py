@@ -55,9 +55,9 @@ def build_question(
         UsageError: there is no question at all, or a file is missing.
     """
     piped = decode(_read(stdin, limits), "stdin", warn).rstrip("\n") if stdin else ""
-    words = [word.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for word in arguments]
+    words = [as_text(word) for word in arguments]
     placed = "-" in words
-    if placed and not stdin:
+    if not stdin and (placed or "-" in files):
         raise UsageError("'-' stands for stdin, and nothing is piped in", hint="cat FILE | llmchat ask - 'question'")
     question = " ".join(piped if word == "-" else word for word in words)
     documents = list(_documents([name for name in files if name != "-"], limits, warn))
@@ -78,6 +78,24 @@ def piped_stdin() -> BinaryIO | None:
         return None
 
 
+def as_text(argument: str) -> str:
+    """Returns an argument or a file name as text; its bytes that are not UTF-8 are replaced."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_text(path: Path, limits: Limits, warn: Warn) -> str:
+    """Returns the text of one file.
+
+    Raises:
+        InputError: it is no file, too large, or not text.
+        OSError: it cannot be read.
+    """
+    data = _read_file(path, limits.bytes)
+    if len(data) > limits.bytes:
+        raise limits.exceeded(str(path))
+    return decode(data, str(path), warn)
+
+
 def decode(data: bytes, name: str, warn: Warn) -> str:
     """Returns bytes as text; what is not UTF-8 is replaced and told.
 
@@ -88,10 +106,10 @@ def decode(data: bytes, name: str, warn: Warn) -> str:
         return data.decode("utf-16", "replace")
     if b"\0" in data[:_SNIFF]:
         raise InputError(f"{name} looks binary", "it has a NUL byte in its first 8 KiB", f"file {name}")
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    if (lost := text.count("\ufffd")) and "\ufffd".encode() not in data:
-        warn(f"{name} is not UTF-8 everywhere: {lost} bytes were replaced")
-    return text.replace("\0", "\ufffd")
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").replace("\0", "\ufffd")
+    if lost := text.count("\ufffd") - data.count("\ufffd".encode()):
+        warn(f"{name} is not UTF-8 text everywhere: {lost:,} characters were replaced")
+    return text
 
 
 def _read(stream: BinaryIO, limits: Limits) -> bytes:
@@ -121,7 +139,7 @@ def _documents(names: Sequence[str], limits: Limits, warn: Warn) -> Iterator[str
         left -= len(data)
         if left < 0:
             raise limits.exceeded("the files of -f are together")
-        yield f"--- {name} ---\n{text.rstrip()}"
+        yield f"--- {as_text(name)} ---\n{text.rstrip()}"
 
 
 def _read_file(path: Path, left: int) -> bytes:

@@ -51,21 +51,32 @@ def option_pairs(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return found
 
 
+def _flag_value(name: str, value: float) -> Any:
+    from llmchat_tui.config import sampling_value
+    from llmchat_tui.errors import ConfigError, UsageError
+
+    try:
+        return sampling_value(name, str(value))
+    except ConfigError as error:
+        raise UsageError(f"--{name.replace('_', '-')}: {error.what}", error.why) from error
+
+
 def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, Any]) -> Sampling:
     """Returns the settings' sampling with -o and then the flags laid over it; takes them out of `flags`.
 
     Raises:
-        UsageError: a stop word is empty.
+        UsageError: a value is out of range, or a stop word is empty.
     """
     from dataclasses import replace
 
+    from llmchat_tui.cli.inputs import as_text
     from llmchat_tui.errors import UsageError
 
     given = {name: flags.pop(name) for name in _FLAGS}
     stop = flags.pop("stop")
     if "" in stop:
         raise UsageError("--stop is empty", "every answer would end before it began")
-    values = dict(options) | {name: value for name, value in given.items() if value is not None}
+    values = dict(options) | {name: _flag_value(name, value) for name, value in given.items() if value is not None}
     if stop:
-        values["stop"] = stop
+        values["stop"] = tuple(map(as_text, stop))
     return replace(base, **values)

@@ -12,7 +12,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from llmchat_engine import Engine, Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
+from llmchat_engine import (
+    Engine,
+    EngineError,
+    Finished,
+    Loaded,
+    Loading,
+    ModelInfo,
+    Notice,
+    Prefill,
+    Queued,
+    Token,
+    Waiting,
+)
 from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
 from llmchat_tui.console import Console
@@ -85,10 +97,14 @@ def talk(
         engine.cancel(turn.request_id)
 
     with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(run(turn, engine, history)) as events:
-        for event in events:
-            _show(event, outcome, answer, console)
-            if not isinstance(event, Token):
-                _check_reader()
+        try:
+            for event in events:
+                _show(event, outcome, answer, console)
+                if not isinstance(event, Token):
+                    _check_reader()
+        except EngineError:
+            answer.finish()  # what came before the failure is kept on disk, and shown
+            raise
     console.clear_status()
     answer.finish()
     return outcome
