@@ -156,29 +156,9 @@ class LocalEngine:
         raise HostUnreachable("the engine could not be reached", "every host left at once", "llmchat doctor")
 
     def _check_file(self) -> Load:
-        """Reads the file's header and counts the memory.
+        from llmchat_engine.preflight import check_model
 
-        Raises:
-            ModelError: it is not a usable GGUF.
-            NotEnoughMemory: it does not fit.
-        """
-        from llmchat_engine.models.cpu import cpu_threads, usable_cores
-        from llmchat_engine.models.fit import choose_context
-        from llmchat_engine.models.gguf import model_key, read_header
-        from llmchat_engine.models.memory import memory_free
-
-        path = self._spec.path.resolve()
-        header = read_header(path)
-        threads = self._spec.threads
-        return Load(
-            path=str(path),
-            model_key=model_key(path, header),
-            n_ctx=choose_context(header, self._spec.n_ctx, memory_free()),
-            gpu_layers=self._spec.gpu_layers,
-            threads=threads or cpu_threads(),
-            batch_threads=threads or usable_cores(),
-            state_dir=str(self._places.state),
-        )
+        return check_model(self._spec, self._places.state)
 
     def _answer(self, order: Render | Tokenize) -> News:
         for _ in self.load():

@@ -61,7 +61,7 @@ class PrefixCache:
         """
         keep = min(common_prefix(self.ids, prompt), len(prompt) - 1)
         if exact:
-            keep = min(keep, self.grid)
+            keep = min(keep, self.grid) // self._chunk * self._chunk
         self.truncate(keep)
         return len(self.ids)
 

@@ -97,12 +97,13 @@ class _Chat:
                 console.say(f"{model.name} · {model.quantization} · {model.n_ctx:,} tokens of context")
 
     def _read(self) -> str | None:
+        from llmchat_tui.cli.inputs import as_text
         from llmchat_tui.cli.interrupts import Interrupted
 
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - line editing and history for input()
         try:
-            return input("\n> ")
+            return as_text(input("\n> "))
         except EOFError:
             print()
             return None
@@ -111,6 +112,14 @@ class _Chat:
                 raise
             print()
             return None
+
+    def _go_on(self) -> None:
+        """Forgets a Ctrl+C that stopped an answer; every other signal ends the chat."""
+        from llmchat_tui.cli.interrupts import Interrupted
+
+        if (code := self.interrupts.code) not in (0, 130):
+            raise Interrupted(code)
+        self.interrupts.reset()
 
     def _answer(self, question: str, console: Console) -> None:
         """Runs one turn; a failure is told, and the chat goes on."""
@@ -129,7 +138,8 @@ class _Chat:
         except EngineError as error:
             console.error(error.what, error.why, error.hint)
             return
-        self.interrupts.reset()
+        finally:
+            self._go_on()
         if outcome.begun and outcome.finished:
             self.conversation_id, self.leaf_id = outcome.begun.conversation_id, outcome.begun.reply_id
             console.say(usage_line(outcome.finished))

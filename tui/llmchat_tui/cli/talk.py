@@ -163,6 +163,8 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
             console.status(f"loading the model {fraction:.0%}")
         case Loaded(model, seconds):
             outcome.model, outcome.load_seconds = model, seconds
+            if model.n_ctx > model.n_ctx_train:
+                console.warn(f"{model.name} was trained on {model.n_ctx_train:,} tokens; past them it may lose its way")
         case Queued(ahead):
             console.status(f"waiting for {ahead} other request{'s' * (ahead > 1)}")
         case Prefill(done, total, cached) if done < total:

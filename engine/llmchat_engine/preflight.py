@@ -1,0 +1,40 @@
+"""What is decided about a model file before llama.cpp sees it: is it one, does it fit, with how many threads.
+
+Pure Python, in the client, while the host is still starting. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from llmchat_engine.models.cpu import cpu_threads, usable_cores
+from llmchat_engine.models.fit import choose_context
+from llmchat_engine.models.gguf import model_key, read_header
+from llmchat_engine.models.memory import Free, memory_free
+from llmchat_engine.models.offload import has_own_memory, library_dir
+from llmchat_engine.protocol import Load
+from llmchat_engine.types import ModelSpec
+
+
+def check_model(spec: ModelSpec, state_dir: Path) -> Load:
+    """Returns the order that loads a model.
+
+    Raises:
+        ModelError: it is not a usable GGUF.
+        NotEnoughMemory: it does not fit.
+    """
+    path = spec.path.resolve()
+    header = read_header(path)
+    # A card's own memory is llama.cpp's to ask about: it refuses by itself what does not fit there.
+    on_card = has_own_memory(spec.gpu_layers, library_dir())
+    free = Free(sys.maxsize, "the graphics card") if on_card else memory_free()
+    return Load(
+        path=str(path),
+        model_key=model_key(path, header),
+        n_ctx=choose_context(header, spec.n_ctx, free),
+        gpu_layers=spec.gpu_layers,
+        threads=spec.threads or cpu_threads(),
+        batch_threads=spec.threads or usable_cores(),
+        state_dir=str(state_dir),
+    )
