@@ -185,6 +185,8 @@ class LocalEngine:
         patience = connection.patience()
         try:
             connection.send(order, request_id)
+            if request_id in self._cancelled:  # its Cancel may have gone out before the order
+                connection.send(Cancel(), request_id)
             while not ended:
                 news = connection.next(request_id)
                 if news is None:

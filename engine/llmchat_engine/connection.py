@@ -195,6 +195,7 @@ class Connection:
             found = welcome.version if isinstance(welcome, protocol.Welcome) else "none"
             why = f"it speaks version {found}, this llmchat {protocol.VERSION}"
             raise HostUnreachable("the running engine is another version", why, "llmchat stop")
+        self.pid = welcome.pid
         return welcome
 
 

@@ -42,15 +42,17 @@ def running_hosts(runtime: Path) -> list[RunningHost]:
 def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
     """Asks a host to leave, and kills it when it does not; returns True where it had to be killed."""
     with _visit(host.socket) as connection:
-        if connection is not None and host.status is not None:
-            with contextlib.suppress(EngineError):
-                connection.send(Quit())
-                if _gone(host.pid, seconds):
-                    return False
-    with contextlib.suppress(OSError):
-        if host.pid > 1:
-            os.kill(host.pid, signal.SIGKILL)
-    _gone(host.pid, seconds)
+        if connection is None:
+            sweep(host.socket)
+            return False
+        with contextlib.suppress(EngineError):
+            connection.send(Quit())
+            if host.status is not None and _gone(connection, seconds):
+                return False
+        with contextlib.suppress(OSError):
+            if host.pid > 1:
+                os.kill(host.pid, signal.SIGKILL)
+        _gone(connection, seconds)
     sweep(host.socket)
     return True
 
@@ -87,12 +89,9 @@ def _status(connection: Connection) -> HostStatus | None:
     return None
 
 
-def _gone(pid: int, seconds: float) -> bool:
+def _gone(connection: Connection, seconds: float) -> bool:
+    """Waits for the host to hang up; its process id stays for as long as its parent has not asked how it ended."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
+    while connection.alive and time.monotonic() < deadline:
         time.sleep(0.02)
-    return False
+    return not connection.alive

@@ -132,7 +132,10 @@ def _launch_lock(runtime: Path) -> Iterator[None]:
 
 
 def _start(path: Path, log: Path) -> Link:
-    path.unlink(missing_ok=True)
+    pid_file = path.with_suffix(".pid")
+    for leftover in (path, pid_file):  # a dead host's number may be another process by now
+        leftover.unlink(missing_ok=True)
+    pid_file.touch(0o600)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         before = os.umask(0o177)
         try:
@@ -141,7 +144,7 @@ def _start(path: Path, log: Path) -> Link:
             os.umask(before)
         listener.listen(64)
         child = _spawn(listener.fileno(), path, log)
-        path.with_suffix(".pid").write_text(str(child))
+        pid_file.write_text(str(child))
     connection = join(path)
     if connection is None:
         raise HostUnreachable("the engine stopped at once", last_words(log), "llmchat doctor")
@@ -184,10 +187,15 @@ def last_words(log: Path) -> str:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return "its log cannot be read"
-    for sign in ("GGML_ASSERT", "Fatal Python error"):
+    for sign in ("GGML_ASSERT", "Fatal Python error", " leaving: "):
         for line in reversed(lines):
             if sign in line:
-                return line.strip().rpartition("vendor/")[2]
+                return _said(line).rpartition("vendor/")[2]
             if line.endswith(" started"):
                 break
-    return lines[-1].strip() if lines else "its log is empty"
+    return _said(lines[-1]) if lines else "its log is empty"
+
+
+def _said(line: str) -> str:
+    parts = line.strip().split(" ", 2)
+    return parts[2] if len(parts) == 3 and parts[1].isdecimal() else line.strip()

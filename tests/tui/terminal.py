@@ -19,13 +19,18 @@ _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e
 
 
 def run_in_terminal(
-    arguments: Sequence[str], environ: Mapping[str, str], *, columns: int = 80, typed: bytes = b""
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    columns: int = 80,
+    typed: bytes = b"",
+    program: Sequence[str] = (sys.executable, "-c", _MAIN),
 ) -> tuple[bytes, int]:
     """Returns what a command line writes to its terminal, stderr too, and its exit code."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen(
-        [sys.executable, "-c", _MAIN, *arguments],
+        [*program, *arguments],
         stdin=slave,
         stdout=slave,
         stderr=slave,

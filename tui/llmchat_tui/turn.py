@@ -31,6 +31,8 @@ class Turn:
     """The path of messages that the question follows, oldest first."""
     conversation_id: str = ""
     """The chat to record it in, behind the last of `earlier`; empty begins a new chat."""
+    title: str = ""
+    """Of a new chat; empty takes the first line of the question."""
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     raw: bool = False
@@ -49,7 +51,13 @@ def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, No
     """
     engine.prepare()  # the host starts while the question goes to disk
     parent = turn.earlier[-1].id if turn.conversation_id and turn.earlier else ""
-    begun = history.begin(turn.question, conversation_id=turn.conversation_id, parent_id=parent, system=turn.system)
+    begun = history.begin(
+        turn.question,
+        conversation_id=turn.conversation_id,
+        parent_id=parent,
+        system=turn.system,
+        title=turn.title,
+    )
     messages = compose(turn.system, turn.earlier, turn.question)
     request = Request(messages, turn.sampling, raw=turn.raw, private=turn.private, id=turn.request_id)
     reply = _GrowingReply(begun, history)

@@ -29,7 +29,7 @@ def import_bindings() -> Any:
         if spec is None or spec.submodule_search_locations is None:
             raise ModuleNotFoundError("llama-cpp-python is not installed", name="llama_cpp")
         package = types.ModuleType("llama_cpp")
-        package.__path__ = list(spec.submodule_search_locations)
+        package.__path__, package.__spec__ = list(spec.submodule_search_locations), spec
         sys.modules["llama_cpp"] = package
     import llama_cpp.llama_cpp as bindings
 

@@ -79,7 +79,7 @@ class Model:
     def quantization(self) -> str:
         """The file type, like "Q4_1"."""
         name: bytes = self._c.llama_ftype_name(self._c.llama_model_ftype(self.pointer))
-        return name.decode("utf-8", "replace").split(" ")[0]
+        return name.decode("utf-8", "replace").removeprefix("all ").split(" ")[0]
 
     @property
     def is_recurrent(self) -> bool:

@@ -80,7 +80,9 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._leaving:
-            for key, events in self._selector.select(self._patience()):
+            patience = self._patience()
+            # epoll takes at most 2**31 - 1 ms: a keepalive of a month would end this thread.
+            for key, events in self._selector.select(None if patience is None else min(patience, 3600.0)):
                 self._handle(key, events)
             self._write_all()
             if self._patience() == 0:
@@ -88,11 +90,14 @@ class Server:
         return self._leaving
 
     def _patience(self) -> float | None:
-        """Returns the seconds until the keepalive ends; None while there are clients, and for a negative one."""
+        """Returns the seconds until it leaves; None while it has clients, and for a negative keepalive.
+
+        The keepalive is for a model: a host whose file was refused, or whose load was stopped, keeps nothing warm.
+        """
+        if self._count and self._info() is None:
+            return None if self._clients else 0.0
         if self._users():
             return None
-        if self._count and not self._clients and self._info() is None:
-            return 0.0  # whoever started it found that the file cannot be loaded
         if self._keepalive < 0:
             return None
         return max(0.0, self._alone_since + self._keepalive - time.monotonic())

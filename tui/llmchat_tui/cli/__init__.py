@@ -20,6 +20,7 @@ from llmchat_tui.errors import StorageUnwritable, UsageError, UserError, exit_co
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "ask": ("llmchat_tui.cli.ask:ask", "Ask one question and print the answer."),
+    "bench": ("llmchat_tui.cli.bench:bench", "Measure this machine: prefill, decode, first answer."),
     "chat": ("llmchat_tui.cli.chat:chat", "Chat line by line."),
     "chats": ("llmchat_tui.cli.chats:chats", "List, show, search, export and delete chats."),
     "completion": ("llmchat_tui.cli.completion:completion", "Print the completion script of a shell."),

@@ -101,9 +101,9 @@ class AskFlags:
 @click.option("--verbose", is_flag=True, help="Tell everything about the run on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
 @sampling_options
-@click.option("--ctx", type=click.IntRange(0), metavar="N", help="Context length in tokens; 0 is automatic.")
-@click.option("--gpu-layers", type=click.IntRange(-1), metavar="N", help="Layers on the GPU; -1 is all.")
-@click.option("--threads", type=click.IntRange(0), metavar="N", help="CPU threads; 0 is the physical cores.")
+@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
+@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
+@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
 @click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
 @click.option("--raw", is_flag=True, help="Complete the text without a chat template (base models).")
 @click.option("--md/--no-md", "markdown", default=None, help="Render Markdown, or print the text as it is.")
@@ -195,6 +195,7 @@ class _Ask:
             question,
             earlier=earlier,
             conversation_id=chat.id if chat and not flags.no_log else "",
+            title=" ".join(word for word in flags.prompt if word != "-"),  # not the file that stands before it
             system=(chat.system if chat else self._app.config.settings.system) if system is None else system,
             sampling=self._sampling,
             raw=flags.raw,

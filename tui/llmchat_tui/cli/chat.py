@@ -27,9 +27,9 @@ _HELP = "Enter sends. /new begins a new chat, /exit leaves (Ctrl+D too). Ctrl+C 
 @click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
 @click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
 @sampling_options
-@click.option("--ctx", type=click.IntRange(0), metavar="N", help="Context length in tokens; 0 is automatic.")
-@click.option("--gpu-layers", type=click.IntRange(-1), metavar="N", help="Layers on the GPU; -1 is all.")
-@click.option("--threads", type=click.IntRange(0), metavar="N", help="CPU threads; 0 is the physical cores.")
+@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
+@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
+@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
 @click.pass_obj
 def chat(
     app: App, /, model: str, system: str | None, resume: bool, conversation: str, options: Any, **flags: Any

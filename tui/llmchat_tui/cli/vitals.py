@@ -48,7 +48,7 @@ def collect(app: App) -> Facts:
         files={
             "config.toml": _config_line(app.paths),
             "chats.db": _chats(app.paths, found),
-            "model": _model(settings, app.paths, hosts, found),
+            "model": _model(app, settings, hosts, found),
         },
         hosts=tuple(_host_line(host) for host in hosts),
         last_crash=_last_crash(app.paths.log_dir),
@@ -196,20 +196,21 @@ def _chats(paths: Paths, found: list[Finding]) -> str:
     return f"{paths.chats_db}, {size_text(paths.chats_db.stat().st_size)}, {'damaged' if problems else 'checked: ok'}"
 
 
-def _model(settings: Settings, paths: Paths, hosts: list[RunningHost], found: list[Finding]) -> str:
-    """Checks the model that a question without -m goes to."""
-    from llmchat_engine.models.fit import choose_context
+def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[Finding]) -> str:
+    """Checks the model that a question without -m goes to, as a load would."""
+    from llmchat_engine import ModelSpec
     from llmchat_engine.models.gguf import read_header
-    from llmchat_engine.models.memory import memory_free
+    from llmchat_engine.preflight import check_model
     from llmchat_tui.cli.model_choice import choose_model
 
     try:
-        path = choose_model(settings.model, paths.models_dir).resolve()
+        path = choose_model(settings.model, app.paths.models_dir).resolve()
         header = read_header(path)
         line = f"{path}, {header.quantization}, {size_text(header.file_size)}"
         if any(host.status and host.status.model and host.status.model.path == str(path) for host in hosts):
             return f"{line}, loaded"
-        return f"{line}, fits with {choose_context(header, settings.ctx, memory_free()):,} tokens of context"
+        spec = ModelSpec(path, settings.ctx, settings.gpu_layers, settings.threads)
+        return f"{line}, fits with {check_model(spec, app.paths.state_dir).n_ctx:,} tokens of context"
     except NotEnoughMemory as error:
         found.append(_problem(error))
         return f"{line}, does not fit"

@@ -1,0 +1,101 @@
+"""What has to come out: each target is a number made of medians, and the limit it has to keep.
+
+Knows row names, not how they are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from llmchat_tui.cli.bench_report import Report
+
+Sign = Literal[">=", "<=", "<"]
+LLAMA, LLM = "Llama", "llm"
+DECODE, PREFILL = "decode of {:,} tokens", "prefill of {:,} tokens"
+OUTSIDE = "outside llama_decode, {:,} tokens"
+COLD, WARM = "first byte of a cold ask", "first byte of a warm ask"
+HELP = "--help, more than python -c pass"
+LONG_PROMPT, REPLIES = 1500, (200, 1500)
+FLAT_MS = 0.05
+"""Milliseconds by which the work per token may grow over a reply: Llama's grows by 0.3 to 1.0 in 900 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One number beside its limit."""
+
+    name: str
+    value: float
+    sign: Sign
+    limit: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the limit is kept."""
+        match self.sign:
+            case ">=":
+                return self.value >= self.limit
+            case "<=":
+                return self.value <= self.limit
+            case "<":
+                return self.value < self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A report with the targets that were counted from it: what is kept in docs/benchmarks/."""
+
+    report: Report
+    settings: dict[str, str]
+    targets: tuple[Target, ...]
+
+
+def of_peer(row: str, peer: str) -> str:
+    """Returns the name of a row that another program was measured for."""
+    return f"{row} ({peer})"
+
+
+def targets(
+    medians: Mapping[str, float], replies: tuple[int, ...] = REPLIES, prompt: int = LONG_PROMPT
+) -> list[Target]:
+    """Returns the targets whose rows were measured.
+
+    Args:
+        medians: By row name.
+        replies: Lengths of replies, the short one first.
+        prompt: Length of the prompt.
+    """
+    found = [_ratio(DECODE.format(tokens), LLAMA, medians, ">=", 1.0) for tokens in replies]
+    found.append(_ratio(PREFILL.format(prompt), LLAMA, medians, ">=", 0.97))
+    outside = [medians[name] for tokens in replies if (name := OUTSIDE.format(tokens)) in medians]
+    if outside:
+        found.append(Target("outside llama_decode", max(outside), "<", 0.3, "ms/token"))
+        found.append(
+            Target("its growth from the short to the long reply", outside[-1] - outside[0], "<", FLAT_MS, "ms")
+        )
+    found.append(_ratio(COLD, LLM, medians, "<=", 0.6))
+    if WARM in medians and of_peer(COLD, LLM) in medians:
+        found.append(Target(f"{WARM}, of {LLM}'s", medians[WARM] / medians[of_peer(COLD, LLM)], "<=", 0.2, "x"))
+    if HELP in medians:
+        found.append(Target(HELP, medians[HELP], "<=", 150, "ms CPU"))
+    return [target for target in found if target is not None]
+
+
+def _ratio(row: str, peer: str, medians: Mapping[str, float], sign: Sign, limit: float) -> Target | None:
+    other = of_peer(row, peer)
+    if row not in medians or other not in medians:
+        return None
+    return Target(f"{row}, of {peer}'s", medians[row] / medians[other], sign, limit, "x")
+
+
+def target_lines(found: tuple[Target, ...]) -> list[str]:
+    """Returns a line for each target."""
+    width = max((len(target.name) for target in found), default=0)
+    return [
+        f"{'ok    ' if target.met else 'MISSED'}  {target.name:<{width}}  {target.value:8.3f} {target.unit:<8} "
+        f"target {target.sign} {target.limit:g}"
+        for target in found
+    ]

@@ -1,0 +1,120 @@
+"""The queue: first come, first served; a client stops only its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from llmchat_engine.host.jobs import Job, JobQueue, Work
+from llmchat_engine.protocol import Generate, News, Tokenize
+from llmchat_engine.types import Finished, Message, Queued, Request
+
+
+@dataclass
+class Desk:
+    """A queue with everything it says written down."""
+
+    flags: list[bool] = field(default_factory=list)
+    said: dict[str, list[News]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.queue = JobQueue(self.flags.append)
+
+    def put(self, name: str, client: int, order: Work | None = None) -> Job:
+        self.said[name] = []
+        job = Job(name, client, order or Generate(Request((Message("user", name),))), self.said[name].append)
+        self.queue.put(job)
+        return job
+
+
+def test_jobs_run_in_order_of_arrival_and_are_told_who_goes_first() -> None:
+    desk = Desk()
+    jobs = [desk.put(name, client) for name, client in (("a", 1), ("b", 2), ("c", 1))]
+    assert [desk.queue.take() for _ in jobs] == jobs
+    assert desk.said == {"a": [], "b": [Queued(1)], "c": [Queued(2)]}
+
+
+def test_a_running_job_counts_as_one_ahead() -> None:
+    desk = Desk()
+    desk.put("a", 1)
+    desk.queue.take()
+    assert desk.queue.busy
+    desk.put("b", 2)
+    assert desk.said["b"] == [Queued(1)]
+    assert len(desk.queue) == 1
+
+
+def test_only_its_own_client_stops_the_running_job() -> None:
+    desk = Desk()
+    desk.put("a", 1)
+    desk.queue.take()
+    desk.queue.cancel(2, "a")
+    desk.queue.cancel(2)
+    desk.queue.cancel(1, "b")
+    assert True not in desk.flags
+    desk.queue.cancel(1, "a")
+    assert desk.flags[-1] is True
+
+
+def test_the_flag_is_lowered_before_the_next_job() -> None:
+    desk = Desk()
+    desk.put("a", 1)
+    desk.put("b", 2)
+    desk.queue.take()
+    desk.queue.cancel(1)
+    desk.queue.take()
+    assert desk.flags[-1] is False
+
+
+def test_a_waiting_job_that_is_stopped_ends_at_once() -> None:
+    desk = Desk()
+    desk.put("a", 1)
+    desk.queue.take()
+    desk.put("b", 2)
+    desk.put("c", 2)
+    desk.queue.cancel(2, "b")
+    end = desk.said["b"][-1]
+    assert isinstance(end, Finished)
+    assert end.reason == "cancelled"
+    taken = desk.queue.take()
+    assert taken is not None
+    assert taken.id == "c"
+    assert True not in desk.flags
+
+
+def test_a_client_that_goes_takes_all_its_jobs_along() -> None:
+    desk = Desk()
+    desk.put("a", 1)
+    desk.queue.take()
+    desk.put("b", 1)
+    desk.put("t", 1, Tokenize("x"))
+    mine = desk.put("c", 2)
+    desk.queue.cancel(1)
+    assert desk.flags[-1] is True
+    assert desk.queue.take() is mine
+
+
+def test_closing_wakes_the_worker_and_stops_what_runs() -> None:
+    desk = Desk()
+    taken: list[Job | None] = []
+    worker = threading.Thread(target=lambda: taken.append(desk.queue.take()))
+    worker.start()
+    desk.queue.close()
+    worker.join(5)
+    assert taken == [None]
+    assert desk.flags[-1] is True
+    desk.put("late", 1)
+    assert desk.queue.take() is None
+
+
+def test_two_hundred_jobs_from_many_threads_are_all_served_once() -> None:
+    desk = Desk()
+    threads = [threading.Thread(target=lambda n=n: [desk.put(f"{n}-{i}", n) for i in range(25)]) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    taken = [job.id for _ in range(200) if (job := desk.queue.take()) is not None]
+    for thread in threads:
+        thread.join()
+    assert len(set(taken)) == 200
+    for n in range(8):
+        assert [name for name in taken if name.startswith(f"{n}-")] == [f"{n}-{i}" for i in range(25)]

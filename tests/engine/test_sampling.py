@@ -1,0 +1,104 @@
+"""Sampling: what is filled in, what is refused, and the order of the native chain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+
+from llmchat_engine.errors import RequestInvalid
+from llmchat_engine.host.sampling import DEFAULTS, PENALTY_WINDOW, model_defaults, resolve, stages
+from llmchat_engine.types import Sampling
+
+_OPEN = {"max_tokens", "stop"}
+
+
+def test_every_field_that_decides_a_token_is_filled_in() -> None:
+    found = resolve(Sampling(), DEFAULTS)
+    assert {f.name for f in fields(found) if getattr(found, f.name) is None} <= _OPEN
+    assert replace(found, seed=None) == DEFAULTS
+
+
+def test_what_was_asked_for_wins() -> None:
+    asked = Sampling(0.0, 1, 0.5, 0.1, 7, 1.2, 0.3, 0.4, 9, ("x",))
+    assert resolve(asked, DEFAULTS) == asked
+
+
+def test_a_seed_is_drawn_anew_for_each_reply() -> None:
+    seeds = {resolve(Sampling(), DEFAULTS).seed for _ in range(20)}
+    assert len(seeds) == 20
+    assert all(seed is not None and 0 <= seed < 2**32 - 1 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("top_k", -1),
+        ("top_k", 2**31),
+        ("top_p", 1.01),
+        ("min_p", -0.01),
+        ("seed", -1),
+        ("seed", 2**32 - 1),
+        ("repeat_penalty", 0.0),
+        ("presence_penalty", 101.0),
+        ("frequency_penalty", -101.0),
+        ("max_tokens", 0),
+        ("max_tokens", 2**31),
+    ],
+)
+def test_a_value_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(RequestInvalid, match=name):
+        resolve(replace(Sampling(), **{name: value}), DEFAULTS)  # type: ignore[arg-type]
+
+
+def test_an_empty_stop_word_is_refused() -> None:
+    with pytest.raises(RequestInvalid, match="stop word"):
+        resolve(Sampling(stop=("a", "")), DEFAULTS)
+
+
+def test_the_models_own_values_are_taken() -> None:
+    metadata = {
+        "general.sampling.temp": "0.6",
+        "general.sampling.top_k": "20",
+        "general.sampling.top_p": "0.9",
+        "general.sampling.min_p": "0",
+        "general.sampling.penalty_repeat": "1.05",
+    }
+    wanted = replace(DEFAULTS, temperature=0.6, top_k=20, top_p=0.9, min_p=0.0, repeat_penalty=1.05)
+    assert model_defaults(metadata) == wanted
+
+
+@pytest.mark.parametrize("nonsense", ["", "warm", "nan", "inf", "-1", "1e999", "0x10", "9" * 5000, "\x1b[2J"])
+def test_nonsense_in_the_metadata_leaves_our_values(nonsense: str) -> None:
+    names = ("temp", "top_k", "top_p", "min_p", "penalty_repeat")
+    assert model_defaults({f"general.sampling.{name}": nonsense for name in names}) == DEFAULTS
+
+
+def test_the_stages_come_in_the_order_of_llama_server() -> None:
+    sampling = resolve(Sampling(0.7, 30, 0.9, 0.1, 5, 1.1, 0.2, 0.3), DEFAULTS)
+    assert stages(sampling, 512) == (
+        ("penalties", (512, PENALTY_WINDOW, 1.1, 0.3, 0.2)),
+        ("top_k", (30,)),
+        ("top_p", (0.9, 1)),
+        ("min_p", (0.1, 1)),
+        ("temp", (0.7,)),
+        ("dist", (5,)),
+    )
+
+
+def test_temperature_zero_is_greedy_whatever_else_is_set() -> None:
+    assert stages(resolve(Sampling(0.0, top_k=3, seed=4), DEFAULTS), 512) == (("greedy", ()),)
+
+
+def test_penalties_go_before_greedy() -> None:
+    names = [name for name, _ in stages(resolve(Sampling(0.0, repeat_penalty=1.3), DEFAULTS), 512)]
+    assert names == ["penalties", "greedy"]
+
+
+def test_penalties_that_do_nothing_are_left_out() -> None:
+    names = [name for name, _ in stages(resolve(Sampling(), DEFAULTS), 512)]
+    assert names == ["top_k", "top_p", "min_p", "temp", "dist"]
