@@ -59,7 +59,6 @@ class LocalEngine:
         self._connection: Connection | None = None
         self._model: ModelInfo | None = None
         self._greeted = False
-        self._started = False
         self._cancelled: set[str] = set()
         self._checked: Load | None = None
 
@@ -69,12 +68,17 @@ class LocalEngine:
         return self._connection.pid if self._connection else 0
 
     def prepare(self) -> None:
-        """Starts or joins the host without waiting for its answer."""
+        """Starts or joins the host without waiting for its answer; a file that cannot be loaded is told here.
+
+        Raises:
+            EngineError: the host cannot be started, or the model cannot be loaded.
+        """
         if self._connection is None or not self._connection.alive:
             self._drop()
             link = reach(socket_name(self._spec), self._places)
             self._connection = Connection(link, self._give_up_after)
-            self._started = link.is_child
+            if link.is_child:
+                self._checked = self._check_file()  # while the new host still starts
 
     def load(self) -> Generator[Event, None, None]:
         """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
@@ -142,8 +146,6 @@ class LocalEngine:
                 break
             if self._greeted:
                 return connection
-            if self._started and self._checked is None:
-                self._checked = self._check_file()  # while the new host still starts
             try:
                 welcome: Welcome = connection.handshake(self._keepalive)
             except EngineDied:

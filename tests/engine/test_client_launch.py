@@ -91,7 +91,7 @@ def test_a_plain_file_in_the_sockets_place_is_replaced(start: StartEngine, place
 
 
 def test_a_host_that_just_leaves_is_replaced(start: StartEngine, places: Places) -> None:
-    for _ in range(10):
+    for _ in range(4):
         engine = start()
         assert ask(engine, max_tokens=1).reply_tokens == 1
         engine.close()

@@ -32,7 +32,7 @@ def test_no_end_of_a_host_is_the_end_of_its_client(start: StartEngine, places: P
     wanted = ask(engine, "which are these?").token_ids
     for number in range(ROUNDS):
         kind = SIGNALS[number % 4]
-        blow = threading.Timer(dice.uniform(0.0, 0.3), os.kill, (engine.pid, kind))
+        blow = threading.Timer(dice.uniform(0.0, 0.2), os.kill, (engine.pid, kind))
         blow.start()
         with pytest.raises(EngineDied, match="hangs" if kind == signal.SIGSTOP else kind.name) as died:
             list(engine.generate(lasting_question(None)))

@@ -14,6 +14,7 @@ from tests.engine.conftest import StartEngine
 from tests.engine.rig import ask, end_of, host_pids, lasting_question, only_host, until
 from tests.engine.tiny_gguf import tiny_llama
 
+from llmchat_engine import hosts
 from llmchat_engine.errors import EngineDied, ModelUnreadable
 from llmchat_engine.hosts import running_hosts, stop_host
 from llmchat_engine.launch import Places
@@ -129,7 +130,10 @@ def test_stopping_a_host_ends_its_clients_requests(start: StartEngine, places: P
     assert running_hosts(places.runtime) == []
 
 
-def test_a_stopped_process_is_listed_without_status_and_killed(start: StartEngine, places: Places) -> None:
+def test_a_stopped_process_is_listed_without_status_and_killed(
+    start: StartEngine, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_ANSWER_TIME", 0.3)
     engine = start(keepalive=60.0)
     ask(engine)
     os.kill(engine.pid, signal.SIGSTOP)

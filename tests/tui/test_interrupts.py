@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
@@ -78,9 +79,9 @@ def test_when_the_watch_is_over_a_signal_ends_the_command() -> None:
 
 def test_the_old_handlers_return() -> None:
     before = [signal.getsignal(number) for number, _ in CODES]
-    with pytest.raises(ValueError, match="inside"), catch_signals():
+    with contextlib.suppress(ValueError), catch_signals():
         assert [signal.getsignal(number) for number, _ in CODES] != before
-        raise ValueError("inside")
+        raise ValueError
     assert [signal.getsignal(number) for number, _ in CODES] == before
 
 

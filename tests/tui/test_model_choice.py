@@ -76,7 +76,7 @@ def test_a_name_a_part_of_one_and_a_path(models: Path) -> None:
     assert choose_model(str(first), models) == first
 
 
-@pytest.mark.parametrize("wanted", ["no-such", "-", "./missing.gguf", "missing.gguf", "/nowhere/x"])
+@pytest.mark.parametrize("wanted", ["no-such", "./missing.gguf", "missing.gguf", "/nowhere/x"])
 def test_what_is_not_there(models: Path, wanted: str) -> None:
     add(models, "qwen-0.5b")
     with pytest.raises(ModelMissing) as caught:

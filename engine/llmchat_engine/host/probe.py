@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from llmchat_engine.build import Amx
 
 _TIMEOUT = 120.0
+_CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT})
 Runner = Callable[[Sequence[str]], int]
 
 
@@ -33,6 +35,8 @@ def extra_buffers(system_info: str, model: str, state_dir: Path, run: Runner | N
     known = known_verdict(system_info, state_dir)
     if known == "unprobed":
         code = (run or _run)((sys.executable, "-P", "-m", "llmchat_engine.host.probe", model))
+        if code != 0 and -code not in _CRASHES:
+            return False  # it ended for another reason, which says nothing about the CPU: ask again next time
         known = "works" if code == 0 else "crashes"
         _remember(verdict_path(system_info, state_dir), known)
     return known != "crashes"

@@ -132,7 +132,7 @@ class _Chat:
         look = console.look
         writer = AnswerWriter(binary_stdout(), "plain", color=look.color_stdout)
         earlier = self.history.path(self.leaf_id) if self.leaf_id else ()
-        turn = Turn(question, earlier, self.conversation_id, self.system, self.sampling)
+        turn = Turn(question, earlier, self.conversation_id, system=self.system, sampling=self.sampling)
         try:
             outcome = talk(turn, self.engine, self.history, writer, console, self.interrupts)
         except EngineError as error:

@@ -105,7 +105,7 @@ def decode(data: bytes, name: str, warn: Warn) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     if b"\0" in data[:_SNIFF]:
-        raise InputError(f"{name} looks binary", "it has a NUL byte in its first 8 KiB", f"file {name}")
+        raise InputError(f"{name} looks binary", "it has a NUL byte in its first 8 KiB", "give it as text")
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").replace("\0", "\ufffd")
     if lost := text.count("\ufffd") - data.count("\ufffd".encode()):
         warn(f"{name} is not UTF-8 text everywhere: {lost:,} characters were replaced")

@@ -172,7 +172,9 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
         case Notice(text):
             console.warn(text)
             outcome.notices = (*outcome.notices, text)
-        case Ended(_, finished, _):
+        case Ended(_, finished, used):
             outcome.finished = finished
+            if finished.reason == "context":
+                console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
         case Waiting() | Prefill():
             pass
