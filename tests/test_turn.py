@@ -224,7 +224,7 @@ def test_a_second_turn_follows_the_first(history: History) -> None:
     assert isinstance(first, Ended)
     path = history.path(first.begun.reply_id)
     chat = first.begun.conversation_id
-    *_, second = run(Turn("How high?", path, chat, "Be brief."), engine, history)
+    *_, second = run(Turn("How high?", path, chat, system="Be brief."), engine, history)
     assert isinstance(second, Ended)
     assert second.begun.conversation_id == chat
     assert [m.text for m in history.path(second.begun.reply_id)] == ["Where?", "Paris.", "How high?", "330 m."]

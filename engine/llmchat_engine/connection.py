@@ -10,7 +10,6 @@ import os
 import queue
 import signal
 import socket
-import struct
 import threading
 import time
 
@@ -20,7 +19,6 @@ from llmchat_engine.launch import Link, last_words
 
 TICK = 0.1
 """Seconds between two looks at the clock while nothing comes."""
-_SEND_TIMEOUT = 10
 _EXIT_WAIT = 1.0
 
 
@@ -37,8 +35,6 @@ class Connection:
         self._socket, self._log = link.connection, link.log
         self._give_up_after = give_up_after
         self.pid, self._child = link.pid, link.pid if link.is_child else 0
-        self._socket.settimeout(None)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_TIMEOUT, 0))
         # None is the last word of a stream: the host has gone.
         self._streams: dict[str, queue.SimpleQueue[protocol.News | None]] = {}
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ import hashlib
 import os
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from llmchat_engine.peer import is_own_user
 from llmchat_engine.protocol import VERSION
 from llmchat_engine.types import ModelSpec
 
-_CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT = 10
 _LISTEN_FD = 3
 _LOG_LIMIT = 256 << 10
-_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "_PROXY", "_proxy")
+_SECRETS = ("TOKEN", "SECRET", "PASSW", "CREDENTIAL", "_KEY", "_PROXY")
 """Parts of environment names that the host has no use for."""
 
 
@@ -89,7 +90,7 @@ def reach(name: str, places: Places) -> Link:
 def join(path: Path) -> socket.socket | None:
     """Returns a connection to the host at `path`; None where none listens."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_CONNECT_TIMEOUT)
+    limit_sending(connection, _CONNECT_TIMEOUT)
     try:
         connection.connect(os.fspath(path))
     except (FileNotFoundError, ConnectionRefusedError):
@@ -114,6 +115,11 @@ def sweep(path: Path) -> bool:
         path.unlink(missing_ok=True)
         path.with_suffix(".pid").unlink(missing_ok=True)
         return True
+
+
+def limit_sending(connection: socket.socket, seconds: int) -> None:
+    """Lets connect and send wait this long and no longer; receiving waits as long as it takes."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", seconds, 0))
 
 
 @contextlib.contextmanager
@@ -175,7 +181,7 @@ def _spawn(listener: int, path: Path, log: Path) -> int:
     ]
     # -P: a file of the current directory must not shadow a module.
     command = [sys.executable, "-P", "-m", "llmchat_engine.host", str(_LISTEN_FD), os.fspath(path)]
-    environment = {key: value for key, value in os.environ.items() if not any(part in key for part in _SECRETS)}
+    environment = {key: value for key, value in os.environ.items() if not any(part in key.upper() for part in _SECRETS)}
     return os.posix_spawn(sys.executable, command, environment, file_actions=actions)
 
 

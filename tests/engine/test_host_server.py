@@ -83,6 +83,7 @@ def test_a_client_of_another_version_is_told_ours(host: LocalEngine, places: Pla
 
 
 def test_ping_and_status_need_no_hello(host: LocalEngine, places: Places) -> None:
+    assert until(lambda: (status := only_host(places.runtime).status) is not None and not status.busy)
     with raw_client(places) as client:
         client.say(protocol.Ping(), "p")
         assert client.hear() == ("p", protocol.Pong())

@@ -1,4 +1,4 @@
-"""`llmchat ask` in this process with a scripted engine: what goes to stdout, to stderr and to disk, and the exit codes."""
+"""`llmchat ask` in this process with a scripted engine: stdout, stderr, what is kept, and the exit codes."""
 
 from __future__ import annotations
 

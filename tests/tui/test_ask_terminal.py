@@ -37,10 +37,9 @@ def in_terminal(
 
 
 @pytest.mark.parametrize("flags", [("--md",), ("--no-md",), ("--json",), ("-x",), ("--xl",), ("--no-stream",), ("-u",)])
-@pytest.mark.parametrize("piece", [0, 1])
-def test_nothing_of_a_hostile_answer_reaches_the_terminal(home: Path, flags: tuple[str, ...], piece: int) -> None:
+def test_nothing_of_a_hostile_answer_reaches_the_terminal(home: Path, flags: tuple[str, ...]) -> None:
     text = f"one {EVIL}\n\n```{EVIL}\n{EVIL}\n```\n\n- [{EVIL}](http://{EVIL})\n\n&#27;]0;x&#7; {EVIL}"
-    play = Play((Part(text, notice=f"notice {EVIL}"),), piece=piece, model_name=f"model {EVIL}")
+    play = Play((Part(text, notice=f"notice {EVIL}"),), piece=1, model_name=f"model {EVIL}")
     output, code = in_terminal(home, "ask", "--verbose", *flags, f"hi {EVIL}", play=play, environ=STRICT)
     assert code == 0, output
     assert unexpected(output.encode(errors="replace")) == []
@@ -94,12 +93,17 @@ def test_file_names_and_errors_are_data_too(home: Path, tmp_path: Path) -> None:
         (("-o", evil, evil, "hi"), 2, "unknown"),
         (("--dry-run", evil), 0, "tokens"),
     ):
-        for more in (STRICT, dict[str, str]()):
-            output, exit_code = in_terminal(home, "ask", *arguments, play=play, environ=more)
-            assert exit_code == code, output
-            assert wanted in output
-            seen = output if more else _COLORS.sub("", output)
-            assert unexpected(seen.encode(errors="replace")) == [], arguments
+        output, exit_code = in_terminal(home, "ask", *arguments, play=play, environ=STRICT)
+        assert exit_code == code, output
+        assert wanted in output
+        assert unexpected(output.encode(errors="replace")) == [], arguments
+
+
+def test_an_error_in_colours_has_its_own_colours_alone(home: Path) -> None:
+    output, code = in_terminal(home, "ask", "-m", f"\x1b[1m{EVIL}", "hi", play=Play())
+    assert code == 3
+    assert set(_COLORS.findall(output)) == {"\x1b[31m", "\x1b[2m", "\x1b[0m"}
+    assert unexpected(_COLORS.sub("", output).encode(errors="replace")) == []
 
 
 def test_a_hostile_home_and_config(home: Path) -> None:

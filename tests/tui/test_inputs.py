@@ -220,7 +220,7 @@ def test_one_file_is_read_whole_or_not(tmp_path: Path, told: Told) -> None:
         read_text(Path("/dev/zero"), Limits(1), told)
 
 
-@given(st.binary(max_size=300), st.lists(st.text(max_size=20), max_size=3))
+@given(st.binary(max_size=300), st.lists(st.text(st.characters(exclude_characters="\0"), max_size=20), max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_whatever_comes_in_is_text_or_a_user_error(data: bytes, words: list[str]) -> None:
     try:
@@ -228,4 +228,4 @@ def test_whatever_comes_in_is_text_or_a_user_error(data: bytes, words: list[str]
     except UserError:
         return
     asked.encode()
-    assert "\0" not in asked.replace("".join(words), "")
+    assert "\0" not in asked

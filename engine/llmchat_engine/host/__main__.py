@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     from llmchat_engine.host.server import Server
     from llmchat_engine.host.worker import Worker
 
+    log = Log()
     worker = Worker(log)
     jobs = JobQueue(worker.abort)
     server = Server(listener, lambda: worker.info, log)
@@ -59,10 +60,18 @@ def main(arguments: list[str]) -> None:
     threading.Event().wait()
 
 
-def log(line: str) -> None:
-    """Writes one line to the log. Never text of a chat."""
-    with contextlib.suppress(OSError):
-        print(time.strftime("%Y-%m-%dT%H:%M:%S"), os.getpid(), line, file=sys.stderr, flush=True)
+class Log:
+    """Writes lines to the log, up to a limit. Never text of a chat."""
+
+    def __init__(self, limit: int = 1 << 20) -> None:
+        self._left = limit
+
+    def __call__(self, line: str) -> None:
+        """Writes one line with its time and process."""
+        self._left -= len(line)
+        with contextlib.suppress(OSError):
+            if self._left > 0:
+                print(time.strftime("%Y-%m-%dT%H:%M:%S"), os.getpid(), line, file=sys.stderr, flush=True)
 
 
 def _settle() -> None:

@@ -86,7 +86,8 @@ class Server:
                 self._handle(key, events)
             self._write_all()
             if self._patience() == 0:
-                self._leaving = f"no client for {self._keepalive:g} s"
+                idle = self._count and self._info() is None
+                self._leaving = "no client and no model" if idle else f"no client for {self._keepalive:g} s"
         return self._leaving
 
     def _patience(self) -> float | None:
@@ -116,16 +117,22 @@ class Server:
             self._read(client)
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError, ConnectionError):
+        try:
             connection, _ = self._listener.accept()
-            if not is_own_user(connection):
-                self._log("refused a connection of another user")
-                connection.close()
-                return
-            connection.setblocking(False)
-            self._count += 1
-            self._clients[self._count] = _Client(self._count, connection, self._wake)
-            self._selector.register(connection, selectors.EVENT_READ, self._count)
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:  # no descriptor left: the client waits in the queue until one is
+            self._log(f"a client could not be let in: {error}")
+            time.sleep(0.1)
+            return
+        if not is_own_user(connection):
+            self._log("refused a connection of another user")
+            connection.close()
+            return
+        connection.setblocking(False)
+        self._count += 1
+        self._clients[self._count] = _Client(self._count, connection, self._wake)
+        self._selector.register(connection, selectors.EVENT_READ, self._count)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -113,7 +113,11 @@ class Worker:
         repack = extra_buffers(llama.system_info(), order.path, Path(order.state_dir))
         model = self._open(llama, job, order, repack)
         threads, batch_threads = order.threads, order.batch_threads
-        context = Context(llama, model, n_ctx=order.n_ctx, threads=threads, batch_threads=batch_threads)
+        try:
+            context = Context(llama, model, n_ctx=order.n_ctx, threads=threads, batch_threads=batch_threads)
+        except EngineError:
+            model.close()
+            raise
         from llmchat_engine.host.template import ChatTemplate
 
         template = ChatTemplate(

@@ -38,27 +38,8 @@ def option_pairs(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     Raises:
         UsageError: an unknown name, or a value that does not fit.
     """
-    from llmchat_tui.config import sampling_value
-    from llmchat_tui.errors import ConfigError, UsageError
-
-    found = {}
-    for key, value in options:
-        name = key.replace("-", "_").lower()
-        try:
-            found[name] = sampling_value(name, value)
-        except ConfigError as error:
-            raise UsageError(f"-o {key} {value}: {error.what}", error.why, error.hint) from error
-    return found
-
-
-def _flag_value(name: str, value: float) -> Any:
-    from llmchat_tui.config import sampling_value
-    from llmchat_tui.errors import ConfigError, UsageError
-
-    try:
-        return sampling_value(name, str(value))
-    except ConfigError as error:
-        raise UsageError(f"--{name.replace('_', '-')}: {error.what}", error.why) from error
+    pairs = ((key.replace("-", "_").lower(), key, value) for key, value in options)
+    return {name: _checked(name, value, f"-o {key} {value}") for name, key, value in pairs}
 
 
 def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, Any]) -> Sampling:
@@ -69,14 +50,26 @@ def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, A
     """
     from dataclasses import replace
 
-    from llmchat_tui.cli.inputs import as_text
     from llmchat_tui.errors import UsageError
 
     given = {name: flags.pop(name) for name in _FLAGS}
     stop = flags.pop("stop")
     if "" in stop:
         raise UsageError("--stop is empty", "every answer would end before it began")
-    values = dict(options) | {name: _flag_value(name, value) for name, value in given.items() if value is not None}
+    values = dict(options)
+    for name, value in given.items():
+        if value is not None:
+            values[name] = _checked(name, str(value), f"--{name.replace('_', '-')} {value}")
     if stop:
-        values["stop"] = tuple(map(as_text, stop))
+        values["stop"] = stop
     return replace(base, **values)
+
+
+def _checked(name: str, value: str, said: str) -> Any:
+    from llmchat_tui.config import sampling_value
+    from llmchat_tui.errors import ConfigError, UsageError
+
+    try:
+        return sampling_value(name, value)
+    except ConfigError as error:
+        raise UsageError(f"{said}: {error.what}", error.why, error.hint) from error

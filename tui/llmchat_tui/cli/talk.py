@@ -131,7 +131,7 @@ def _check_reader() -> None:
     """
     poll = select.poll()
     poll.register(1, 0)
-    if any(state & (select.POLLERR | select.POLLNVAL) for _, state in poll.poll(0)):
+    if any(state & (select.POLLERR | select.POLLNVAL | select.POLLHUP) for _, state in poll.poll(0)):
         raise ClosedOutput
 
 
@@ -174,7 +174,7 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
             outcome.notices = (*outcome.notices, text)
         case Ended(_, finished, used):
             outcome.finished = finished
-            if finished.reason == "context":
+            if used and finished.reason == "context":
                 console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
         case Waiting() | Prefill():
             pass
