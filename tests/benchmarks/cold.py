@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmchat_tui.cli.bench_children import QUESTIONS, clean_environ, run_once
+from llmchat_tui.cli.bench_children import QUESTIONS, clean_environ, first_byte
 
 
 class LlmCommand:
@@ -24,4 +24,4 @@ class LlmCommand:
 
     def first_byte(self, question: str) -> float:
         """Returns the seconds to its first byte."""
-        return run_once((*self._command, question), self._environ).first_byte
+        return first_byte((*self._command, question), self._environ)

@@ -12,8 +12,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from llmchat_tui.errors import UserError
 
@@ -31,16 +31,6 @@ _UNHELPFUL = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "LLMCHAT_CONFIG", "
 _LEAVE_TIME = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One command that ended well."""
-
-    first_byte: float
-    """Seconds from starting it to its first byte on stdout; 0 where it wrote none."""
-    cpu: float
-    """Seconds of CPU, user and system, of the process and the children it waited for."""
-
-
 def llmchat_command() -> tuple[str, ...]:
     """Returns how a user of this installation starts llmchat."""
     script = Path(sys.executable).with_name("llmchat")
@@ -53,35 +43,54 @@ def clean_environ(home: Path, environ: Mapping[str, str], **more: str) -> dict[s
     return kept | {"LLMCHAT_HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")} | more
 
 
-def run_once(command: Sequence[str], environ: Mapping[str, str]) -> Run:
-    """Runs a command to its end with an empty stdin.
+def first_byte(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    """Returns the seconds from starting a command to its first byte on stdout, and stops it then.
 
     Raises:
-        UserError: it failed.
+        UserError: it ended without a byte.
     """
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         child = subprocess.Popen(
             command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         )
-        assert child.stdout is not None
-        with child.stdout as out:
-            first = time.perf_counter() - began if os.read(out.fileno(), 1) else 0.0
-            while os.read(out.fileno(), 1 << 16):
-                pass
+        with child:
+            assert child.stdout is not None
+            seen = os.read(child.stdout.fileno(), 1)
+            seconds = time.perf_counter() - began
+            child.terminate()  # an answer may go on until the context is full
+        if not seen:
+            raise _failure(command, child.returncode, errors)
+    return seconds
+
+
+def cpu_seconds(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    """Runs a command to its end and returns the CPU, user and system, that it and the children it waited for took.
+
+    Raises:
+        UserError: it failed.
+    """
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+        )
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            errors.seek(0)
-            why = errors.read().decode("utf-8", "replace").strip().splitlines()
-            raise UserError(f"{command[0]} ended with exit {child.returncode}", why[-1] if why else "it said nothing")
-    return Run(first, used.ru_utime + used.ru_stime)
+            raise _failure(command, child.returncode, errors)
+    return used.ru_utime + used.ru_stime
+
+
+def _failure(command: Sequence[str], code: int, errors: IO[bytes]) -> UserError:
+    errors.seek(0)
+    said = errors.read().decode("utf-8", "replace").strip().splitlines()
+    return UserError(f"{command[0]} ended with exit {code}", said[-1] if said else "it said nothing")
 
 
 def help_cpu(environ: Mapping[str, str]) -> float:
     """Returns the milliseconds of CPU that `llmchat --help` takes more than a Python that does nothing."""
-    ours = run_once((*llmchat_command(), "--help"), environ).cpu
-    return 1000 * (ours - run_once((sys.executable, "-c", "pass"), environ).cpu)
+    ours = cpu_seconds((*llmchat_command(), "--help"), environ)
+    return 1000 * (ours - cpu_seconds((sys.executable, "-c", "pass"), environ))
 
 
 def wait_for_no_host(home: Path) -> None:
@@ -116,11 +125,11 @@ class Asker:
     def cold(self, question: str) -> float:
         """Returns the seconds to the first byte where the model has to be loaded."""
         wait_for_no_host(self._home)
-        return run_once((*llmchat_command(), "ask", *self._model, question), self._cold).first_byte
+        return first_byte((*llmchat_command(), "ask", *self._model, question), self._cold)
 
     def warm(self, question: str) -> float:
         """Returns the seconds to the first byte where a host has the model."""
-        return run_once((*llmchat_command(), "ask", *self._model, question), self._warm).first_byte
+        return first_byte((*llmchat_command(), "ask", *self._model, question), self._warm)
 
     def help_cpu(self) -> float:
         """Returns the milliseconds of CPU that `llmchat --help` takes more than a Python that does nothing."""
@@ -128,7 +137,7 @@ class Asker:
 
     def close(self) -> None:
         """Stops the host that waited."""
-        run_once((*llmchat_command(), "stop"), self._warm)
+        cpu_seconds((*llmchat_command(), "stop"), self._warm)
         wait_for_no_host(self._home)
 
 
