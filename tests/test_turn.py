@@ -98,7 +98,7 @@ def test_a_complete_reply_can_be_played_again(history: History) -> None:
     kept = reply.settings
     assert kept["sampling"]["seed"] == 7
     assert Sampling(**{**kept["sampling"], "stop": tuple(kept["sampling"]["stop"])}) == sampling
-    assert {"model", "model_key", "template_key", "n_ctx", "sampling", "build"} == kept.keys()
+    assert {"model", "model_key", "template_key", "n_ctx", "sampling", "build", "system", "raw"} == kept.keys()
     assert (kept["model_key"], kept["template_key"], kept["n_ctx"]) == (FAKE_MODEL.key, FAKE_MODEL.template_key, 2048)
     assert (reply.stats["reason"], reply.stats["reply_tokens"]) == ("eog", 2)
 

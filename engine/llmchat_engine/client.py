@@ -31,6 +31,8 @@ from llmchat_engine.types import (
 )
 
 DEFAULT_KEEPALIVE = 300.0
+_DEAF_TICKS = 8
+"""Ticks after which a cancelled request is given up: megabytes that are being tokenised hear nothing for seconds."""
 _LEAVING_HOSTS = 3
 """Times a client tries again when the host it joined was just leaving."""
 
@@ -183,7 +185,7 @@ class LocalEngine:
     ) -> Generator[Event, None, None]:
         """Sends an order and yields its events up to `Loaded` or `Finished`; cancels it when closed before."""
         connection.open(request_id)
-        ended = False
+        ended, deaf = False, 0
         patience = connection.patience()
         try:
             connection.send(order, request_id)
@@ -194,6 +196,11 @@ class LocalEngine:
                 if news is None:
                     patience.tick()
                     yield Waiting()
+                    deaf += request_id in self._cancelled
+                    if deaf >= _DEAF_TICKS and isinstance(order, Generate):
+                        self._drop()  # the host stops a request whose client has gone
+                        yield nothing_generated(order.request)
+                        return
                     continue
                 ended = isinstance(news, (Loaded, Finished, Failure))
                 yield _event(news)

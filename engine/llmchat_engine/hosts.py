@@ -29,41 +29,53 @@ class RunningHost:
 
 def running_hosts(runtime: Path) -> list[RunningHost]:
     """Returns every host of this user, and removes the sockets of dead ones."""
-    found = []
-    for path in sorted(runtime.glob("*.sock")):
-        with _visit(path) as connection:
-            if connection is None:
-                sweep(path)
-            else:
-                found.append(RunningHost(connection.pid, path, _status(connection)))
-    return found
+    found = (_look_at(path) for path in sorted(runtime.glob("*.sock")))
+    return [host for host in found if host is not None]
 
 
 def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
     """Asks a host to leave, and kills it when it does not; returns True where it had to be killed."""
-    with _visit(host.socket) as connection:
-        if connection is None:
-            sweep(host.socket)
-            return False
-        with contextlib.suppress(EngineError):
-            connection.send(Quit())
-            if host.status is not None and _gone(connection, seconds):
+    if host.status is not None:
+        with contextlib.suppress(OSError, EngineError), _visit(host.socket) as connection:
+            if connection is None:
+                sweep(host.socket)
                 return False
-        with contextlib.suppress(OSError):
-            if host.pid > 1:
-                os.kill(host.pid, signal.SIGKILL)
-        _gone(connection, seconds)
-    sweep(host.socket)
+            connection.send(Quit())
+            if _gone(connection, seconds):
+                return False
+    with contextlib.suppress(OSError):
+        if host.pid > 1:
+            os.kill(host.pid, signal.SIGKILL)
+    _sweep_soon(host.socket, seconds)
     return True
+
+
+def _look_at(path: Path) -> RunningHost | None:
+    """Returns the host behind a socket; None, and no socket any more, where none listens."""
+    try:
+        with _visit(path) as connection:
+            if connection is not None:
+                return RunningHost(connection.pid, path, _status(connection))
+        sweep(path)
+    except (OSError, EngineError):  # its queue of connections is full: it has hung for long
+        return RunningHost(host_pid(path), path, None)
+    return None
+
+
+def _sweep_soon(path: Path, seconds: float) -> None:
+    """Removes the socket of a host that was just killed."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, EngineError):
+            if sweep(path):
+                return
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager
 def _visit(path: Path) -> Iterator[Connection | None]:
     """Yields a connection, or None where nothing listens."""
-    try:
-        socket = join(path)
-    except (OSError, EngineError):
-        socket = None
+    socket = join(path)
     if socket is None:
         yield None
         return

@@ -14,6 +14,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from llmchat_engine.types import ModelSpec
 _CONNECT_TIMEOUT = 10
 _LISTEN_FD = 3
 _LOG_LIMIT = 256 << 10
+_LOG_AGE = 30 * 86_400
 _SECRETS = ("TOKEN", "SECRET", "PASSW", "CREDENTIAL", "_KEY", "_PROXY")
 """Parts of environment names that the host has no use for."""
 
@@ -168,9 +170,7 @@ def host_pid(path: Path) -> int:
 def _spawn(listener: int, path: Path, log: Path) -> int:
     """Starts `python -m llmchat_engine.host` with the listening socket as descriptor 3 and its output in the log."""
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > _LOG_LIMIT:
-            log.replace(log.with_suffix(".log.old"))
+    _tidy_logs(log)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         # First: where this process was started without a stdin or stderr, the listener has that number.
@@ -183,6 +183,17 @@ def _spawn(listener: int, path: Path, log: Path) -> int:
     command = [sys.executable, "-P", "-m", "llmchat_engine.host", str(_LISTEN_FD), os.fspath(path)]
     environment = {key: value for key, value in os.environ.items() if not any(part in key.upper() for part in _SECRETS)}
     return os.posix_spawn(sys.executable, command, environment, file_actions=actions)
+
+
+def _tidy_logs(log: Path) -> None:
+    """Puts a long log aside, and removes those of models that were not used for a month."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.old"))
+    for other in log.parent.glob("host-*.log*"):
+        with contextlib.suppress(OSError):
+            if time.time() - other.stat().st_mtime > _LOG_AGE:
+                other.unlink()
 
 
 def last_words(log: Path) -> str:

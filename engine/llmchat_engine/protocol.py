@@ -61,6 +61,8 @@ class Load:
     gpu_layers: int
     threads: int
     batch_threads: int
+    repackable: bool
+    """Most weights have a type that llama.cpp repacks for the CPU."""
     state_dir: str
 
 

@@ -97,7 +97,7 @@ class ModelInfo:
     gpu_layers: int
     devices: tuple[str, ...]
     extra_buffers: bool
-    """False where weight repacking was switched off because this CPU crashes on it (AMX)."""
+    """Whether weights were repacked for this CPU: not where that gains nothing, nor where it crashes (AMX)."""
     template: TemplateSource
     template_key: str
     sampling: Sampling

@@ -10,24 +10,23 @@ from llmchat_engine.models.offload import has_own_memory, library_dir
 
 
 @pytest.mark.parametrize(
-    ("files", "gpu_layers", "own"),
+    ("files", "own"),
     [
-        ((), -1, False),
-        (("libggml-cuda.so",), -1, True),
-        (("libggml-cuda.so",), 0, False),
-        (("libggml-vulkan.so.0",), 12, True),
-        (("libggml-metal.dylib",), -1, False),
-        (("libggml-cpu.so", "libggml-base.so"), -1, False),
+        ((), False),
+        (("libggml-cuda.so",), True),
+        (("libggml-vulkan.so.0",), True),
+        (("libggml-metal.dylib",), False),
+        (("libggml-cpu.so", "libggml-base.so"), False),
     ],
 )
-def test_own_memory(tmp_path: Path, files: tuple[str, ...], gpu_layers: int, own: bool) -> None:
+def test_own_memory(tmp_path: Path, files: tuple[str, ...], own: bool) -> None:
     for name in files:
         (tmp_path / name).touch()
-    assert has_own_memory(gpu_layers, tmp_path) is own
+    assert has_own_memory(tmp_path) is own
 
 
 def test_no_library() -> None:
-    assert not has_own_memory(-1, None)
+    assert not has_own_memory(None)
 
 
 def test_the_installed_library_is_found() -> None:

@@ -36,7 +36,7 @@ REQUEST = Request(
 FINISHED = Finished("stop", TEXT, (1, 2), 10, 4, 6, 2, 0.25, 0.125, 0.5, REQUEST.sampling, 1.5)
 ORDERS: list[Order] = [
     protocol.Hello(1, -1.0),
-    protocol.Load("/m.gguf", "k", 512, -1, 3, 4, "/state"),
+    protocol.Load("/m.gguf", "k", 512, -1, 3, 4, True, "/state"),
     protocol.Generate(REQUEST),
     protocol.Render(REQUEST),
     protocol.Tokenize(TEXT),

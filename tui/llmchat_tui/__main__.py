@@ -1,5 +1,13 @@
-"""`python -m llmchat_tui` is `llmchat`."""
+"""Where the program begins: `llmchat`, and `python -m llmchat_tui`.
 
-from llmchat_tui.cli import main
+A Ctrl+C before the commands have their own handlers ends the process quietly, not with a traceback of an import.
+"""
 
-main()
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from llmchat_tui.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()

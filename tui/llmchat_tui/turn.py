@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Event, Finished, Loaded, Message, ModelInfo, Request, Sampling, Token
 from llmchat_engine.types import new_request_id
+from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended, Started, TurnEvent
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus, StoredMessage
 
@@ -60,7 +61,7 @@ def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, No
     )
     messages = compose(turn.system, turn.earlier, turn.question)
     request = Request(messages, turn.sampling, raw=turn.raw, private=turn.private, id=turn.request_id)
-    reply = _GrowingReply(begun, history)
+    reply = _GrowingReply(turn, begun, history)
     try:
         yield Started(begun)
         with closing(engine.generate(request)) as events:
@@ -91,8 +92,8 @@ def compose(system: str, earlier: Sequence[StoredMessage], question: str) -> tup
 class _GrowingReply:
     """The text of a reply, its checkpoints and its end, which is recorded once."""
 
-    def __init__(self, begun: Begun, history: History) -> None:
-        self._begun, self._history = begun, history
+    def __init__(self, turn: Turn, begun: Begun, history: History) -> None:
+        self._turn, self._begun, self._history = turn, begun, history
         self._parts: list[str] = []
         self._saved_parts = 0
         self._saved_at = time.monotonic()
@@ -107,8 +108,10 @@ class _GrowingReply:
             self._model = event.model
         now = time.monotonic()
         if len(self._parts) > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
-            self._history.checkpoint(self._begun.reply_id, "".join(self._parts))
             self._saved_parts, self._saved_at = len(self._parts), now
+            # A checkpoint that fails must not end the answer: `finish` writes it whole, and tells if it cannot.
+            with suppress(StorageError):
+                self._history.checkpoint(self._begun.reply_id, "".join(self._parts))
 
     def finish(self, finished: Finished) -> Ended:
         """Records a reply that the engine ended."""
@@ -118,7 +121,7 @@ class _GrowingReply:
             status=status,
             token_ids=finished.token_ids,
             model_key=self._model.key if self._model else "",
-            settings=_settings(self._model, finished) if self._model else {},
+            settings=_settings(self._turn, self._model, finished) if self._model else {},
             stats=_stats(finished),
         )
         self._history.finish(self._begun.reply_id, end)
@@ -132,9 +135,11 @@ class _GrowingReply:
             self._history.finish(self._begun.reply_id, ReplyEnd("".join(self._parts), status, error=error))
 
 
-def _settings(model: ModelInfo, finished: Finished) -> dict[str, Any]:
+def _settings(turn: Turn, model: ModelInfo, finished: Finished) -> dict[str, Any]:
     """Returns what it takes to play the reply again."""
     return {
+        "system": turn.system,
+        "raw": turn.raw,
         "model": model.name,
         "model_key": model.key,
         "template_key": model.template_key,

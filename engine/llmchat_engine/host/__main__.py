@@ -15,9 +15,11 @@ import socket
 import sys
 import threading
 import time
+import traceback
 
 from llmchat_engine.host.llama import prepare_environment
 
+_MOST_DESCRIPTORS = 1 << 16
 _LAST_DECODE = 2.0
 """Seconds a stopped decode gets to end; a GPU ignores the abort flag until its batch is through."""
 
@@ -25,7 +27,7 @@ _LAST_DECODE = 2.0
 def main(arguments: list[str]) -> None:
     """Serves until nobody needs the host any more; never returns."""
     descriptor, path = int(arguments[0]), arguments[1]
-    _settle()
+    _settle(descriptor)
     listener = socket.socket(fileno=descriptor)
     own_file = os.stat(path).st_ino
 
@@ -39,13 +41,15 @@ def main(arguments: list[str]) -> None:
     server = Server(listener, lambda: worker.info, log)
 
     def serve() -> None:
-        reason = server.serve(jobs)
-        log(f"leaving: {reason}")
+        try:
+            log(f"leaving: {server.serve(jobs)}")
+        except Exception:  # the rim of the process: without its sockets it would stay for ever
+            log(traceback.format_exc())
         # The name goes before the socket: a client that still gets in is refused, and finds no file that is ours.
         with contextlib.suppress(OSError):
             if os.stat(path).st_ino == own_file:
-                os.unlink(path)
                 os.unlink(os.path.splitext(path)[0] + ".pid")
+                os.unlink(path)
         jobs.close()
         finished.wait(_LAST_DECODE)
         # Freeing llama.cpp's buffers one by one can take seconds; the system takes them back at once.
@@ -74,8 +78,10 @@ class Log:
                 print(time.strftime("%Y-%m-%dT%H:%M:%S"), os.getpid(), line, file=sys.stderr, flush=True)
 
 
-def _settle() -> None:
-    """Makes the process independent of the terminal and the directory it was started from."""
+def _settle(listener: int) -> None:
+    """Makes the process independent of the terminal, the directory and the open files it was started with."""
+    # A lock or a pipe of the caller's shell must not stay open for as long as the model stays loaded.
+    os.closerange(listener + 1, _MOST_DESCRIPTORS)
     with contextlib.suppress(OSError):
         os.setsid()
     os.umask(0o077)

@@ -29,7 +29,9 @@ _FLASH_OFF, _FLASH_AUTO = 0, -1
 class Context:
     """The KV cache and the batch that feeds it. `decode_seconds` adds up the time inside llama_decode."""
 
-    def __init__(self, llama: Llama, model: Model, *, n_ctx: int, threads: int, batch_threads: int) -> None:
+    def __init__(
+        self, llama: Llama, model: Model, *, n_ctx: int, threads: int, batch_threads: int, gpu_layers: int = -1
+    ) -> None:
         """Allocates the cache.
 
         Raises:
@@ -43,7 +45,7 @@ class Context:
         params.n_outputs_max = N_OUTPUTS_MAX
         params.n_threads, params.n_threads_batch = threads, batch_threads
         # On a CPU flash attention halves decode at 3,000 tokens of depth: 40 to 42 against 77 to 89 tokens a second.
-        params.flash_attn_type = _FLASH_AUTO if llama.devices() else _FLASH_OFF
+        params.flash_attn_type = _FLASH_AUTO if gpu_layers and llama.devices() else _FLASH_OFF
         params.swa_full = True
         self.pointer = self._c.llama_init_from_model(model.pointer, params)
         if not self.pointer:
@@ -73,7 +75,7 @@ class Context:
         """True while the abort flag is up."""
         return self._flag[0] != b"\x00"
 
-    def decode(self, ids: Sequence[int], start: int, *, sequence: int = 0, logits: bool = True) -> bool:
+    def decode(self, ids: Sequence[int], start: int) -> bool:
         """Appends at most `n_batch` ids at position `start`; the last one's logits can be sampled from.
 
         Returns:
@@ -82,7 +84,7 @@ class Context:
         Raises:
             GenerationFailed: no free cell, or llama.cpp refused the batch.
         """
-        batch = self._batch.fill(ids, start, sequence, logits)
+        batch = self._batch.fill(ids, start)
         began = time.perf_counter()
         code = self._c.llama_decode(self.pointer, batch)
         self.decode_seconds += time.perf_counter() - began
@@ -140,16 +142,15 @@ class Batch:
         self._sequences = np.zeros(N_BATCH, np.int32)
         self._pointers[:] = self._sequences.ctypes.data + 4 * np.arange(N_BATCH, dtype=np.uint64)
 
-    def fill(self, ids: Sequence[int], start: int, sequence: int, logits: bool) -> Any:
-        """Writes ids at consecutive positions of one sequence and returns the struct for llama_decode."""
+    def fill(self, ids: Sequence[int], start: int) -> Any:
+        """Writes ids at consecutive positions of sequence 0, logits for the last; returns the struct to decode."""
         count = len(ids)
         if not 0 < count <= N_BATCH:
             raise GenerationFailed("a batch has the wrong size", f"{count} tokens, 1 to {N_BATCH} fit")
         self._tokens[:count] = ids
         self._positions[:count] = start if count == 1 else self._np.arange(start, start + count)
-        self._sequences[:count] = sequence
         self._outputs[:count] = 0
-        self._outputs[count - 1] = logits
+        self._outputs[count - 1] = 1
         self.struct.n_tokens = count
         return self.struct
 

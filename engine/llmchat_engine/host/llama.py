@@ -53,6 +53,8 @@ class Llama:
         prepare_environment()
         self.c = import_bindings()
         self.warnings: deque[str] = deque(maxlen=8)
+        self.muted = False
+        """True while a decode is being stopped, which llama.cpp takes for a failure."""
         self._log = log
         # The reference must outlive every call into the library: a collected callback is a segfault.
         self._log_callback = self.c.llama_log_callback(self._on_log)
@@ -60,7 +62,7 @@ class Llama:
         self.c.llama_backend_init()
 
     def _on_log(self, level: int, text: bytes, _data: object) -> None:
-        if level >= _WARN and (line := text.decode("utf-8", "replace").strip(" .\n")):
+        if level >= _WARN and not self.muted and (line := text.decode("utf-8", "replace").strip(" .\n")):
             self.warnings.append(line)
             self._log(line)
 

@@ -42,9 +42,14 @@ def extra_buffers(system_info: str, model: str, state_dir: Path, run: Runner | N
     return known != "crashes"
 
 
+def lists_amx(system_info: str) -> bool:
+    """Returns True where the build would use AMX."""
+    return "AMX_INT8 = 1" in system_info
+
+
 def known_verdict(system_info: str, state_dir: Path) -> Amx:
     """Returns what is known without a probe."""
-    if "AMX_INT8 = 1" not in system_info:
+    if not lists_amx(system_info):
         return "unlisted"
     try:
         known = verdict_path(system_info, state_dir).read_text()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from llmchat_engine import protocol
+from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.peer import is_own_user
 from llmchat_engine.types import ModelInfo
@@ -39,6 +40,9 @@ class _Client:
     def send(self, news: protocol.News, request_id: str = "") -> None:
         """Queues a message. Safe from any thread."""
         line = protocol.encode(news, request_id)
+        if len(line) > protocol.MAX_LINE:  # the prompt of a request can be longer than what asked for it
+            too_large = RequestInvalid("the answer of the engine is too large", f"{len(line):,} bytes", "ask for less")
+            line = protocol.encode(protocol.to_failure(too_large), request_id)
         with self._lock:
             self._outbox += line
         self._wake()

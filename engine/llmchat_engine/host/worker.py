@@ -21,7 +21,7 @@ from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
-from llmchat_engine.host.probe import extra_buffers
+from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.protocol import Generate, Ids, Load, News, Render, Tokenize, to_failure
 from llmchat_engine.types import Loaded, Loading, ModelInfo, Notice, Rendered, Request, Sampling, Token
 
@@ -62,6 +62,8 @@ class Worker:
     def abort(self, on: bool) -> None:
         """Raises or lowers the flag that stops a decode or a load."""
         self._stop_load = on
+        if llama := self._llama:
+            llama.muted = on  # llama.cpp warns of every decode that was stopped
         if residents := self._residents:
             residents.context.abort(on)
 
@@ -110,11 +112,18 @@ class Worker:
             return
         began = time.perf_counter()
         llama = self._llama or Llama(self._log)
-        repack = extra_buffers(llama.system_info(), order.path, Path(order.state_dir))
+        repack = self._repacks(llama, order)
         model = self._open(llama, job, order, repack)
         threads, batch_threads = order.threads, order.batch_threads
         try:
-            context = Context(llama, model, n_ctx=order.n_ctx, threads=threads, batch_threads=batch_threads)
+            context = Context(
+                llama,
+                model,
+                n_ctx=order.n_ctx,
+                threads=threads,
+                batch_threads=batch_threads,
+                gpu_layers=order.gpu_layers,
+            )
         except EngineError:
             model.close()
             raise
@@ -130,6 +139,12 @@ class Worker:
         self._residents = _Residents(model, context, template, Decoder(llama, model, context), info)
         self._log(f"loaded {info.name}, {info.n_ctx} tokens of context, {info.threads} threads")
         job.send(Loaded(info, time.perf_counter() - began))
+
+    @staticmethod
+    def _repacks(llama: Llama, order: Load) -> bool:
+        """Returns True where copying the weights into this CPU's own layout is safe and gains something."""
+        info = llama.system_info()
+        return extra_buffers(info, order.path, Path(order.state_dir)) and (order.repackable or lists_amx(info))
 
     def _open(self, llama: Llama, job: Job, order: Load, repack: bool) -> Model:
         last = 0.0

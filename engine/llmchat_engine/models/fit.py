@@ -22,6 +22,8 @@ CONTEXT_STEP = 256
 """llama.cpp rounds the cells of a context up to it."""
 UBATCH = 512
 OUTPUT_ROWS = 64
+SEQUENCES = 8
+"""Sequences that the host's contexts have room for; each has a recurrent state of its own."""
 _TYPE_BYTES = {name.lower(): bytes_ / block for name, block, bytes_ in TENSOR_TYPES.values()}
 _TOKEN_BYTES = 256
 _MERGE_BYTES = 512
@@ -129,10 +131,10 @@ def _widest(header: Header, name: str) -> int:
 
 
 def _state_bytes(header: Header) -> int:
-    """Returns the state of a recurrent model for one sequence: it does not grow with the context."""
+    """Returns the states of a recurrent model, one for each sequence: they do not grow with the context."""
     inner, state, conv = (_number(header, f"ssm.{name}") for name in ("inner_size", "state_size", "conv_kernel"))
     shift = max(0, conv - 1) * (inner + 2 * _number(header, "ssm.group_count") * state)
-    return 4 * header.block_count * (shift + inner * state)
+    return 4 * SEQUENCES * header.block_count * (shift + inner * state)
 
 
 def _compute_per_token(header: Header) -> int:

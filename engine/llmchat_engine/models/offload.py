@@ -18,8 +18,6 @@ def library_dir() -> Path | None:
     return Path(places[0]) / "lib" if places else None
 
 
-def has_own_memory(gpu_layers: int, directory: Path | None) -> bool:
-    """Returns True where layers go to a card with memory of its own, so that the machine's memory says nothing."""
-    if gpu_layers == 0 or directory is None:
-        return False
-    return any(next(directory.glob(f"libggml-{name}*"), None) for name in _OWN_MEMORY)
+def has_own_memory(directory: Path | None) -> bool:
+    """Returns True where the build is for cards with memory of their own: the machine's memory says nothing then."""
+    return directory is not None and any(next(directory.glob(f"libggml-{name}*"), None) for name in _OWN_MEMORY)

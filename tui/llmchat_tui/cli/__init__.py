@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import NoReturn
 
 import click
@@ -73,6 +74,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the program and leaves with its exit code."""
+    sys.excepthook = _show_traceback
     app = App()
     code = run(app, sys.argv[1:] if arguments is None else arguments)
     _flush()
@@ -109,6 +111,16 @@ def run(app: App, arguments: Sequence[str]) -> int:
             raise
         _tell(app, StorageUnwritable("cannot write to stdout", error.strerror or ""))
         return StorageUnwritable.exit_code
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints an uncaught failure; its text may come from data, and goes through the sanitizer like all else."""
+    import traceback
+
+    from llmchat_tui.sanitize import sanitize
+
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(sanitize("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _usage_error(error: click.ClickException) -> UsageError:

@@ -120,11 +120,17 @@ def ask(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) -> None
 
     What is piped into stdin comes first, then a blank line, then PROMPT; "-" in PROMPT places it elsewhere.
     """
+    from llmchat_engine.errors import EngineError
     from llmchat_tui.cli.interrupts import catch_signals
 
     sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     with catch_signals() as interrupts:
-        code = _Ask(app, AskFlags(**flags), sampling, interrupts).run()
+        try:
+            code = _Ask(app, AskFlags(**flags), sampling, interrupts).run()
+        except EngineError:
+            if not interrupts.code:
+                raise
+            code = interrupts.code  # what fails after a signal fails because of it
     raise SystemExit(code)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,7 +43,9 @@ def chat(
     spec = app.spec(model, **{name: flags.pop(name) for name in ("ctx", "gpu_layers", "threads")})
     sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:
-        talker = _Chat(app, engine, history, interrupts, sampling, system or app.config.settings.system)
+        talker = _Chat(
+            app, engine, history, interrupts, sampling, app.config.settings.system if system is None else system
+        )
         if resume or conversation:
             talker.resume(history.conversation(conversation) if conversation else history.latest())
         talker.run()
@@ -61,12 +63,17 @@ class _Chat:
     system: str
     conversation_id: str = ""
     leaf_id: str = ""
+    first_system: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keeps the system prompt that every new chat begins with."""
+        self.first_system = self.system
 
     def resume(self, conversation: Conversation | None) -> None:
         """Goes on behind the newest message of a chat."""
         if conversation is not None:
             self.conversation_id, self.leaf_id = conversation.id, conversation.leaf_id
-            self.system = conversation.system or self.system
+            self.system = conversation.system
 
     def run(self) -> None:
         """Reads and answers until the end of input."""
@@ -78,6 +85,7 @@ class _Chat:
                 return
             if question == "/new":
                 self.conversation_id = self.leaf_id = ""
+                self.system = self.first_system
                 console.say("a new chat")
             elif question in ("/help", "/?"):
                 console.say(_HELP)
