@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
-from llmchat_engine.connection import Connection
 from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
 from llmchat_engine.launch import Places, reach, socket_name
 from llmchat_engine.protocol import Cancel, Failure, Generate, Ids, Load, News, Render, Tokenize, Welcome, to_error
@@ -29,6 +29,9 @@ from llmchat_engine.types import (
     new_request_id,
     nothing_generated,
 )
+
+if TYPE_CHECKING:
+    from llmchat_engine.connection import Connection
 
 DEFAULT_KEEPALIVE = 300.0
 _DEAF_TICKS = 8
@@ -78,6 +81,8 @@ class LocalEngine:
         if self._connection is None or not self._connection.alive:
             self._drop()
             link = reach(socket_name(self._spec), self._places)
+            from llmchat_engine.connection import Connection  # while the new host's interpreter starts
+
             self._connection = Connection(link, self._give_up_after)
             if link.is_child:
                 self._checked = self._check_file()  # while the new host still starts

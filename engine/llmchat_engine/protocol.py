@@ -1,12 +1,12 @@
 """The wire between client and host: one JSON line per message, {"kind", "id", "body"}, over a Unix socket.
 
-The body is one of the frozen values listed in ORDERS (client to host) or NEWS (host to client); the kind is its class
-name. Knows no sockets and no llama.cpp. Bytes from the other side are data: what does not decode is a ProtocolError.
+The body is one of the structs listed in ORDERS (client to host) or NEWS (host to client), or an event of types.py; the
+kind is its class name. Knows no sockets and no llama.cpp. Bytes from the other side are data: what does not decode is
+a ProtocolError.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -34,16 +34,14 @@ class ProtocolError(Exception):
     """The other side sent something that is not a message of this version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """The first message of a client. The last client's keepalive (seconds) counts."""
 
     version: int
     keepalive: float
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(msgspec.Struct, frozen=True):
     """The host's answer to Hello; `model` is None until one is loaded."""
 
     version: int
@@ -51,8 +49,7 @@ class Welcome:
     model: ModelInfo | None
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """Load this file, which the client has checked. A host that has it answers `Loaded` at once."""
 
     path: str
@@ -66,61 +63,51 @@ class Load:
     state_dir: str
 
 
-@dataclass(frozen=True, slots=True)
-class Generate:
+class Generate(msgspec.Struct, frozen=True):
     """Run one request."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Render:
+class Render(msgspec.Struct, frozen=True):
     """Tell the exact prompt of a request."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenize:
+class Tokenize(msgspec.Struct, frozen=True):
     """Tell the ids of user text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
+class Ids(msgspec.Struct, frozen=True):
     """The answer to Tokenize."""
 
     ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """Stop the request of this id, if it is this client's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """Are you there?"""
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """Here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(msgspec.Struct, frozen=True):
     """Leave now, whoever is connected."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskStatus:
+class AskStatus(msgspec.Struct, frozen=True):
     """Tell how the host is doing."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostStatus:
+class HostStatus(msgspec.Struct, frozen=True):
     """How a host is doing: the answer to AskStatus, a row of `llmchat ps`."""
 
     pid: int
@@ -136,8 +123,7 @@ class HostStatus:
     """Memory in bytes that the process holds, the mapped model file included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An EngineError on the wire."""
 
     error: str

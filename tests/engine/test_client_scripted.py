@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.engine.rig import SEED, question
 
@@ -102,7 +103,7 @@ def test_a_played_reply_arrives(played: PlayedHost, client: LocalEngine) -> None
 
 
 def test_a_host_of_another_version_is_named(played: PlayedHost, client: LocalEngine) -> None:
-    played.answer = lambda _id, _order: protocol.encode(replace(WELCOME, version=99))
+    played.answer = lambda _id, _order: protocol.encode(msgspec.structs.replace(WELCOME, version=99))
     with pytest.raises(HostUnreachable, match="version 99") as caught:
         list(client.generate(question("hello")))
     assert caught.value.hint == "llmchat stop"

@@ -6,12 +6,9 @@ Asked once per CPU and build, in a throw-away process, and remembered in the sta
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,11 +57,16 @@ def known_verdict(system_info: str, state_dir: Path) -> Amx:
 
 def verdict_path(system_info: str, state_dir: Path) -> Path:
     """Returns the file that holds the verdict of this CPU and this build."""
+    import hashlib
+    import platform
+
     identity = f"{_cpu_name()}|{system_info}|{platform.release()}"
     return state_dir / f"amx-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
 def _cpu_name() -> str:
+    import platform
+
     try:
         found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     except OSError:
@@ -80,6 +82,8 @@ def _remember(verdict: Path, known: str) -> None:
 
 
 def _run(command: Sequence[str]) -> int:
+    import subprocess
+
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=_TIMEOUT, check=False

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from llmchat_engine.errors import ModelMissing
-from llmchat_engine.models.gguf_open import stat_model
 
 Origin = Literal["package", "models", "path"]
 
@@ -63,6 +62,8 @@ def resolve(name: str, models: Sequence[LocalModel]) -> LocalModel:
     """
     path = Path(os.path.expanduser(name))
     if "/" in name or name.lower().endswith(".gguf") or os.path.isfile(path):
+        from llmchat_engine.models.gguf_open import stat_model
+
         # What is wrong with the file itself is for gguf.py to say.
         return LocalModel(path.stem, path, "path", stat_model(path).st_size)
     exact = [model for model in models if name == model.name]
