@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import os
 import resource
 import signal
@@ -26,6 +27,7 @@ _LAST_DECODE = 2.0
 
 def main(arguments: list[str]) -> None:
     """Serves until nobody needs the host any more; never returns."""
+    gc.disable()  # nothing that an import makes is garbage
     descriptor, path = int(arguments[0]), arguments[1]
     _settle(descriptor)
     listener = socket.socket(fileno=descriptor)
@@ -59,6 +61,8 @@ def main(arguments: list[str]) -> None:
     log("started")
     threading.Thread(target=serve, name="sockets", daemon=True).start()
     worker.warm_up()
+    gc.freeze()
+    gc.enable()
     worker.run(jobs)
     finished.set()
     threading.Event().wait()

@@ -73,7 +73,10 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the program and leaves with its exit code."""
+    """Runs the program and leaves with its exit code.
+
+    Without the cyclic collector: a command lives for one answer, and its few cycles end with it.
+    """
     sys.excepthook = _show_traceback
     app = App()
     code = run(app, sys.argv[1:] if arguments is None else arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ def chat(
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question'")
     spec = app.spec(model, **{name: flags.pop(name) for name in ("ctx", "gpu_layers", "threads")})
+    gc.enable()  # a chat may live for days
     sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:
         talker = _Chat(
