@@ -6,17 +6,31 @@ The file is checked here, in pure Python, while the host is still starting: llam
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
 from llmchat_engine.launch import Places, reach, socket_name
-from llmchat_engine.protocol import Cancel, Failure, Generate, Ids, Load, News, Render, Tokenize, Welcome, to_error
+from llmchat_engine.protocol import (
+    Cancel,
+    Failure,
+    Generate,
+    Ids,
+    Load,
+    Measure,
+    News,
+    Render,
+    Tokenize,
+    Welcome,
+    to_error,
+)
 from llmchat_engine.types import (
     Event,
     Finished,
     Loaded,
     Loading,
+    Measured,
     ModelInfo,
     ModelSpec,
     Notice,
@@ -41,7 +55,10 @@ _LEAVING_HOSTS = 3
 
 
 class LocalEngine:
-    """An `Engine` whose model lives in a process of its own. One thread drives it; `cancel` is safe from any."""
+    """An `Engine` whose model lives in a process of its own.
+
+    One thread drives it; `cancel` is safe from any, and so are `render`, `tokenize` and `measure`.
+    """
 
     def __init__(
         self,
@@ -61,6 +78,8 @@ class LocalEngine:
         """
         self._spec, self._places, self._keepalive = spec, places, keepalive
         self._give_up_after = give_up_after
+        # Held while the connection is made or dropped: a measure may come beside a generation.
+        self._joining = threading.RLock()
         self._connection: Connection | None = None
         self._model: ModelInfo | None = None
         self._greeted = False
@@ -78,8 +97,10 @@ class LocalEngine:
         Raises:
             EngineError: the host cannot be started, or the model cannot be loaded.
         """
-        if self._connection is None or not self._connection.alive:
-            self._drop()
+        with self._joining:
+            if self._connection is not None and self._connection.alive:
+                return
+            self._drop(self._connection)
             link = reach(socket_name(self._spec), self._places)
             from llmchat_engine.connection import Connection  # while the new host's interpreter starts
 
@@ -107,10 +128,7 @@ class LocalEngine:
                     if request.id in self._cancelled:
                         yield nothing_generated(request)
                         return
-            connection = self._connection
-            if connection is None:
-                raise EngineDied("the engine stopped", "it left between two requests", "ask again")
-            yield from self._converse(connection, Generate(request), request.id)
+            yield from self._converse(self._joined(), Generate(request), request.id)
         finally:
             self._cancelled.discard(request.id)
 
@@ -128,6 +146,13 @@ class LocalEngine:
             raise HostUnreachable("the engine gave no ids", type(answer).__name__, "llmchat stop")
         return answer.ids
 
+    def measure(self, request: Request) -> Measured:
+        """Counts the prompt of a request part by part. Safe from another thread while a reply is generated."""
+        answer = self._answer(Measure(request))
+        if not isinstance(answer, Measured):
+            raise HostUnreachable("the engine gave no count", type(answer).__name__, "llmchat stop")
+        return answer
+
     def cancel(self, request_id: str) -> None:
         """Stops one request. Safe from any thread, before and after it has begun."""
         self._cancelled.add(request_id)
@@ -137,15 +162,29 @@ class LocalEngine:
 
     def close(self) -> None:
         """Leaves the host; it stays for its keepalive."""
-        self._drop()
+        self._drop(self._connection)
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self._model, self._greeted, self._checked = None, None, False, None
+    def _drop(self, connection: Connection | None) -> None:
+        """Closes a connection; the engine's state stays where another thread has made a new one."""
+        with self._joining:
+            if connection is not None:
+                connection.close()
+            if connection is self._connection:
+                self._connection, self._model, self._greeted, self._checked = None, None, False, None
 
     def _greet(self) -> Connection:
         """Returns a connection that has said hello."""
+        with self._joining:
+            return self._shake_hands()
+
+    def _joined(self) -> Connection:
+        """Returns the connection over which the model was loaded."""
+        connection = self._connection
+        if connection is None:
+            raise EngineDied("the engine stopped", "it left between two requests", "ask again")
+        return connection
+
+    def _shake_hands(self) -> Connection:
         for attempt in range(_LEAVING_HOSTS):
             self.prepare()
             connection = self._connection
@@ -156,7 +195,7 @@ class LocalEngine:
             try:
                 welcome: Welcome = connection.handshake(self._keepalive)
             except EngineDied:
-                self._drop()
+                self._drop(connection)
                 if attempt == _LEAVING_HOSTS - 1:
                     raise
                 continue
@@ -169,10 +208,10 @@ class LocalEngine:
 
         return check_model(self._spec, self._places.state)
 
-    def _answer(self, order: Render | Tokenize) -> News:
+    def _answer(self, order: Render | Measure | Tokenize) -> News:
         for _ in self.load():
             pass
-        connection = self._greet()
+        connection = self._joined()
         request_id = new_request_id()
         connection.open(request_id)
         try:
@@ -203,7 +242,7 @@ class LocalEngine:
                     yield Waiting()
                     deaf += request_id in self._cancelled
                     if deaf >= _DEAF_TICKS and isinstance(order, Generate):
-                        self._drop()  # the host stops a request whose client has gone
+                        self._drop(connection)  # the host stops a request whose client has gone
                         yield nothing_generated(order.request)
                         return
                     continue
@@ -211,7 +250,7 @@ class LocalEngine:
                 yield _event(news)
         except EngineDied:
             ended = True
-            self._drop()
+            self._drop(connection)
             raise
         finally:
             if not ended:

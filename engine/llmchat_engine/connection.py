@@ -39,6 +39,8 @@ class Connection:
         self._streams: dict[str, queue.SimpleQueue[protocol.News | None]] = {}
         self._lock = threading.Lock()
         self._send_lock = threading.Lock()
+        self._reap_lock = threading.Lock()
+        self._ending = ""
         self._heard = 0
         self.alive = True
         self._reader = threading.Thread(target=self._read, name="engine news", daemon=True)
@@ -135,17 +137,19 @@ class Connection:
     def _reap(self) -> str:
         """Returns the name of the signal that ended our own child, or how it left; nothing for another's."""
         deadline = time.monotonic() + _EXIT_WAIT
-        while self._child and time.monotonic() < deadline:
-            try:
-                pid, status = os.waitpid(self._child, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid:
-                self._child = 0
-                code = os.waitstatus_to_exitcode(status)
-                return signal.Signals(-code).name if code < 0 else f"exit {code}"
-            time.sleep(0.005)
-        return ""
+        with self._reap_lock:  # a child can be asked once how it ended, and more than one request may want to know
+            while self._child and time.monotonic() < deadline:
+                try:
+                    pid, status = os.waitpid(self._child, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid:
+                    self._child = 0
+                    code = os.waitstatus_to_exitcode(status)
+                    self._ending = signal.Signals(-code).name if code < 0 else f"exit {code}"
+                else:
+                    time.sleep(0.005)
+            return self._ending
 
     def _read(self) -> None:
         lines = protocol.LineBuffer(protocol.MAX_LINE)

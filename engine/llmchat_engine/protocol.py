@@ -16,6 +16,7 @@ from llmchat_engine.types import (
     Finished,
     Loaded,
     Loading,
+    Measured,
     ModelInfo,
     Notice,
     Prefill,
@@ -25,7 +26,7 @@ from llmchat_engine.types import (
     Token,
 )
 
-VERSION = 1
+VERSION = 2
 MAX_LINE = 32 << 20
 """Bytes of one message; a whole path of messages has to fit."""
 
@@ -71,6 +72,12 @@ class Generate(msgspec.Struct, frozen=True):
 
 class Render(msgspec.Struct, frozen=True):
     """Tell the exact prompt of a request."""
+
+    request: Request
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """Tell how many tokens each part of a request's prompt takes."""
 
     request: Request
 
@@ -135,7 +142,7 @@ class Failure(msgspec.Struct, frozen=True):
     n_ctx_train: int = 0
 
 
-Order = Hello | Load | Generate | Render | Tokenize | Cancel | Ping | Quit | AskStatus
+Order = Hello | Load | Generate | Render | Measure | Tokenize | Cancel | Ping | Quit | AskStatus
 News = (
     Welcome
     | Loading
@@ -146,18 +153,20 @@ News = (
     | Notice
     | Finished
     | Rendered
+    | Measured
     | Ids
     | Pong
     | HostStatus
     | Failure
 )
 ORDERS: dict[str, type[Order]] = {
-    kind.__name__: kind for kind in (Hello, Load, Generate, Render, Tokenize, Cancel, Ping, Quit, AskStatus)
+    kind.__name__: kind for kind in (Hello, Load, Generate, Render, Measure, Tokenize, Cancel, Ping, Quit, AskStatus)
 }
 NEWS: dict[str, type[News]] = {
     kind.__name__: kind
     for kind in (
-        Welcome, Loading, Loaded, Queued, Prefill, Token, Notice, Finished, Rendered, Ids, Pong, HostStatus, Failure,
+        Welcome, Loading, Loaded, Queued, Prefill, Token, Notice, Finished, Rendered, Measured, Ids, Pong, HostStatus,
+        Failure,
     )
 }  # fmt: skip
 

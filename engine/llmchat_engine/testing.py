@@ -16,6 +16,7 @@ from llmchat_engine.types import (
     Finished,
     Loaded,
     Loading,
+    Measured,
     ModelInfo,
     Notice,
     Prefill,
@@ -143,6 +144,11 @@ class FakeEngine:
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Returns one id per word."""
         return tuple(range(len(text.split())))
+
+    def measure(self, request: Request) -> Measured:
+        """Returns what `render` gives each message; it writes nothing before, between and after them."""
+        alone = (self.render(replace(request, messages=(message,))) for message in request.messages)
+        return Measured(0, tuple(len(rendered.token_ids) for rendered in alone), 0, self.model.n_ctx)
 
     def cancel(self, request_id: str) -> None:
         """Stops a request, also before it has begun."""

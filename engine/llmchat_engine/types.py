@@ -200,6 +200,25 @@ class Rendered:
     token_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How many tokens each part of a request's prompt takes; they add up to the prompt that `generate` would read."""
+
+    before: int
+    """What the template puts before the first message, a system prompt of its own for instance."""
+    messages: tuple[int, ...]
+    """One count per message of the request: its content and what the template puts between the one before and it."""
+    after: int
+    """What the template puts behind the last message to open the reply."""
+    n_ctx: int
+    """Context length in tokens that all of it, and the reply, must fit into."""
+
+    @property
+    def total(self) -> int:
+        """The prompt's length in tokens."""
+        return self.before + sum(self.messages) + self.after
+
+
 class Engine(Protocol):
     """Messages in, events out. Synchronous generators; only `cancel` may be called from another thread."""
 
@@ -221,6 +240,9 @@ class Engine(Protocol):
 
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Returns the ids of user text; special tokens in it are only text."""
+
+    def measure(self, request: Request) -> Measured:
+        """Counts the prompt of a request part by part without running it, also while another request runs."""
 
     def cancel(self, request_id: str) -> None:
         """Stops one request; its generator ends with `Finished(reason="cancelled")`. Safe from any thread."""

@@ -138,6 +138,8 @@ def test_the_wrong_answer_to_a_question_is_a_drawn_error(played: PlayedHost, cli
         client.tokenize("hello")
     with pytest.raises(HostUnreachable, match="no prompt"):
         client.render(question("hello"))
+    with pytest.raises(HostUnreachable, match="no count"):
+        client.measure(question("hello"))
 
 
 def test_a_silent_host_is_pinged_and_given_up(played: PlayedHost, client: LocalEngine) -> None:

@@ -195,13 +195,17 @@ def _lonely_server(directory: Path, keepalive: float) -> tuple[server.Server, so
     return server.Server(listener, lambda: None, lambda _: None), listener
 
 
+def queues() -> tuple[JobQueue, JobQueue]:
+    return JobQueue(lambda _: None), JobQueue(lambda _: None)
+
+
 def test_a_host_that_nobody_comes_to_leaves_after_its_grace(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_START_GRACE", 0.05)
     places.runtime.mkdir(mode=0o700)
     lonely, listener = _lonely_server(places.runtime, 0.05)
     with listener:
         began = time.monotonic()
-        assert lonely.serve(JobQueue(lambda _: None)) == "no client for 0.05 s"
+        assert lonely.serve(*queues()) == "no client for 0.05 s"
         assert 0.04 < time.monotonic() - began < 2
 
 
@@ -211,5 +215,5 @@ def test_a_host_whose_first_client_never_said_hello_leaves_with_it(places: Place
     with listener:
         RawClient(places.runtime / "s.sock").socket.close()
         began = time.monotonic()
-        lonely.serve(JobQueue(lambda _: None))
+        lonely.serve(*queues())
         assert time.monotonic() - began < 2

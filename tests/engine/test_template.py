@@ -17,7 +17,8 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from llmchat_engine.errors import TemplateError
-from llmchat_engine.host.template import FOLDED_SYSTEM, NO_TEMPLATE, UNCLEAR_TEMPLATE, ChatTemplate, Piece
+from llmchat_engine.host.template import NO_TEMPLATE, UNCLEAR_TEMPLATE, ChatTemplate, Piece
+from llmchat_engine.host.template_forms import FOLDED_SYSTEM
 from llmchat_engine.types import Message
 
 NOW = 1_795_000_000.0

@@ -7,7 +7,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import TypeVar
 
 import pytest
 
@@ -202,13 +205,73 @@ def test_puts_back_the_timer_the_handler_and_the_memory_limit() -> None:
         signal.setitimer(signal.ITIMER_REAL, *before_timer)
 
 
-def test_renders_on_another_thread_too() -> None:
-    texts: list[str] = []
-    template = ChatTemplate("{{ messages[0].content }}!", bos="", eos="", model_key="", limits=TIGHT)
-    thread = threading.Thread(target=lambda: texts.append(template.render(MESSAGES).text))
+Result = TypeVar("Result")
+
+
+def elsewhere(work: Callable[[], Result]) -> Result:
+    """Returns what work returns on a thread that is not the main one."""
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
     thread.start()
     thread.join()
-    assert texts == ["Hello!"]
+    return results[0]
+
+
+def test_renders_on_another_thread_too() -> None:
+    assert elsewhere(lambda: outcome("{{ messages[0].content }}!")) == "Hello!"
+
+
+@pytest.mark.parametrize("name", ["nested ranges", "endless writing", "slow macro", "map in map", "plus", "macro"])
+def test_ends_soon_on_another_thread_too(name: str) -> None:
+    def timed() -> tuple[str | TemplateError, float]:
+        began = time.perf_counter()
+        return outcome(HOSTILE[name] + "{{ messages[0].content }}"), time.perf_counter() - began
+
+    result, seconds = elsewhere(timed)
+    assert isinstance(result, TemplateError)
+    assert seconds < 2.5
+
+
+def test_a_watched_thread_hears_nothing_after_its_rendering() -> None:
+    def render_and_go_on() -> str:
+        said = str(outcome(HOSTILE["nested ranges"]))
+        for _ in range(20_000):
+            time.sleep(0)
+        return said
+
+    threads = threading.active_count()
+    assert elsewhere(render_and_go_on).endswith("it ran for more than 0.2 s")
+    assert threading.active_count() == threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell how much memory is in use")
+def test_the_memory_of_another_thread_is_watched_and_no_other_limited() -> None:
+    def grow() -> str:
+        hoard = []
+        try:
+            with bounded(Limits(seconds=30.0, memory=64 << 20)):
+                assert resource.getrlimit(resource.RLIMIT_AS) == before
+                while True:
+                    hoard.append(bytes(range(256)) * 4096)
+        except MemoryError:
+            return "stopped"
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    assert elsewhere(grow) == "stopped"
+
+
+def test_a_rendering_here_and_one_elsewhere_do_not_stop_each_other() -> None:
+    ended = threading.Event()
+
+    def render_on() -> list[str | TemplateError]:
+        return [outcome("{{ messages[0].content }}") for _ in iter(ended.is_set, True)]
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(render_on)
+        hostile = [str(outcome(HOSTILE[name])) for name in ("nested ranges", "plus", "nested ranges")]
+        ended.set()
+        assert set(map(str, others.result())) == {"Hello"}
+    assert [text.partition(" — ")[2][:12] for text in hostile] == ["it ran for m", "it builds a ", "it ran for m"]
 
 
 def test_a_long_question_may_make_a_long_prompt() -> None:

@@ -102,6 +102,26 @@ def test_render_and_generate_agree(make: MakeEngine) -> None:
     assert len(engine.tokenize("hello there")) < len(rendered.token_ids)
 
 
+def test_measure_and_generate_agree(make: MakeEngine) -> None:
+    engine = make()
+    path = (Message("system", "be brief"), Message("user", "hello there "), Message("assistant", ""))
+    request = Request((*path, Message("user", "and now?")), Sampling(max_tokens=1))
+    measured = engine.measure(request)
+    assert measured.total == end_of(engine.generate(request)).prompt_tokens
+    assert len(measured.messages) == len(request.messages)
+    *_, loaded = engine.load()
+    assert isinstance(loaded, Loaded)
+    assert measured.n_ctx == loaded.model.n_ctx
+
+
+def test_a_longer_draft_measures_more_and_nothing_else_does(make: MakeEngine) -> None:
+    engine, path = make(), (Message("system", "be brief"), Message("user", "hello"), Message("assistant", "so"))
+    short = engine.measure(Request((*path, Message("user", "and"))))
+    long = engine.measure(Request((*path, Message("user", "and now something longer"))))
+    assert long.messages[-1] > short.messages[-1]
+    assert (long.before, long.messages[:-1], long.after) == (short.before, short.messages[:-1], short.after)
+
+
 def test_scripts_are_played_in_order_and_the_last_again_and_again() -> None:
     engine = FakeEngine([Script("a"), Script("b")])
     assert [end_of(engine.generate(question("q"))).text for _ in range(4)] == ["a", "b", "b", "b"]

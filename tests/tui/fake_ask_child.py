@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from llmchat_engine import Engine, EngineDied, Event, ModelSpec, Request, Token
+from llmchat_engine import Engine, EngineDied, Event, Measured, ModelSpec, Request, Token
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_engine.types import Finished, Rendered
 from llmchat_tui.cli import _flush, run
@@ -83,6 +83,9 @@ class ScriptedEngine:
 
     def tokenize(self, text: str) -> tuple[int, ...]:
         return self.inner.tokenize(text)
+
+    def measure(self, request: Request) -> Measured:
+        return self.inner.measure(request)
 
     def cancel(self, request_id: str) -> None:
         report("cancelled")

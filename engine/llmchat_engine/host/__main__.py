@@ -1,7 +1,7 @@
 """The process that owns the model: `python -m llmchat_engine.host SOCKET_FD SOCKET_PATH`.
 
 A client starts it with an open listening socket; standard output and error are its log. The main thread runs the model,
-a second one the sockets. It leaves by itself, and takes its socket file along.
+a second one the sockets, a third one counts tokens meanwhile. It leaves by itself, and takes its socket file along.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ def main(arguments: list[str]) -> None:
     listener = socket.socket(fileno=descriptor)
     own_file = os.stat(path).st_ino
 
+    from llmchat_engine.host.counter import Counter
     from llmchat_engine.host.jobs import JobQueue
     from llmchat_engine.host.server import Server
-    from llmchat_engine.host.worker import Worker
+    from llmchat_engine.host.worker import Worker, serve_all
 
     log = Log()
-    worker = Worker(log)
+    counter, counts = Counter(), JobQueue(lambda _: None)
+    worker = Worker(counter, counts, log)
     jobs = JobQueue(worker.abort)
     server = Server(listener, lambda: worker.info, log)
 
     def serve() -> None:
         try:
-            log(f"leaving: {server.serve(jobs)}")
+            log(f"leaving: {server.serve(jobs, counts)}")
         except Exception:  # the rim of the process: without its sockets it would stay for ever
             log(traceback.format_exc())
         # The name goes before the socket: a client that still gets in is refused, and finds no file that is ours.
@@ -53,6 +55,7 @@ def main(arguments: list[str]) -> None:
                 os.unlink(os.path.splitext(path)[0] + ".pid")
                 os.unlink(path)
         jobs.close()
+        counts.close()
         finished.wait(_LAST_DECODE)
         # Freeing llama.cpp's buffers one by one can take seconds; the system takes them back at once.
         os._exit(0)
@@ -60,10 +63,11 @@ def main(arguments: list[str]) -> None:
     finished = threading.Event()
     log("started")
     threading.Thread(target=serve, name="sockets", daemon=True).start()
+    threading.Thread(target=serve_all, args=(counts, counter.serve, log), name="counts", daemon=True).start()
     worker.warm_up()
     gc.freeze()
     gc.enable()
-    worker.run(jobs)
+    serve_all(jobs, worker.serve, log)
     finished.set()
     threading.Event().wait()
 

@@ -1,4 +1,4 @@
-"""The queue between the thread that owns the sockets and the thread that owns the model.
+"""The queue between the thread that owns the sockets and a thread that works: the model's, and the one that counts.
 
 Knows neither sockets nor llama.cpp: a job is an order with a way to answer. One runs at a time, in order of arrival.
 """
@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmchat_engine.protocol import Generate, Load, News, Render, Tokenize
+from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize
 from llmchat_engine.types import Queued, nothing_generated
 
-Work = Load | Generate | Render | Tokenize
+Counting = Render | Measure | Tokenize
+"""What needs the vocabulary of a model and nothing else of it."""
+Work = Load | Generate | Counting
 
 
 @dataclass(eq=False, slots=True)

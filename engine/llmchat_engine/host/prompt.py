@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.host.template import ChatTemplate, Piece
+from llmchat_engine.host.template import ChatTemplate, Piece, RenderedPrompt
 from llmchat_engine.types import Request
 
 
@@ -44,21 +44,34 @@ def build_prompt(request: Request, template: ChatTemplate, vocab: Tokenizer) -> 
         RequestInvalid: there is nothing to complete.
         TemplateError: the model's template failed.
     """
-    if request.raw:
-        text = "".join(message.text for message in request.messages)
-        pieces: Sequence[Piece] = (Piece(text, special=False),)
-        notice = ""
-    else:
-        last_ids = (message.token_ids[-1] for message in request.messages if message.token_ids)
-        rendered = template.render(request.messages, end_texts=vocab.end_texts(last_ids))
-        text, pieces, notice = rendered.text, rendered.pieces, rendered.notice
-    ids = [token for piece in pieces for token in _piece_ids(piece, vocab)]
-    if vocab.add_bos and ids[:1] != [vocab.bos]:
+    laid_out = lay_out(request, template, vocab)
+    ids = [token for piece in laid_out.pieces for token in piece_ids(piece, vocab)]
+    if lacks_bos(vocab, ids[:1]):
         ids.insert(0, vocab.bos)
     if not ids:
         raise RequestInvalid("the prompt is empty", "there is nothing to complete")
-    return Prompt(text, tuple(ids), notice)
+    return Prompt(laid_out.text, tuple(ids), laid_out.notice)
 
 
-def _piece_ids(piece: Piece, vocab: Tokenizer) -> Sequence[int]:
+def lay_out(request: Request, template: ChatTemplate, vocab: Tokenizer) -> RenderedPrompt:
+    """Returns the pieces of a request's prompt; without a template it is one piece that holds every message.
+
+    Raises:
+        TemplateError: the model's template failed.
+    """
+    if request.raw:
+        text = "".join(message.text for message in request.messages)
+        pieces = (Piece(text, special=False, message=0),) if request.messages else ()
+        return RenderedPrompt(pieces, text, (tuple(range(len(request.messages))),))
+    last_ids = (message.token_ids[-1] for message in request.messages if message.token_ids)
+    return template.render(request.messages, end_texts=vocab.end_texts(last_ids))
+
+
+def piece_ids(piece: Piece, vocab: Tokenizer) -> Sequence[int]:
+    """Returns the ids of one piece."""
     return piece.token_ids or (vocab.tokenize(piece.text, special=piece.special) if piece.text else ())
+
+
+def lacks_bos(vocab: Tokenizer, first: Sequence[int]) -> bool:
+    """Returns True where the model wants its first token before a prompt that begins with these ids."""
+    return vocab.add_bos and list(first) != [vocab.bos]

@@ -1,7 +1,8 @@
 """The thread that owns the sockets: accepts clients, reads orders, writes news, counts the keepalive.
 
-It never waits for the model: orders that need it go into the job queue, pings and cancels are answered here. Knows no
-llama.cpp. One selector, non-blocking sockets; other threads hand over news through `_Client.send` and a wake pipe.
+It never waits for the model: orders that need it go into the job queue, those that only count into a second one, pings
+and cancels are answered here. Knows no llama.cpp. One selector, non-blocking sockets; other threads hand over news
+through `_Client.send` and a wake pipe.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 from llmchat_engine import protocol
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.host.jobs import Job, JobQueue
+from llmchat_engine.host.jobs import Counting, Job, JobQueue
 from llmchat_engine.peer import is_own_user
 from llmchat_engine.types import ModelInfo
 
@@ -78,9 +79,14 @@ class Server:
         self._alone_since = self._started = time.monotonic()
         self._leaving = ""
 
-    def serve(self, jobs: JobQueue) -> str:
-        """Runs until the host is to leave, and returns why."""
-        self._jobs = jobs
+    def serve(self, jobs: JobQueue, counts: JobQueue) -> str:
+        """Runs until the host is to leave, and returns why.
+
+        Args:
+            jobs: For the thread of the model.
+            counts: For the thread that counts; used once a model is loaded.
+        """
+        self._jobs, self._counts = jobs, counts
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while not self._leaving:
@@ -176,7 +182,8 @@ class Server:
                 raise protocol.ProtocolError("work was ordered before a Hello")
             case _:
                 send = lambda news: client.send(news, order_id)  # noqa: E731
-                self._jobs.put(Job(order_id, client.number, order, send))
+                queue = self._counts if isinstance(order, Counting) and self._info() else self._jobs
+                queue.put(Job(order_id, client.number, order, send))
 
     def _status(self) -> protocol.HostStatus:
         return protocol.HostStatus(
@@ -210,7 +217,8 @@ class Server:
             return
         self._selector.unregister(client.connection)
         client.connection.close()
-        self._jobs.cancel(client.number)
+        for queue in (self._jobs, self._counts):
+            queue.cancel(client.number)
         if client.greeted and not self._users():
             self._alone_since = time.monotonic()
 

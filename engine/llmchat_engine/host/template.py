@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from itertools import groupby
 from types import MappingProxyType
 from typing import Literal
 
 import jinja2
 
 from llmchat_engine.errors import TemplateError
+from llmchat_engine.host.template_forms import Form, forms
 from llmchat_engine.host.template_limits import Limits, TimeUp, bounded
 from llmchat_engine.host.template_pieces import Piece, Replies, hide, left_out, split, without_thoughts
 from llmchat_engine.host.template_sandbox import Refused, Sandbox
@@ -37,7 +37,6 @@ UNCLEAR_TEMPLATE = (
     "this model's chat template changes messages in a way that cannot be followed; ChatML is used instead. "
     "With --raw the model completes text"
 )
-FOLDED_SYSTEM = "this model's chat template takes no system prompt; it was put before the first question"
 RAW_HINT = 'llmchat ask --raw "…" completes text without a template'
 DEFAULT_LIMITS = Limits()
 MESSAGE_OVERHEAD = 32
@@ -68,6 +67,8 @@ class RenderedPrompt:
 
     pieces: tuple[Piece, ...]
     text: str
+    origins: tuple[tuple[int, ...], ...] = ()
+    """For each message that a piece names, the caller's messages that it holds, by index."""
     notice: str = ""
     """What was replaced, for the user; empty where nothing was."""
 
@@ -132,12 +133,12 @@ class ChatTemplate:
     def _first_accepted(self, messages: Sequence[Message], moment: datetime, replies: Replies) -> RenderedPrompt | None:
         """Returns the prompt of the messages as the template takes them, or None where it cannot be split."""
         refusal: Refused | None = None
-        for attempt, notice in _attempts(messages):
+        for form in forms(messages):
             try:
-                prompt = self._split(attempt, notice, moment, replies)
-                answers = without_thoughts(attempt)
-                if prompt is None and answers != attempt:
-                    prompt = self._split(answers, notice, moment, replies)
+                prompt = self._split(form, moment, replies)
+                answers = replace(form, messages=tuple(without_thoughts(form.messages)))
+                if prompt is None and answers != form:
+                    prompt = self._split(answers, moment, replies)
                 return prompt
             except Refused as error:
                 refusal = refusal or error
@@ -145,17 +146,15 @@ class ChatTemplate:
             raise refusal
         return None
 
-    def _split(
-        self, messages: Sequence[Message], notice: str, moment: datetime, replies: Replies
-    ) -> RenderedPrompt | None:
-        plain = self._run(messages, moment)
-        hidden, stands_for = hide(messages, self._source)
+    def _split(self, form: Form, moment: datetime, replies: Replies) -> RenderedPrompt | None:
+        plain = self._run(form.messages, moment)
+        hidden, stands_for = hide(form.messages, self._source)
         skeleton = self._run(hidden, moment)
         missing = left_out(skeleton, stands_for)
         if missing and all(message.role == "system" for message in missing):
             raise Refused("it leaves the system prompt out")
         pieces = None if missing else split(skeleton, plain, stands_for, replies)
-        return None if pieces is None else RenderedPrompt(pieces, plain, notice)
+        return None if pieces is None else RenderedPrompt(pieces, plain, form.origins, form.notice)
 
     def _run(self, messages: Sequence[Message], moment: datetime) -> str:
         size = sum(len(message.text) + MESSAGE_OVERHEAD for message in messages)
@@ -201,34 +200,3 @@ def _why(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     line = f" (line {error.lineno})" if isinstance(error, jinja2.TemplateSyntaxError) else ""
     return text[:WHY_CHARACTERS] + line
-
-
-def _attempts(messages: Sequence[Message]) -> Iterator[tuple[Sequence[Message], str]]:
-    """Yields the messages as they are, then in the forms that stricter templates insist on."""
-    yield messages, ""
-    merged = _merged(messages)
-    if len(merged) < len(messages):
-        yield merged, ""
-    if any(message.role == "system" for message in messages):
-        folded = _folded(messages)
-        yield folded, FOLDED_SYSTEM
-        merged = _merged(folded)
-        if len(merged) < len(folded):
-            yield merged, FOLDED_SYSTEM
-
-
-def _folded(messages: Sequence[Message]) -> list[Message]:
-    """Returns the messages with the system prompt at the top of the first question."""
-    systems = [message.text for message in messages if message.role == "system"]
-    others = [message for message in messages if message.role != "system"]
-    first = next((index for index, message in enumerate(others) if message.role == "user"), None)
-    if first is None:
-        return [Message("user", "\n\n".join(systems)), *others]
-    others[first] = Message("user", "\n\n".join([*systems, others[first].text]))
-    return others
-
-
-def _merged(messages: Sequence[Message]) -> list[Message]:
-    """Returns the messages with neighbours of the same role made one; their ids no longer fit and are dropped."""
-    runs = (list(run) for _, run in groupby(messages, key=lambda message: message.role))
-    return [run[0] if len(run) == 1 else Message(run[0].role, "\n\n".join(m.text for m in run)) for run in runs]

@@ -38,6 +38,8 @@ class Piece:
     """True for the template's own text, where `<|im_end|>` is a token; False for what people or models wrote."""
     token_ids: tuple[int, ...] = ()
     """For a reply of the same model: its ids, to be used as they are."""
+    message: int | None = None
+    """Which of the messages it is, by index; None for the template's own text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +65,34 @@ def without_thoughts(messages: Sequence[Message]) -> list[Message]:
     ]
 
 
-def hide(messages: Sequence[Message], template: str) -> tuple[list[Message], dict[str, Message]]:
-    """Returns the messages with a mark in place of each text, and what each mark stands for.
+def hide(messages: Sequence[Message], template: str) -> tuple[list[Message], dict[str, tuple[int, Message]]]:
+    """Returns the messages with a mark in place of each text, and what each mark stands for: index and message.
 
     Blank texts stay as they are: templates ask whether there is a text, and blanks cannot do harm. No mark occurs in
     the template or in a text; the first one is drawn by chance, so that no template can know it.
     """
     marks = _unused_characters("".join([template, *(message.text for message in messages)]))
-    hidden, stands_for = [], {}
-    for message in messages:
+    hidden: list[Message] = []
+    stands_for: dict[str, tuple[int, Message]] = {}
+    for index, message in enumerate(messages):
         if message.text.strip():
             mark = next(marks)
-            stands_for[mark] = message
+            stands_for[mark] = index, message
             hidden.append(replace(message, text=mark))
         else:
             hidden.append(message)
     return hidden, stands_for
 
 
-def left_out(skeleton: str, stands_for: Mapping[str, Message]) -> list[Message]:
+def left_out(skeleton: str, stands_for: Mapping[str, tuple[int, Message]]) -> list[Message]:
     """Returns the messages that the template did not write at all."""
     present = set(skeleton)
-    return [message for mark, message in stands_for.items() if mark not in present]
+    return [message for mark, (_, message) in stands_for.items() if mark not in present]
 
 
-def split(skeleton: str, plain: str, stands_for: Mapping[str, Message], replies: Replies) -> tuple[Piece, ...] | None:
+def split(
+    skeleton: str, plain: str, stands_for: Mapping[str, tuple[int, Message]], replies: Replies
+) -> tuple[Piece, ...] | None:
     """Returns the pieces of the plain rendering, or None where the skeleton does not explain it."""
     if not stands_for:
         return (Piece(plain, special=True),) if skeleton == plain else None
@@ -96,7 +101,7 @@ def split(skeleton: str, plain: str, stands_for: Mapping[str, Message], replies:
     pieces = [Piece(own_texts[0], special=True)]
     position = len(own_texts[0])
     for mark, own_text in zip(marks, own_texts[1:], strict=True):
-        piece = _match(stands_for[mark], plain, position, own_text, replies)
+        piece = _match(*stands_for[mark], plain, position, own_text, replies)
         if piece is None:
             return None
         pieces += [piece, Piece(own_text, special=True)]
@@ -105,11 +110,11 @@ def split(skeleton: str, plain: str, stands_for: Mapping[str, Message], replies:
     return tuple(piece for piece in pieces if piece.text) if fits else None
 
 
-def _match(message: Message, plain: str, position: int, following: str, replies: Replies) -> Piece | None:
+def _match(index: int, message: Message, plain: str, position: int, following: str, replies: Replies) -> Piece | None:
     """Returns the piece that a message became at a place in the plain rendering."""
     for text, whole in _cuts(message):
         if plain.startswith(text, position) and plain.startswith(following, position + len(text)):
-            return Piece(text, special=False, token_ids=replies.ids(message) if whole else ())
+            return Piece(text, special=False, token_ids=replies.ids(message) if whole else (), message=index)
     return None
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.host import sampling
 from llmchat_engine.host.context import Context
+from llmchat_engine.host.counter import Counter
 from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
-from llmchat_engine.host.model import Model
+from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.probe import extra_buffers, lists_amx
-from llmchat_engine.protocol import Generate, Ids, Load, News, Render, Tokenize, to_failure
-from llmchat_engine.types import Loaded, Loading, ModelInfo, Notice, Rendered, Request, Sampling, Token
+from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize, to_failure
+from llmchat_engine.types import Loaded, Loading, ModelInfo, Notice, Request, Sampling, Token
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt
@@ -46,10 +47,11 @@ class _Residents:
 
 
 class Worker:
-    """Owns llama.cpp. `abort` may be called from any thread; everything else runs in `run`."""
+    """Owns llama.cpp. `abort` may be called from any thread; everything else belongs to one."""
 
-    def __init__(self, log: Callable[[str], None]) -> None:
-        self._log = log
+    def __init__(self, counter: Counter, counts: JobQueue, log: Callable[[str], None]) -> None:
+        """Takes what is equipped once a model is loaded, and its queue."""
+        self._counter, self._counts, self._log = counter, counts, log
         self._llama: Llama | None = None
         self._residents: _Residents | None = None
         self._stop_load = False
@@ -75,31 +77,20 @@ class Worker:
         self._llama = Llama(self._log)
         threading.Thread(target=_import_heavy, name="imports", daemon=True).start()
 
-    def run(self, jobs: JobQueue) -> None:
-        """Serves jobs until the queue is closed."""
-        while (job := jobs.take()) is not None:
-            try:
-                self._serve(job)
-            except EngineError as error:
-                job.send(to_failure(error))
-            except Exception:  # the rim of the worker: one client's failure must not take the model from the others
-                self._log(traceback.format_exc())
-                job.send(
-                    to_failure(GenerationFailed("the engine failed on this request", "its log tells", "llmchat ps"))
-                )
+    def serve(self, job: Job) -> None:
+        """Does one order, answers included.
 
-    def _serve(self, job: Job) -> None:
+        Raises:
+            EngineError: it cannot be done.
+        """
         match job.order:
             case Load():
                 self._load(job, job.order)
             case Generate(request):
                 self._generate(job, request)
-            case Render(request):
-                prompt = self._prompt(request)
-                job.send(Rendered(prompt.text, prompt.ids))
-            case Tokenize(text):
-                ids = self._loaded().model.vocab.tokenize(text, special=False)
-                job.send(Ids(tuple(ids)))
+            case Render() | Measure() | Tokenize():
+                self._loaded()
+                self._counts.put(job)  # it came before the model did
 
     def _loaded(self) -> _Residents:
         if self._residents is None:
@@ -127,14 +118,8 @@ class Worker:
         except EngineError:
             model.close()
             raise
-        from llmchat_engine.host.template import ChatTemplate
-
-        template = ChatTemplate(
-            model.chat_template,
-            bos=model.vocab.text(model.vocab.bos),
-            eos=model.vocab.text(model.vocab.eos),
-            model_key=order.model_key,
-        )
+        template = _template(model, order.model_key)
+        self._counter.equip(Vocab(llama.c, model.vocab.pointer), _template(model, order.model_key), context.n_ctx)
         info = _describe(llama, model, context, template, order, repack)
         self._residents = _Residents(model, context, template, Decoder(llama, model, context), info)
         self._log(f"loaded {info.name}, {info.n_ctx} tokens of context, {info.threads} threads")
@@ -185,10 +170,30 @@ class Worker:
                 residents.decoder.cache.truncate(0)
 
 
+def serve_all(jobs: JobQueue, serve: Callable[[Job], None], log: Callable[[str], None]) -> None:
+    """Serves jobs in this thread until the queue is closed; what fails is told to its client."""
+    while (job := jobs.take()) is not None:
+        try:
+            serve(job)
+        except EngineError as error:
+            job.send(to_failure(error))
+        except Exception:  # the rim of a thread: one client's failure must not take the model from the others
+            log(traceback.format_exc())
+            job.send(to_failure(GenerationFailed("the engine failed on this request", "its log tells", "llmchat ps")))
+
+
 def _import_heavy() -> None:
     import numpy  # noqa: F401
 
-    import llmchat_engine.host.prompt  # noqa: F401
+    import llmchat_engine.host.measure  # noqa: F401
+
+
+def _template(model: Model, model_key: str) -> ChatTemplate:
+    """Returns a new template of the model; each belongs to one thread."""
+    from llmchat_engine.host.template import ChatTemplate
+
+    vocab = model.vocab
+    return ChatTemplate(model.chat_template, bos=vocab.text(vocab.bos), eos=vocab.text(vocab.eos), model_key=model_key)
 
 
 class _Outlet:
