@@ -13,7 +13,7 @@ from tests.tui.terminal import run_in_terminal, unexpected
 
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.chats import chats
-from llmchat_tui.errors import NotFound, StorageUnwritable, UsageError
+from llmchat_tui.errors import ImportRefused, NotFound, StorageUnwritable, UsageError
 from llmchat_tui.history import History
 
 EVIL = "\x1b]52;c;QQ==\x07 \x1b[35m \x9b35m \x1b]0;t\x1b\\ \u202egpj \x1bP1\x1b\\ \x08\x0e\rover \x85 \u2066"
@@ -150,6 +150,44 @@ def test_rename(history: History, chat: str) -> None:
         run("rename", chat, " ")
 
 
+def test_import_what_was_exported(history: History, chat: str, tmp_path: Path) -> None:
+    file = tmp_path / "chat.json"
+    run("export", chat, "--format", "json", "-o", str(file))
+    (line,) = run("import", str(file)).stdout.splitlines()
+    new = line.split()[0]
+    assert line == f"{new}  Where is the tower?  (4 messages)"
+    assert new != chat
+    assert run("show", new).stdout == run("show", chat).stdout
+
+
+def test_import_several_files_and_stdin(history: History, chat: str, tmp_path: Path) -> None:
+    rows = [{"id": "1", "prompt": "Poem \x1b[31m", "response": "Roses", "attachments": [1], "conversation_id": None}]
+    file = tmp_path / "chat.json"
+    run("export", chat, "--format", "json", "-o", str(file))
+    done = CliRunner().invoke(chats, ["import", str(file), "-", "--json"], json.dumps(rows), obj=App())
+    first, second = json.loads(done.stdout)
+    assert (first["title"], second["title"], second["message_count"]) == ("Where is the tower?", "Poem \x1b[31m", 2)
+    assert "warning: stdin: attachments: 1 in " in done.stderr
+    assert len(history.conversations()) == 3
+
+
+def test_import_reads_every_file_before_it_records_one(history: History, chat: str, tmp_path: Path) -> None:
+    file, wrong = tmp_path / "chat.json", tmp_path / "wrong.json"
+    run("export", chat, "--format", "json", "-o", str(file))
+    wrong.write_text("{}")
+    with pytest.raises(ImportRefused, match=f"cannot import {wrong}"):
+        run("import", str(file), str(wrong))
+    for missing in (str(tmp_path / "missing"), str(tmp_path), "a\x00b"):
+        with pytest.raises(UsageError, match="cannot be read"):
+            run("import", str(file), missing)
+    assert len(history.conversations()) == 1
+
+
+def test_import_does_not_wait_at_a_terminal() -> None:
+    output, code = run_in_terminal(["chats", "import", "-"], {**os.environ, "TERM": "xterm"})
+    assert (b"there is nothing on stdin" in output, code) == (True, 2)
+
+
 def test_path(home: Path) -> None:
     assert run("path").stdout == f"{home / 'chats.db'}\n"
 
@@ -167,6 +205,9 @@ def test_nothing_of_a_hostile_chat_reaches_the_terminal(
 ) -> None:
     evil = add_turn(history, f"tower {EVIL}\nmore {EVIL}", f"answer {EVIL}", model=EVIL)
     file = str(tmp_path / f"f{EVIL.replace('/', '')}")
+    exported = tmp_path / "chat.json"
+    message = {"author": {"role": "user"}, "content": {"parts": [EVIL, {"content_type": EVIL}]}}
+    exported.write_text(json.dumps([{"title": EVIL, "mapping": {EVIL: {"message": message}}}]))
     environ = {**os.environ, **color}
     for arguments, code in (
         (["list"], 0),
@@ -179,6 +220,10 @@ def test_nothing_of_a_hostile_chat_reaches_the_terminal(
         (["export", evil, "-o", file], 0),
         (["export", evil, "-o", file], 2),
         (["show", EVIL], 1),
+        (["import", str(exported)], 0),
+        (["import", str(exported), "--json"], 0),
+        (["import", file], 9),
+        (["import", EVIL], 2),
     ):
         output, exit_code = run_in_terminal(["chats", *arguments], environ)
         assert exit_code == code, output

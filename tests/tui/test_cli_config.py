@@ -62,6 +62,25 @@ def test_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "LLMCHAT_TEMPERATURE is set" in run(config, "set", "sampling.temperature", "0.3").stderr
 
 
+def test_show_has_the_keys_that_were_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "F1 in llmchat lists every action\n[keys]\n" in run(config, "show").stdout
+    monkeypatch.setenv("LLMCHAT_MODEL", "smol")
+    assert run(config, "set", "keys.model", "ctrl+y").output == ""
+    shown = run(config, "show").stdout
+    assert tomllib.loads(shown)["keys"] == {"model": "ctrl+y"}
+    assert f'model = "ctrl+y"  # {home}/config.toml:2\n' in run(config, "show", "--origin").stdout
+    described = json.loads(run(config, "show", "--json").stdout)
+    assert described["keys.model"] == {
+        "value": "ctrl+y",
+        "origin": f"{home}/config.toml:2",
+        "description": "Choose the model.",
+    }
+    (home / "config.toml").write_text(shown)
+    assert run(config, "show").stdout == shown
+    with pytest.raises(ConfigError, match=r"did you mean keys\.new_chat"):
+        run(config, "set", "keys.new_chatt", "ctrl+y")
+
+
 def test_set_repairs_a_wrong_value(home: Path) -> None:
     home.mkdir()
     (home / "config.toml").write_text("ctx = 'big'\n")

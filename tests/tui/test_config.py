@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from llmchat_engine import Sampling
 from llmchat_tui.config import load_config, parse_duration, sampling_value, set_value
 from llmchat_tui.errors import ConfigError
-from llmchat_tui.settings import SAMPLING_KEYS, Settings, keys
+from llmchat_tui.settings import SAMPLING_KEYS, Settings, keys, usable_sampling
 from llmchat_tui.toml_edit import flatten
 
 WRITTEN = """\
@@ -78,12 +80,15 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "keepalive": "0",
         "markdown": "false",
         "color": "never",
+        "theme": "nord",
+        "reading_width": "80",
+        "chat_list": "hide",
         "stop": '["x", "y"]',
     }
     environ = {f"LLMCHAT_{key.name.upper()}": written.get(key.name, "1") for key in keys()}
     config = load_config(file, environ)
     values = {key.name: getattr(config.settings, key.name) for key in keys()}
-    expected = {"model": "a", "system": "b", "keepalive": "0", "markdown": False, "color": "never", "stop": ("x", "y")}
+    expected = {**written, "markdown": False, "reading_width": 80, "stop": ("x", "y")}
     assert values == {key.name: expected.get(key.name, 1) for key in keys()}
     assert {config.origin(key.name) for key in keys()} == set(environ)
 
@@ -120,6 +125,17 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         ("[sampling]\nstop = ['']", ":2: stop cannot be", "set stop"),
         ("[sampling]\nstop = 'a'", ":2: stop cannot be 'a' — expected a list, got text", "set stop"),
         ("[sampling]\nseed = 4294967295", ":2: seed cannot be", "set seed"),
+        ("reading_width = 39", ":1: reading_width cannot be '39' — expected a whole number >= 40", "set reading_width"),
+        ("chat_list = 'no'", ":1: chat_list cannot be 'no' — it is none of", "set chat_list"),
+        ("[keys]\n\nnew_chta = 'f9'", ":3: unknown key keys.new_chta — did you mean keys.new_chat", "F1"),
+        ("[keys]\nzzz = 'f9'", ":2: unknown key keys.zzz — there is no such action", "F1"),
+        ("keys.new_chat = 'ctlr+n'", ":1: keys.new_chat cannot be 'ctlr.n' — 'ctlr' is", "set keys.new_chat"),
+        ("[keys]\nnew_chat = ''", ":2: keys.new_chat cannot be '' — ", "set keys.new_chat"),
+        ("[keys]\nnew_chat = 3", ":2: keys.new_chat cannot be '3' — expected text", "set keys.new_chat"),
+        ("[keys]\nnew_chat = ['f9']", ":2: keys.new_chat cannot be", "set keys.new_chat"),
+        ("[keys.new_chat]\nkey = 'f9'", ":2: unknown key keys.new_chat.key — did you mean keys.new_chat", "F1"),
+        ("keys = 'f9'", ":1: unknown key keys", "config show"),
+        ("[[keys]]\nnew_chat = 'f9'", ":1: unknown key keys", "config show"),
     ],
 )
 def test_what_is_wrong_is_named(file: Path, text: str, message: str, hint: str) -> None:
@@ -138,6 +154,22 @@ def test_what_is_wrong_with_a_variable_is_named(file: Path) -> None:
         load_config(file, {"LLMCHAT_TOP_K": "many"})
     with pytest.raises(ConfigError, match="LLMCHAT_STOP: stop cannot be"):
         load_config(file, {"LLMCHAT_STOP": "[1"})
+
+
+def test_keys_of_the_chat(file: Path) -> None:
+    assert load_config(file, {}).keys == {}
+    file.write_text("[keys]\nnew_chat = 'ctrl+y'\nnext_message = 'j, down'\n")
+    config = load_config(file, {"LLMCHAT_NEW_CHAT": "f9", "LLMCHAT_KEYS": "f9"})
+    assert config.keys == {"new_chat": "ctrl+y", "next_message": "j, down"}
+    assert (config.origin("keys.new_chat"), config.origin("keys.model")) == (f"{file}:2", "built-in")
+    assert config.settings == Settings()
+
+
+def test_the_keys_are_read_only_where_there_are_some(file: Path) -> None:
+    file.write_text("model = 'a'\n")
+    program = "import sys; from pathlib import Path; from llmchat_tui.config import load_config\n"
+    program += f"load_config(Path({str(file)!r}), {{}}); assert 'llmchat_tui.keymap' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
@@ -191,6 +223,10 @@ def test_set_keeps_every_other_byte(file: Path) -> None:
             'system = """\n# no comment\nctx = 1\n"""\nctx = 9\n',
         ),
         ("[sampling]\ntop_k = 'bad'\n", "top_k", "9", "[sampling]\ntop_k = 9\n"),
+        ("", "keys.new_chat", "ctrl+y", '[keys]\nnew_chat = "ctrl+y"\n'),
+        ("[keys]\nnew_chat = 'f9' # c\n", "keys.new_chat", "f8,f7", '[keys]\nnew_chat = "f8,f7" # c\n'),
+        ("[keys]\nmodel = 'f9'\n", "model", "a", "model = \"a\"\n\n[keys]\nmodel = 'f9'\n"),
+        ("model = 'a'\n", "keys.model", "f9", "model = 'a'\n\n[keys]\nmodel = \"f9\"\n"),
     ],
 )
 def test_set_finds_the_place(file: Path, text: str, key: str, value: str, result: str) -> None:
@@ -205,6 +241,11 @@ def test_set_finds_the_place(file: Path, text: str, key: str, value: str, result
         ("", "modle", "a", "did you mean model?"),
         ("", "top_p", "2", "expected a number <= 1.0"),
         ("", "model", "\udcff", "model cannot be"),
+        ("", "keys.new_chta", "f9", "did you mean keys.new_chat?"),
+        ("", "keys.new_chat", "hyper+n", "keys.new_chat cannot be"),
+        ("", "keys.new_chat", "\udcff", "keys.new_chat cannot be"),
+        ("", "keys.", "f9", "unknown key keys."),
+        ("keys = {model = 'f9'}", "keys.model", "f8", "too special"),
         ("model = ", "ctx", "1", "not valid TOML"),
         ("unknown = 1", "ctx", "1", "unknown key"),
         ("sampling = {top_k = 1, seed = 2}", "top_k", "9", "too special"),
@@ -269,6 +310,13 @@ def test_sampling_values_of_flags() -> None:
         sampling_value("model", "a")
     with pytest.raises(ConfigError, match="min_p cannot be '3'"):
         sampling_value("min_p", "3")
+
+
+def test_sampling_values_of_files() -> None:
+    good = {"temperature": 0, "top_k": 3, "stop": ["a"], "seed": None}
+    bad = {"min_p": 3, "top_p": "much", "seed": 2**40, "max_tokens": True, "model": "a", "ctx": 5, "": 1}
+    assert usable_sampling(good | {name: value for name, value in bad.items() if name != "seed"}) == good
+    assert usable_sampling(bad) == {}
 
 
 def test_every_key_is_described() -> None:

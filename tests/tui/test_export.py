@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from llmchat_tui.export import Export, local_time, to_json, to_markdown, transcript, utc_time
 from llmchat_tui.history.values import Conversation, StoredMessage
 
-CHAT = Conversation("01ABC", 'A "title": #1', "Be brief.", 0.0, 86_400.0, "m2", 2)
+CHAT = Conversation("01ABC", 'A "title": #1', "Be brief.", 0.0, 86_400.0, "m2", 2, {"top_k": 3})
 QUESTION = StoredMessage("m1", "01ABC", "", "user", "Where?\n", "complete", 0.0)
 REPLY = StoredMessage(
     "m2", "01ABC", "m1", "assistant", "In *Paris*.", "stopped", 1.0, (5, 6), "key",

@@ -13,21 +13,37 @@ from pathlib import Path
 import pytest
 from tests.tui.history_kill_child import NEW_ROWS, WITH_SLOW_STEP, Child
 
-from llmchat_tui.history import History
+from llmchat_tui.history import History, ReplyEnd
 from llmchat_tui.history.connection import connect
 from llmchat_tui.history.opening import open_file
 from llmchat_tui.history.schema import MIGRATIONS, version_of
 
 SEED = int(os.environ.get("LLMCHAT_TEST_SEED", "20261122"))
 KILLS = 8
+NEWEST = len(MIGRATIONS)
+BACKUP = f"chats.db.backup-v{NEWEST}"
+TITLE = "from the version before"
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     path = tmp_path / "chats.db"
     with History.open(path) as history:
-        history.begin("from version 1")
+        history.begin(TITLE)
     return path
+
+
+def version_1(path: Path) -> None:
+    """Writes a database as the first release left it: a turn that ended, and one whose writer died."""
+    with closing(open_file(path, unclean=False, migrations=MIGRATIONS[:1])) as database:
+        database.execute("INSERT INTO conversations VALUES ('C1', 'Towers', 'Be brief.', 10.0, 20.0)")
+        database.execute(
+            "INSERT INTO messages (id, conversation_id, parent_id, role, text, status, owner, created_at, token_ids)"
+            " VALUES ('Q1', 'C1', NULL, 'user', 'Where is the tower?', 'complete', '', 10.0, x''),"
+            " ('R1', 'C1', 'Q1', 'assistant', 'In Paris.', 'complete', '', 11.0, x'0100000002000000'),"
+            " ('Q2', 'C1', 'R1', 'user', 'How high?', 'complete', '', 12.0, x''),"
+            " ('R2', 'C1', 'Q2', 'assistant', 'It stands', 'streaming', 'gone', 13.0, x'')"
+        )
 
 
 def add_colour(connection: sqlite3.Connection) -> None:
@@ -45,32 +61,32 @@ def columns(connection: sqlite3.Connection) -> set[str]:
 
 def test_a_step_leads_to_the_next_version_and_keeps_the_old_file(old: Path) -> None:
     with closing(open_file(old, unclean=False, migrations=(*MIGRATIONS, add_colour))) as database:
-        assert version_of(database) == 2
+        assert version_of(database) == NEWEST + 1
         assert "colour" in columns(database)
-        assert database.execute("SELECT title FROM conversations").fetchone()[0] == "from version 1"
-    backup = old.with_name("chats.db.backup-v1")
+        assert database.execute("SELECT title FROM conversations").fetchone()[0] == TITLE
+    backup = old.with_name(BACKUP)
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     with closing(connect(backup, "ro")) as database:
-        assert version_of(database) == 1
+        assert version_of(database) == NEWEST
         assert "colour" not in columns(database)
-        assert database.execute("SELECT title FROM conversations").fetchone()[0] == "from version 1"
+        assert database.execute("SELECT title FROM conversations").fetchone()[0] == TITLE
     assert list(old.parent.glob("*.part*")) == []
 
 
 def test_the_backup_opens_as_a_history(old: Path, tmp_path: Path) -> None:
     open_file(old, unclean=False, migrations=(*MIGRATIONS, add_colour)).close()
     restored = tmp_path / "restored.db"
-    old.with_name("chats.db.backup-v1").rename(restored)
+    old.with_name(BACKUP).rename(restored)
     with History.open(restored) as history:
         assert history.check() == []
-        assert [chat.title for chat in history.conversations()] == ["from version 1"]
+        assert [chat.title for chat in history.conversations()] == [TITLE]
 
 
 def test_two_steps_make_one_backup(old: Path) -> None:
     steps = (*MIGRATIONS, add_colour, lambda connection: connection.execute("CREATE TABLE third (x)") and None)
     with closing(open_file(old, unclean=False, migrations=steps)) as database:
-        assert version_of(database) == 3
-    assert [path.name for path in old.parent.glob("*backup*")] == ["chats.db.backup-v1"]
+        assert version_of(database) == NEWEST + 2
+    assert [path.name for path in old.parent.glob("*backup*")] == [BACKUP]
 
 
 def test_no_step_makes_no_backup(old: Path) -> None:
@@ -82,16 +98,16 @@ def test_a_step_that_fails_leaves_the_version_before(old: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="the step failed"):
         open_file(old, unclean=False, migrations=(*MIGRATIONS, add_colour, fail))
     with closing(connect(old, "ro")) as database:
-        assert version_of(database) == 2
+        assert version_of(database) == NEWEST + 1
         assert "colour" in columns(database)
         assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'third'").fetchone()[0] == 0
 
 
 def test_a_backup_that_was_cut_off_is_made_again(old: Path) -> None:
-    old.with_name("chats.db.backup-v1.part").write_bytes(b"half of it")
+    old.with_name(f"{BACKUP}.part").write_bytes(b"half of it")
     open_file(old, unclean=False, migrations=(*MIGRATIONS, add_colour)).close()
-    with closing(connect(old.with_name("chats.db.backup-v1"), "ro")) as database:
-        assert version_of(database) == 1
+    with closing(connect(old.with_name(BACKUP), "ro")) as database:
+        assert version_of(database) == NEWEST
 
 
 def test_a_kill_inside_a_step_leaves_the_version_before(old: Path) -> None:
@@ -100,9 +116,9 @@ def test_a_kill_inside_a_step_leaves_the_version_before(old: Path) -> None:
         child.wait_for("inside")
         assert "migrated\n" not in child.kill()
     with closing(connect(old, "rw")) as database:
-        assert (version_of(database), "colour" in columns(database)) == (1, False)
+        assert (version_of(database), "colour" in columns(database)) == (NEWEST, False)
     with History.open(old) as history:
-        assert [chat.title for chat in history.conversations()] == ["from version 1"]
+        assert [chat.title for chat in history.conversations()] == [TITLE]
         assert history.check() == []
 
 
@@ -127,11 +143,50 @@ def test_a_kill_at_any_moment_leaves_one_version_or_the_other(old: Path) -> None
 def assert_one_version(path: Path) -> None:
     with closing(connect(path, "rw")) as database:
         version = version_of(database)
-        assert version in (1, 2)
-        assert ("colour" in columns(database)) == (version == 2)
-        if version == 2:
+        assert version in (NEWEST, NEWEST + 1)
+        assert ("colour" in columns(database)) == (version == NEWEST + 1)
+        if version == NEWEST + 1:
             assert database.execute("SELECT count(*) FROM extra").fetchone()[0] == NEW_ROWS
-            assert path.with_name("chats.db.backup-v1").exists()
+            assert path.with_name(BACKUP).exists()
     with closing(open_file(path, unclean=True, migrations=WITH_SLOW_STEP)) as database:
-        assert version_of(database) == 2
-        assert database.execute("SELECT title FROM conversations").fetchone()[0] == "from version 1"
+        assert version_of(database) == NEWEST + 1
+        assert database.execute("SELECT title FROM conversations").fetchone()[0] == TITLE
+
+
+def test_version_1_comes_along_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "chats.db"
+    version_1(path)
+
+    with History.open(path) as history:
+        (chat,) = history.conversations()
+        assert (chat.id, chat.title, chat.system, chat.created_at) == ("C1", "Towers", "Be brief.", 10.0)
+        assert (chat.sampling, chat.leaf_id, chat.message_count) == ({}, "R2", 4)
+        messages = history.path("R2")
+        assert [m.text for m in messages] == ["Where is the tower?", "In Paris.", "How high?", "It stands"]
+        assert (messages[1].token_ids, messages[3].status) == ((1, 2), "interrupted")
+        assert [hit.message_id for hit in history.search("paris")] == ["R1"]
+        assert [hit.message_id for hit in history.search("in pa", prefix=True)] == ["R1"]
+        assert [hit.message_id for hit in history.search("stands")] == ["R2"]
+        begun = history.begin("And now?", conversation_id="C1", parent_id="R2")
+        history.finish(begun.reply_id, ReplyEnd("Now too.", "complete"))
+        history.configure("C1", sampling={"top_k": 3})
+        history.keep_draft("C1", "half")
+        assert (history.conversation("C1").sampling, history.draft("C1")) == ({"top_k": 3}, "half")
+        assert history.check() == []
+
+    with closing(connect(path.with_name("chats.db.backup-v1"), "ro")) as backup:
+        assert version_of(backup) == 1
+        assert backup.execute("SELECT count(*) FROM messages").fetchone()[0] == 4
+
+
+def test_an_instance_of_version_1_goes_on_beside_a_newer_one(tmp_path: Path) -> None:
+    path = tmp_path / "chats.db"
+    version_1(path)
+    with closing(connect(path, "rw")) as older, History.open(path) as history:
+        older.execute("INSERT INTO conversations (id, title, system, created_at, updated_at) VALUES ('C2','t','',1,1)")
+        older.execute(
+            "INSERT INTO messages (id, conversation_id, role, text, status, created_at)"
+            " VALUES ('Q9', 'C2', 'user', 'zebra', 'complete', 1)"
+        )
+        assert [hit.message_id for hit in history.search("zeb", prefix=True)] == ["Q9"]
+        assert history.check() == []

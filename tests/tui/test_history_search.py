@@ -77,6 +77,30 @@ def test_a_pasted_page_is_cut_to_its_first_words(history: History) -> None:
     assert [hit.message_id for hit in history.search("pasted " * 100_000)] == [reply]
 
 
+def test_the_last_word_may_be_a_beginning(history: History) -> None:
+    reply = add(history, "birds", "The kookaburra laughs loudly")
+    for query in ("k", "ko", "KOO", "kookaburra", "laughs kook", "THE kookab"):
+        assert reply in [hit.message_id for hit in history.search(query, prefix=True)], query
+    assert history.search("kook laughs", prefix=True) == []
+    assert history.search("kook") == []
+    (hit,) = history.search("kooka", prefix=True)
+    assert "kookaburra laughs" in hit.snippet
+
+
+def test_beginnings_are_found_newest_first(history: History) -> None:
+    replies = [
+        add(history, "q", text) for text in ("wombat wombat wombat", "a wombat and much more besides", "wombats")
+    ]
+    found = [hit.message_id for hit in history.search("womb", prefix=True)]
+    assert found == replies[::-1]
+    assert [hit.message_id for hit in history.search("womb", limit=2, prefix=True)] == replies[:0:-1]
+
+
+def test_nothing_begins_with_nothing(history: History) -> None:
+    for query in ("", " ", "\x00", "*", '"', "-", '" *'):
+        assert history.search(query, prefix=True) == []
+
+
 @given(ANY_TEXT)
 @settings(max_examples=150, deadline=None)
 @example('"')
@@ -85,6 +109,8 @@ def test_a_pasted_page_is_cut_to_its_first_words(history: History) -> None:
 @example('a"b\x00c')
 def test_no_text_is_an_error(history: History, query: str) -> None:
     history.search(query)
+    history.search(query, prefix=True)
+    history.titled(query)
 
 
 @given(ANY_TEXT, st.text("abcdefgh", min_size=1, max_size=8))
@@ -103,6 +129,20 @@ def test_any_text_can_be_stored_and_found(history: History, noise: str, word: st
     assert history.path(begun.reply_id)[0].text == (noise + " " + word).encode("utf-8", "replace").decode()
     history.delete(begun.conversation_id)
     assert begun.question_id not in [hit.message_id for hit in history.search(word, limit=1_000)]
+
+
+def test_titles(history: History) -> None:
+    first = history.begin("q", title="Trip to Rome").conversation_id
+    second = history.begin("q", title="A tripod, 100 % \\o/ snake_case").conversation_id
+
+    def found(query: str, limit: int = 50) -> list[str]:
+        return [chat.id for chat in history.titled(query, limit)]
+
+    assert found("TRIP") == [second, first]
+    assert found("trip", limit=1) == [second]
+    assert found("rome trip") == [first]
+    assert found("trip %") == found("e_c") == found("\\o/") == [second]
+    assert found("trip paris") == found("t%p") == found("t_ip") == found("") == found(" \x00") == []
 
 
 def test_the_index_is_sound_after_all_that(history: History) -> None:

@@ -10,7 +10,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +30,9 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _QUOTED = re.compile(r"`([^`]*)`")
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
 _BOM = "\ufeff"
+KEYS_TABLE = "keys"
+"""The table of config.toml that gives actions of the chat other keys; its ids are in keymap.py."""
+WHERE_ACTIONS_ARE = "F1 in llmchat lists every action with its id"
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -40,9 +43,11 @@ class Config:
     settings: Settings
     path: Path
     origins: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The actions of the chat that got other keys: id to key, or to several with commas between."""
 
     def origin(self, key: str) -> str:
-        """Returns where a setting comes from: `built-in`, file:line, or the name of a variable."""
+        """Returns where a setting, or `keys.ID`, comes from: `built-in`, file:line, or the name of a variable."""
         return self.origins.get(key, "built-in")
 
     @property
@@ -67,13 +72,13 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: naming the line or the variable, and the nearest key.
     """
     text = _read(path).removeprefix(_BOM)
-    values, origins = _checked_file(path, text)
+    values, keys, origins = _checked_file(path, text)
     for name in Settings.__struct_fields__:
         variable = f"LLMCHAT_{name.upper()}"
         if written := environ.get(variable, ""):
             values[name] = _from_text(name, written, f"{variable}: ", f"unset {variable}, or give it another value")
             origins[name] = variable
-    return Config(Settings(**values), path, origins)
+    return Config(Settings(**values), path, origins, keys)
 
 
 def set_value(path: Path, key: str, value: str) -> None:
@@ -81,23 +86,21 @@ def set_value(path: Path, key: str, value: str) -> None:
 
     Args:
         path: config.toml; made where it is missing.
-        key: its name, with or without `sampling.` before it.
+        key: its name, with or without `sampling.` before it, or `keys.` and the id of an action.
         value: as one types it; a list as TOML writes it.
 
     Raises:
         ConfigError: where the key or value is wrong, or the file is broken; the file is untouched.
         StorageUnwritable: where it cannot be written.
     """
-    name = key.removeprefix(f"{TABLE}.")
-    if name not in Settings.__struct_fields__:
-        raise _unknown_key(f"cannot set {key}", name)
-    wanted = _from_text(name, value, "", "llmchat config show lists every key")
+    table, name, wanted = _wanted(key, value)
+    dotted = f"{table}.{name}" if table else name
     text = _read(path)
     mark, text = (_BOM, text.removeprefix(_BOM)) if text.startswith(_BOM) else ("", text)
     before = _parse(path, text)
     try:
-        edited = with_value(text, table_of(name), name, wanted)
-        unchanged = flatten(tomllib.loads(edited)) == flatten(before) | {dotted_name(name): _plain(wanted)}
+        edited = with_value(text, table, name, wanted)
+        unchanged = flatten(tomllib.loads(edited)) == flatten(before) | {dotted: _plain(wanted)}
     except (NotEditableError, tomllib.TOMLDecodeError):
         unchanged = False
     if not unchanged:
@@ -129,6 +132,17 @@ def parse_duration(text: str) -> float:
     if seconds > _LONGEST_SECONDS:
         raise ConfigError(f"{text[:40]!r} is too long", "a year is the most")
     return seconds
+
+
+def _wanted(key: str, value: str) -> tuple[str, str, Any]:
+    """Returns table, name and checked value of a key that is to be set."""
+    if key.startswith(f"{KEYS_TABLE}."):
+        action = key.removeprefix(f"{KEYS_TABLE}.")
+        return KEYS_TABLE, action, _checked_keys(action, value, "")
+    name = key.removeprefix(f"{TABLE}.")
+    if name not in Settings.__struct_fields__:
+        raise _unknown_key(f"cannot set {key}", name)
+    return table_of(name), name, _from_text(name, value, "", "llmchat config show lists every key")
 
 
 def _plain(value: Any) -> Any:
@@ -180,22 +194,47 @@ def _end_of(text: str) -> str:
     return f":{text.count(chr(10)) + 1}:{len(last) + 1}"
 
 
-def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns the file's settings by name, every one checked, and the place of each."""
+def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """Returns the file's settings by name and its keys by action, every one checked, and the place of each."""
     values: dict[str, Any] = {}
+    keys: dict[str, str] = {}
     places: dict[str, str] = {}
     written = flatten(_parse(path, text))
     lines = key_lines(text)
     for dotted, value in written.items():
         name = dotted.removeprefix(f"{TABLE}.")
         where = f"{path}:{lines.get(dotted, 1)}"
+        if dotted.startswith(f"{KEYS_TABLE}."):
+            action = dotted.removeprefix(f"{KEYS_TABLE}.")
+            keys[action] = _checked_keys(action, value, f"{where}: ")
+            places[dotted] = where
+            continue
         if name not in Settings.__struct_fields__:
             raise _unknown_key(f"{where}: unknown key {dotted}", name)
         if dotted != dotted_name(name):
             raise ConfigError(f"{where}: {dotted} is in the wrong place", "", f"write it as {dotted_name(name)}")
         values[name] = _checked(name, value, f"{where}: ", f"llmchat config set {name} VALUE, or edit {path}")
         places[name] = where
-    return values, places
+    return values, keys, places
+
+
+def _checked_keys(action: str, value: Any, where: str) -> str:
+    """Returns the keys of one action of the chat."""
+    from llmchat_tui.keymap import ACTIONS, check_keys
+
+    ids = [known.id for known in ACTIONS]
+    if action not in ids:
+        import difflib
+
+        near = difflib.get_close_matches(action, ids, 1)
+        why = f"did you mean {KEYS_TABLE}.{near[0]}?" if near else "there is no such action"
+        raise ConfigError(f"{where}unknown key {KEYS_TABLE}.{action}", why, WHERE_ACTIONS_ARE)
+    is_text = isinstance(value, str) and value.isprintable()
+    why = check_keys(value) if is_text else "expected text: a key, or several with commas between"
+    if why:
+        hint = f"llmchat config set {KEYS_TABLE}.{action} KEY"
+        raise ConfigError(f"{where}{KEYS_TABLE}.{action} cannot be {str(value)[:40]!r}", why, hint)
+    return str(value)
 
 
 def _from_text(name: str, text: str, where: str, hint: str) -> Any:

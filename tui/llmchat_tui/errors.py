@@ -9,6 +9,7 @@ UserError                       what failed, why, and the command that helps
 │   ├── StorageForeign              another program's file, or made by a newer llmchat
 │   └── StorageUnwritable           read-only, no space, no permission
 ├── InputError                  9   stdin or a file is too large or not text
+├── ImportRefused               9   a file of chats is too large, damaged or in no format we know
 └── NotFound                    1   no such chat or message
 """
 
@@ -76,6 +77,12 @@ class StorageUnwritable(StorageError):
 
 class InputError(UserError):
     """The input is too large or is not text."""
+
+    exit_code = 9
+
+
+class ImportRefused(UserError):
+    """A file holds no chats that can be imported. Nothing was recorded."""
 
     exit_code = 9
 

@@ -5,8 +5,9 @@ Knows no file and no environment; config.py reads those.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -43,6 +44,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     threads: Annotated[int, Meta(ge=0, le=4_096, description="CPU threads; 0 takes the physical cores")] = 0
     markdown: Annotated[bool, Meta(description="render Markdown on a terminal")] = True
     color: Annotated[Literal["auto", "always", "never"], Meta(description="auto, always or never")] = "auto"
+    theme: Annotated[str, Meta(description="the colours of the chat; empty picks light or dark by the terminal")] = ""
+    reading_width: Annotated[
+        int, Meta(ge=40, le=400, description="the widest a message of the chat gets, in columns")
+    ] = 100
+    chat_list: Annotated[
+        Literal["auto", "show", "hide"],
+        Meta(description="the list of chats beside the chat; auto shows it from 100 columns on"),
+    ] = "auto"
     stdin_limit_mib: Annotated[int, Meta(ge=1, le=1_024, description="the most that is read from stdin, in MiB")] = 8
     temperature: Annotated[
         _Temperature | None, Meta(description="randomness from 0 (always the likeliest token) up")
@@ -74,6 +83,12 @@ def keys() -> tuple[Key, ...]:
     return tuple(Key(name, table_of(name), schema[name]["description"]) for name in Settings.__struct_fields__)
 
 
+def usable_sampling(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those values that are fields of `Sampling` and in their range; values from a file may be neither."""
+    kinds = {field.name: field.type for field in msgspec.structs.fields(Settings) if field.name in SAMPLING_KEYS}
+    return {name: value for name, value in values.items() if name in kinds and _fits(value, kinds[name])}
+
+
 def table_of(name: str) -> str:
     """Returns the table that a key stands in; empty for the top."""
     return TABLE if name in SAMPLING_KEYS else ""
@@ -82,3 +97,11 @@ def table_of(name: str) -> str:
 def dotted_name(name: str) -> str:
     """Returns a key's name with its table, as error messages and TOML have it."""
     return f"{TABLE}.{name}" if name in SAMPLING_KEYS else name
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""`llmchat chats`: find, read, export and remove chats.
+"""`llmchat chats`: find, read, export, import and remove chats.
 
 Knows no SQL and no engine. Titles and messages are data: on a terminal they are sanitised.
 """
@@ -23,7 +23,7 @@ _SHORT_ID = 10  # an id starts with 10 characters of time, so fewer do not tell 
 
 @click.group()
 def chats() -> None:
-    """Find, read, export and remove chats; REF is an id, the start of one, or a title."""
+    """Find, read, export, import and remove chats; REF is an id, the start of one, or a title."""
 
 
 @chats.command(name="list")
@@ -90,8 +90,8 @@ def search(context: click.Context, query: tuple[str, ...], limit: int, as_json: 
 @click.pass_context
 def export(context: click.Context, ref: str, form: str, output: str, force: bool) -> None:
     """Write a chat as Markdown or JSON."""
-    from llmchat_tui.cli.export_file import write_export
     from llmchat_tui.export import to_json, to_markdown
+    from llmchat_tui.export_file import write_export
 
     with app_of(context).history() as history:
         conversation = history.conversation(ref)
@@ -103,6 +103,31 @@ def export(context: click.Context, ref: str, form: str, output: str, force: bool
         print_text(text)
     else:
         write_export(output, text, force)
+
+
+@chats.command(name="import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the new chats.")
+@click.pass_context
+def import_(context: click.Context, files: tuple[str, ...], as_json: bool) -> None:
+    """Add the chats of FILEs; - is stdin.
+
+    A FILE is a JSON export of llmchat, ChatGPT's conversations.json or the zip around it, or what llm logs --json
+    printed. What it holds besides text is left out, and told.
+    """
+    from llmchat_tui.cli.import_file import read_files, record
+
+    app = app_of(context)
+    found = read_files(files, console_of(app))
+    recorded: list[Conversation] = []
+    try:
+        with app.history() as history:
+            record(found, history, recorded)
+    finally:  # a full disk in the middle keeps what is before it
+        if as_json:
+            print_json(recorded)
+        else:
+            print_rows([_fitted(_imported_row(conversation)) for conversation in recorded])
 
 
 @chats.command()
@@ -164,6 +189,11 @@ def _row(conversation: Conversation) -> str:
 
     when = local_time(conversation.updated_at)
     return f"{sanitize_line(conversation.id[:_SHORT_ID])}  {when:<16}  {sanitize_line(conversation.title)}"
+
+
+def _imported_row(conversation: Conversation) -> str:
+    """Returns the line of a new chat; imported in one go, only whole ids tell them apart."""
+    return f"{conversation.id}  {sanitize_line(conversation.title)}  ({conversation.message_count} messages)"
 
 
 def _hit_row(hit: Hit) -> str:

@@ -41,13 +41,17 @@ def show(context: click.Context, origin: bool, as_json: bool) -> None:
 @click.argument("value")
 @click.pass_context
 def set_(context: click.Context, key: str, value: str) -> None:
-    """Set KEY to VALUE in config.toml and leave the rest of the file as it is."""
+    """Set KEY to VALUE in config.toml and leave the rest of the file as it is.
+
+    KEY is one that `config show` lists, or keys.ID for a key of the chat: keys.new_chat ctrl+y. F1 in the chat lists
+    the ids.
+    """
     from llmchat_tui.config import set_value
 
     app = app_of(context)
     set_value(app.paths.config_file, key, value)
     variable = f"LLMCHAT_{key.rpartition('.')[2].upper()}"
-    if app.environ.get(variable):
+    if not key.startswith("keys.") and app.environ.get(variable):
         console_of(app).warn(f"{variable} is set and goes over config.toml")
 
 
@@ -59,10 +63,10 @@ def path(context: click.Context) -> None:
 
 
 def _described(settings: Config) -> dict[str, dict[str, Any]]:
-    """Returns every key with its value, origin and description."""
+    """Returns every setting, and each action that got other keys, with its value, origin and description."""
     from llmchat_tui.settings import keys
 
-    return {
+    described = {
         key.name: {
             "value": getattr(settings.settings, key.name),
             "origin": settings.origin(key.name),
@@ -70,6 +74,13 @@ def _described(settings: Config) -> dict[str, dict[str, Any]]:
         }
         for key in keys()
     }
+    for name, value, description in _chat_keys(settings):
+        described[f"keys.{name}"] = {
+            "value": value,
+            "origin": settings.origin(f"keys.{name}"),
+            "description": description,
+        }
+    return described
 
 
 def _lines(settings: Config, origin: bool) -> list[str]:
@@ -85,6 +96,25 @@ def _lines(settings: Config, origin: bool) -> list[str]:
             lines += [f"[{table}]", ""]
         value = getattr(settings.settings, key.name)
         line = f"# {key.name} = " if value is None else f"{key.name} = {toml_value(value)}"
-        source = f"  # {sanitize_line(settings.origin(key.name))}" if origin else ""
-        lines += [f"# {key.description}", line.rstrip() + source, ""]
+        lines += [f"# {key.description}", line.rstrip() + _source(settings, key.name, origin), ""]
+    lines += [
+        "# keys of the chat, where they are not the built-in ones; F1 in llmchat lists every action",
+        "[keys]",
+        "",
+    ]
+    for name, chosen, description in _chat_keys(settings):
+        line = f"{name} = {toml_value(chosen)}{_source(settings, f'keys.{name}', origin)}"
+        lines += [f"# {description}", line, ""]
     return lines[:-1]
+
+
+def _source(settings: Config, key: str, wanted: bool) -> str:
+    """Returns the comment that says where a value comes from."""
+    return f"  # {sanitize_line(settings.origin(key))}" if wanted else ""
+
+
+def _chat_keys(settings: Config) -> list[tuple[str, str, str]]:
+    """Returns id, keys and description of each action that got other keys."""
+    from llmchat_tui.keymap import ACTIONS
+
+    return [(action.id, settings.keys[action.id], action.help) for action in ACTIONS if action.id in settings.keys]

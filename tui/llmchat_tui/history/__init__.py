@@ -5,5 +5,6 @@ Knows nothing of the engine, of screens or of exit codes. Import from here, not 
 
 from llmchat_tui.history.store import History
 from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, ReplyStatus, Role, StoredMessage
+from llmchat_tui.history.whole import check_tree
 
-__all__ = ["Begun", "Conversation", "History", "Hit", "ReplyEnd", "ReplyStatus", "Role", "StoredMessage"]
+__all__ = ["Begun", "Conversation", "History", "Hit", "ReplyEnd", "ReplyStatus", "Role", "StoredMessage", "check_tree"]

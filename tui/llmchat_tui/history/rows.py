@@ -47,7 +47,7 @@ def unpack_ids(blob: bytes) -> tuple[int, ...]:
 
 def pack_object(value: Mapping[str, Any]) -> str:
     """Returns a mapping of JSON values as text."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return clean(json.dumps(dict(value), ensure_ascii=False, separators=(",", ":")))
 
 
 def unpack_object(text: str) -> dict[str, Any]:
@@ -59,14 +59,18 @@ def unpack_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise MalformedRow("settings or statistics that are not JSON") from error
+        raise MalformedRow("settings, sampling or statistics that are not JSON") from error
     if not isinstance(value, dict):
-        raise MalformedRow("settings or statistics that are no JSON object")
+        raise MalformedRow("settings, sampling or statistics that are no JSON object")
     return value
 
 
 def conversation(row: sqlite3.Row) -> Conversation:
-    """Returns the conversation of a row of the view `chats`."""
+    """Returns the conversation of a row of the view `chats`.
+
+    Raises:
+        MalformedRow: a column holds what `pack_object` never wrote.
+    """
     return Conversation(
         id=row["id"],
         title=row["title"],
@@ -75,6 +79,7 @@ def conversation(row: sqlite3.Row) -> Conversation:
         updated_at=row["updated_at"],
         leaf_id=row["leaf_id"] or "",
         message_count=row["message_count"],
+        sampling=unpack_object(row["sampling"]),
     )
 
 

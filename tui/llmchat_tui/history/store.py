@@ -1,6 +1,7 @@
 """`History`: the conversations on disk, one method per thing that can happen to them.
 
-Holds the connection, the lock and the transactions; the SQL is in tree.py and search.py, the checks in opening.py.
+Holds the connection, the lock and the transactions; the SQL is in tree.py, whole.py, typed.py and search.py, the
+checks in opening.py.
 Knows no engine and no screen.
 """
 
@@ -8,13 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from llmchat_tui.history import opening, search, tree
+from llmchat_tui.history import opening, rows, search, tree, typed, whole
 from llmchat_tui.history.connection import transaction
 from llmchat_tui.history.faults import translated
 from llmchat_tui.history.ids import IdClock
@@ -24,6 +25,7 @@ from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, Store
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _FOREIGN_MODE = 0o077
+_NOT_SET: Mapping[str, Any] = MappingProxyType({})
 
 
 def _guarded(
@@ -102,7 +104,14 @@ class History:
 
     @_guarded
     def begin(
-        self, question: str, *, conversation_id: str = "", parent_id: str = "", system: str = "", title: str = ""
+        self,
+        question: str,
+        *,
+        conversation_id: str = "",
+        parent_id: str = "",
+        system: str = "",
+        title: str = "",
+        sampling: Mapping[str, Any] = _NOT_SET,
     ) -> Begun:
         """Puts a question on disk, and an empty reply under it; both survive a power cut when this returns.
 
@@ -112,12 +121,13 @@ class History:
             parent_id: the reply it follows; empty for a first question.
             system: the system prompt of a new chat.
             title: of a new chat; empty takes the first line of the question.
+            sampling: what the user set for a new chat, by the field names of `Sampling`.
         """
         self._come_alive()
         begun = Begun(conversation_id or self._ids.next(), self._ids.next(), self._ids.next())
         with transaction(self._db, durable=True):
             if not conversation_id:
-                tree.add_conversation(self._db, begun.conversation_id, title or question, system)
+                tree.add_conversation(self._db, begun.conversation_id, title or question, system, sampling)
             tree.add_question(self._db, begun.question_id, begun.conversation_id, parent_id, question)
             tree.add_reply(self._db, begun.reply_id, begun.question_id, self._instance)
         return begun
@@ -163,6 +173,21 @@ class History:
         return tree.path_to(self._db, message_id)
 
     @_guarded
+    def tail(self, message_id: str, limit: int) -> tuple[StoredMessage, ...]:
+        """Returns the last messages of the path that ends at this one, oldest first; at least one, however long it is.
+
+        Args:
+            message_id: where the path ends.
+            limit: the most messages.
+        """
+        return tree.path_to(self._db, message_id, max(1, limit))
+
+    @_guarded
+    def path_ids(self, message_id: str) -> list[str]:
+        """Returns the ids of the messages from the first question to this one."""
+        return tree.ids_to(self._db, message_id)
+
+    @_guarded
     def messages(self, conversation_id: str) -> list[StoredMessage]:
         """Returns the whole tree of a chat in the order the messages came."""
         return tree.all_messages(self._db, conversation_id)
@@ -183,9 +208,67 @@ class History:
         return tree.newest(self._db, limit, offset)
 
     @_guarded
-    def search(self, query: str, limit: int = 50) -> list[Hit]:
-        """Returns the messages that hold every word of the query, the best first; any text is a valid query."""
-        return search.find_messages(self._db, query, limit)
+    def search(self, query: str, limit: int = 50, *, prefix: bool = False) -> list[Hit]:
+        """Returns the messages that hold every word of the query, the best first; any text is a valid query.
+
+        Args:
+            query: the words.
+            limit: the most hits.
+            prefix: whether the last word stands for all that begin so, as while it is typed; then the newest first.
+        """
+        return search.find_messages(self._db, query, limit, prefix)
+
+    @_guarded
+    def titled(self, query: str, limit: int = 50) -> list[Conversation]:
+        """Returns the chats whose title holds every word of the query, in any case, the one written last first."""
+        return search.find_titles(self._db, query, limit)
+
+    @_guarded
+    def prompts(self, limit: int = 100) -> list[str]:
+        """Returns the questions of all chats that were typed, the newest first, each once."""
+        return typed.prompts(self._db, limit)
+
+    @_guarded
+    def draft(self, conversation_id: str) -> str:
+        """Returns what was typed into a chat and not sent; the empty id is the chat not begun."""
+        return typed.draft(self._db, conversation_id)
+
+    @_guarded
+    def keep_draft(self, conversation_id: str, text: str) -> None:
+        """Keeps what was typed and not sent, against a kill but not a power cut; no text removes it."""
+        with transaction(self._db, durable=False):
+            typed.keep_draft(self._db, conversation_id, text)
+
+    @_guarded
+    def add(self, conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
+        """Records a chat from elsewhere with its whole tree and its times, all or nothing; returns its new id.
+
+        Args:
+            conversation: the chat; its ids, its leaf and its count are made anew.
+            messages: parents before their children; what streams there is interrupted here.
+
+        Raises:
+            ValueError: the messages are no tree of questions and replies.
+        """
+        whole.check_tree(messages)
+        with transaction(self._db, durable=True):
+            return whole.add_chat(self._db, conversation, messages, self._ids.next)
+
+    @_guarded
+    def configure(
+        self, conversation_id: str, *, system: str | None = None, sampling: Mapping[str, Any] | None = None
+    ) -> None:
+        """Gives a chat another system prompt or sampling; None leaves it as it is.
+
+        Args:
+            conversation_id: the chat.
+            system: the system prompt.
+            sampling: what the user set for this chat, by the field names of `Sampling`; it replaces what was set.
+        """
+        prompt = None if system is None else rows.clean(system)
+        packed = None if sampling is None else rows.pack_object(sampling)
+        with transaction(self._db, durable=True):
+            tree.configure(self._db, conversation_id, prompt, packed)
 
     @_guarded
     def rename(self, conversation_id: str, title: str) -> None:

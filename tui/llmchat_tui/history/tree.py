@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from llmchat_tui.errors import NotFound
 from llmchat_tui.history import rows
 from llmchat_tui.history.values import Conversation, ReplyEnd, StoredMessage
 
 LIST_HINT = "llmchat chats list"
+_WHOLE = -1
+"""SQLite's word for no limit."""
 
 
-def add_conversation(db: sqlite3.Connection, conversation_id: str, title: str, system: str) -> None:
+def add_conversation(
+    db: sqlite3.Connection, conversation_id: str, title: str, system: str, sampling: Mapping[str, Any]
+) -> None:
     """Adds a conversation without messages."""
     now = time.time()
     db.execute(
-        "INSERT INTO conversations (id, title, system, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
-        (conversation_id, rows.title_of(title), rows.clean(system), now, now),
+        "INSERT INTO conversations (id, title, system, sampling, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (conversation_id, rows.title_of(title), rows.clean(system), rows.pack_object(sampling), now, now),
     )
 
 
@@ -101,8 +106,13 @@ def interrupt(db: sqlite3.Connection, owners: Iterable[str]) -> int:
     return sum(db.execute(statement, (owner,)).rowcount for owner in owners)
 
 
-def path_to(db: sqlite3.Connection, message_id: str) -> tuple[StoredMessage, ...]:
-    """Returns the messages from the first question to this one.
+def path_to(db: sqlite3.Connection, message_id: str, limit: int = _WHOLE) -> tuple[StoredMessage, ...]:
+    """Returns the messages from the first question to this one, or the last of them.
+
+    Args:
+        db: the database.
+        message_id: where the path ends.
+        limit: of so many messages; the walk stops there, so a long chat costs no more than a short one.
 
     Raises:
         NotFound: there is no such message.
@@ -114,15 +124,32 @@ def path_to(db: sqlite3.Connection, message_id: str) -> tuple[StoredMessage, ...
             SELECT seq, parent_id FROM messages WHERE id = ?
             UNION ALL
             SELECT m.seq, m.parent_id FROM up JOIN messages m ON m.id = up.parent_id AND m.seq < up.seq
+            LIMIT ?
         )
         SELECT m.* FROM up JOIN messages m USING (seq) ORDER BY m.seq
         """,
-        (message_id,),
+        (message_id, limit),
     )
     path = tuple(rows.message(row) for row in found)
     if not path:
         raise NotFound(f"no message {message_id}", "", LIST_HINT)
     return path
+
+
+def ids_to(db: sqlite3.Connection, message_id: str) -> list[str]:
+    """Returns the ids of the messages from the first question to this one, without reading their texts."""
+    found = db.execute(
+        """
+        WITH RECURSIVE up (seq, id, parent_id) AS (
+            SELECT seq, id, parent_id FROM messages WHERE id = ?
+            UNION ALL
+            SELECT m.seq, m.id, m.parent_id FROM up JOIN messages m ON m.id = up.parent_id AND m.seq < up.seq
+        )
+        SELECT id FROM up ORDER BY seq
+        """,
+        (message_id,),
+    )
+    return [row[0] for row in found]
 
 
 def all_messages(db: sqlite3.Connection, conversation_id: str) -> list[StoredMessage]:
@@ -155,8 +182,22 @@ def set_title(db: sqlite3.Connection, conversation_id: str, title: str) -> None:
         raise no_chat(conversation_id)
 
 
+def configure(db: sqlite3.Connection, conversation_id: str, system: str | None, sampling: str | None) -> None:
+    """Replaces the system prompt or the packed sampling of a conversation; None leaves it.
+
+    Raises:
+        NotFound: there is no such conversation.
+    """
+    changed = db.execute(
+        "UPDATE conversations SET system = coalesce(?, system), sampling = coalesce(?, sampling) WHERE id = ?",
+        (system, sampling, conversation_id),
+    )
+    if changed.rowcount == 0:
+        raise no_chat(conversation_id)
+
+
 def remove(db: sqlite3.Connection, conversation_id: str) -> None:
-    """Deletes a conversation, its messages and their words in the search index.
+    """Deletes a conversation, its draft, its messages and their words in the search index.
 
     Raises:
         NotFound: there is no such conversation.

@@ -21,6 +21,8 @@ class Conversation:
     updated_at: float
     leaf_id: str = ""
     message_count: int = 0
+    sampling: dict[str, Any] = field(default_factory=dict)
+    """What the user set for this chat alone, by the field names of `Sampling`; what is not there is not set."""
 
 
 @dataclass(frozen=True, slots=True)
