@@ -147,6 +147,8 @@ class Token:
     """New text of the reply: one or more tokens, always whole characters, never half a stop word."""
 
     text: str
+    count: int = 1
+    """Tokens generated since the `Token` before, those that are held back too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ class Measured:
 
 
 class Engine(Protocol):
-    """Messages in, events out. Synchronous generators; only `cancel` may be called from another thread."""
+    """Messages in, events out. Synchronous generators; only `cancel` and `measure` are for other threads too."""
 
     def prepare(self) -> None:
         """Begins to start or join the host without waiting for it. Optional; the other calls do it too."""

@@ -13,7 +13,7 @@ from tests.engine.tiny_gguf import BOS, BYTE_0, CONTROL, EOS, IM_END, IM_START, 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model, Vocab
-from llmchat_engine.host.prompt import build_prompt
+from llmchat_engine.host.prompt import Prompt, build_prompt
 from llmchat_engine.host.template import CHATML, ChatTemplate
 from llmchat_engine.types import Message, Request
 
@@ -87,6 +87,17 @@ def test_raw_text_stands_as_it_is(vocab: Vocab, template: ChatTemplate) -> None:
     )
     assert prompt.text == "once upon a time"
     assert prompt.ids == tuple(vocab.tokenize("once upon a time", special=False))
+
+
+@pytest.mark.parametrize("ids", [(10**6,), (-1,), (300, 2**31 - 1)])
+def test_ids_that_the_vocabulary_does_not_have_never_reach_llama(
+    vocab: Vocab, template: ChatTemplate, ids: tuple[int, ...]
+) -> None:
+    def prompt(*token_ids: int) -> Prompt:
+        path = (Message("user", "hi"), Message("assistant", "there", token_ids, KEY), Message("user", "so"))
+        return build_prompt(Request(path), template, vocab)
+
+    assert prompt(*ids).ids == prompt().ids
 
 
 @pytest.mark.parametrize("messages", [(), (Message("user", ""),)])

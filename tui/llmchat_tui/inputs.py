@@ -121,25 +121,44 @@ def _read(stream: BinaryIO, limits: Limits) -> bytes:
 
 def _documents(names: Sequence[str], limits: Limits, warn: Warn) -> Iterator[str]:
     """Yields each file under a header with its name."""
-    left = limits.bytes
+    reader = Reader(limits, warn)
     for name, explicit in _expand(names):
         try:
-            data = _read_file(Path(name), left)
-            text = decode(data, name, warn)
-        except InputError as error:
-            if explicit:
+            yield reader.read(name, Path(name))
+        except (InputError, UsageError) as error:
+            if explicit or reader.full:
                 raise
-            warn(f"left out {name}: {error.what if not error.why else error.why}")
-            continue
+            warn(f"left out {name}: {error.why or error.what}")
+
+
+class Reader:
+    """Reads files one after another; the limit is for all of them together."""
+
+    def __init__(self, limits: Limits, warn: Warn) -> None:
+        self._limits, self._warn = limits, warn
+        self._left = limits.bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is passed."""
+        return self._left < 0
+
+    def read(self, name: str, path: Path) -> str:
+        """Returns a file's text under a header with its name.
+
+        Raises:
+            InputError: it is no file, not text, or too large together with those before it.
+            UsageError: it cannot be read.
+        """
+        try:
+            data = _read_file(path, self._left)
         except OSError as error:
-            if explicit:
-                raise UsageError(f"{name} cannot be read", error.strerror or str(error)) from error
-            warn(f"left out {name}: {error.strerror}")
-            continue
-        left -= len(data)
-        if left < 0:
-            raise limits.exceeded("the files of -f are together")
-        yield f"--- {as_text(name)} ---\n{text.rstrip()}"
+            raise UsageError(f"{name} cannot be read", error.strerror or str(error)) from error
+        text = decode(data, name, self._warn)
+        self._left -= len(data)
+        if self.full:
+            raise self._limits.exceeded("the text of all files together")
+        return f"--- {as_text(name)} ---\n{text.rstrip()}"
 
 
 def _read_file(path: Path, left: int) -> bytes:

@@ -7,7 +7,7 @@ the user, a crash, an exception in the consumer) the reply is recorded with how 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -32,10 +32,14 @@ class Turn:
     """The path of messages that the question follows, oldest first."""
     conversation_id: str = ""
     """The chat to record it in, behind the last of `earlier`; empty begins a new chat."""
+    question_id: str = ""
+    """A question that is on disk already and gets one more reply; empty records `question` as a new one."""
     title: str = ""
     """Of a new chat; empty takes the first line of the question."""
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
+    own_sampling: Mapping[str, Any] = field(default_factory=dict)
+    """What a new chat keeps as its own sampling, by name."""
     raw: bool = False
     private: bool = False
     """Drop the sequence from the engine's cache afterwards."""
@@ -51,14 +55,7 @@ def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, No
         StorageError: the question could not be recorded (then nothing was asked), or the reply could not.
     """
     engine.prepare()  # the host starts while the question goes to disk
-    parent = turn.earlier[-1].id if turn.conversation_id and turn.earlier else ""
-    begun = history.begin(
-        turn.question,
-        conversation_id=turn.conversation_id,
-        parent_id=parent,
-        system=turn.system,
-        title=turn.title,
-    )
+    begun = _record_question(turn, history)
     messages = compose(turn.system, turn.earlier, turn.question)
     request = Request(messages, turn.sampling, raw=turn.raw, private=turn.private, id=turn.request_id)
     reply = _GrowingReply(turn, begun, history)
@@ -76,6 +73,20 @@ def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, No
         raise
     finally:
         reply.end("stopped")
+
+
+def _record_question(turn: Turn, history: History) -> Begun:
+    if turn.question_id:
+        return history.begin_reply(turn.question_id)
+    parent = turn.earlier[-1].id if turn.conversation_id and turn.earlier else ""
+    return history.begin(
+        turn.question,
+        conversation_id=turn.conversation_id,
+        parent_id=parent,
+        system=turn.system,
+        title=turn.title,
+        sampling=turn.own_sampling,
+    )
 
 
 def compose(system: str, earlier: Sequence[StoredMessage], question: str) -> tuple[Message, ...]:

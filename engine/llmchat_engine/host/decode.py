@@ -78,7 +78,7 @@ class Decoder:
                     chain.accept(token)
                 yield from self._decode(chain, reply, clock, sampling.max_tokens)
         if text := reply.detokenizer.flush():
-            yield Token(text)
+            yield Token(text, 0)
         yield self._finished(ids, cached, reply, clock, sampling)
 
     def _prefill(self, ids: list[int], start: int) -> Iterator[int]:
@@ -114,6 +114,7 @@ class Decoder:
         context, vocab, detokenizer = self._context, self._model.vocab, reply.detokenizer
         room = context.n_ctx - len(self.cache.ids)
         limit = room if max_tokens is None else min(max_tokens, room)
+        told = 0
         while True:
             if context.aborted:
                 reply.reason = "cancelled"
@@ -127,7 +128,8 @@ class Decoder:
                 reply.reason = "eog"
                 return
             if text := detokenizer.push(token):
-                yield Token(text)
+                yield Token(text, len(reply.ids) - told)
+                told = len(reply.ids)
             if detokenizer.stopped:
                 reply.reason = "stop"
                 return

@@ -7,12 +7,12 @@ everything that people or models wrote with special tokens off.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.host.template import ChatTemplate, Piece, RenderedPrompt
-from llmchat_engine.types import Request
+from llmchat_engine.types import Message, Request
 
 
 class Tokenizer(Protocol):
@@ -20,6 +20,7 @@ class Tokenizer(Protocol):
 
     bos: int
     add_bos: bool
+    size: int
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Returns the ids of a text."""
@@ -63,8 +64,15 @@ def lay_out(request: Request, template: ChatTemplate, vocab: Tokenizer) -> Rende
         text = "".join(message.text for message in request.messages)
         pieces = (Piece(text, special=False, message=0),) if request.messages else ()
         return RenderedPrompt(pieces, text, (tuple(range(len(request.messages))),))
-    last_ids = (message.token_ids[-1] for message in request.messages if message.token_ids)
-    return template.render(request.messages, end_texts=vocab.end_texts(last_ids))
+    messages = tuple(_with_known_ids(message, vocab.size) for message in request.messages)
+    last_ids = (message.token_ids[-1] for message in messages if message.token_ids)
+    return template.render(messages, end_texts=vocab.end_texts(last_ids))
+
+
+def _with_known_ids(message: Message, size: int) -> Message:
+    """Returns a message without ids that the vocabulary does not have: llama.cpp aborts the process on one."""
+    ids = message.token_ids
+    return message if not ids or 0 <= min(ids) <= max(ids) < size else replace(message, token_ids=())
 
 
 def piece_ids(piece: Piece, vocab: Tokenizer) -> Sequence[int]:

@@ -201,7 +201,7 @@ class _Outlet:
 
     def __init__(self, send: Callable[[News], None]) -> None:
         self._send = send
-        self._pending: list[str] = []
+        self._pending: list[Token] = []
         self._sent_at = 0.0
 
     def send(self, event: News) -> None:
@@ -209,13 +209,14 @@ class _Outlet:
             self._flush()
             self._send(event)
             return
-        self._pending.append(event.text)
+        self._pending.append(event)
         if time.perf_counter() - self._sent_at >= _TOKEN_INTERVAL:
             self._flush()
 
     def _flush(self) -> None:
         if self._pending:
-            self._send(Token("".join(self._pending)))
+            text = "".join(token.text for token in self._pending)
+            self._send(Token(text, sum(token.count for token in self._pending)))
             self._pending.clear()
             self._sent_at = time.perf_counter()
 

@@ -22,7 +22,7 @@ from llmchat_tui.errors import StorageUnwritable, UsageError, UserError, exit_co
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "ask": ("llmchat_tui.cli.ask:ask", "Ask one question and print the answer."),
     "bench": ("llmchat_tui.cli.bench:bench", "Measure this machine: prefill, decode, first answer."),
-    "chat": ("llmchat_tui.cli.chat:chat", "Chat line by line."),
+    "chat": ("llmchat_tui.cli.chat:chat", "Open the chat."),
     "chats": ("llmchat_tui.cli.chats:chats", "List, show, search, export and delete chats."),
     "completion": ("llmchat_tui.cli.completion:completion", "Print the completion script of a shell."),
     "config": ("llmchat_tui.cli.config:config", "Show and set the configuration."),
@@ -69,7 +69,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     if ctx.invoked_subcommand is None:
         from llmchat_tui.cli.chat import chat
 
-        ctx.invoke(chat)
+        ctx.exit(ctx.invoke(chat))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -51,12 +51,20 @@ class App:
     @contextmanager
     def engine(self, spec: ModelSpec, keepalive: float | None = None) -> Iterator[Engine]:
         """Yields an engine of this model, and leaves it."""
-        seconds = self.config.keepalive_seconds if keepalive is None else keepalive
-        engine = (self.make_engine or self._local_engine)(spec, seconds)
+        engine = self.new_engine(spec, keepalive)
         try:
             yield engine
         finally:
             engine.close()
+
+    def new_engine(self, spec: ModelSpec, keepalive: float | None = None) -> Engine:
+        """Returns an engine of this model, which the caller closes."""
+        seconds = self.config.keepalive_seconds if keepalive is None else keepalive
+        return (self.make_engine or self._local_engine)(spec, seconds)
+
+    def forget_config(self) -> None:
+        """Has the settings read again when they are next needed."""
+        self.__dict__.pop("config", None)
 
     def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
         from llmchat_engine.client import LocalEngine

@@ -17,11 +17,11 @@ from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_option
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, Sampling
-    from llmchat_tui.cli.inputs import Limits
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.console import Console
     from llmchat_tui.history import Conversation, History, StoredMessage
+    from llmchat_tui.inputs import Limits
     from llmchat_tui.turn import Turn
 
 EXIT_CODES = """\b
@@ -182,12 +182,12 @@ class _Ask:
         self._console.warn(text)
 
     def _question(self) -> str:
-        from llmchat_tui.cli.inputs import build_question, piped_stdin
+        from llmchat_tui.inputs import build_question, piped_stdin
 
         return build_question(self._flags.prompt, self._flags.files, piped_stdin(), self._limits(), self._warn)
 
     def _limits(self) -> Limits:
-        from llmchat_tui.cli.inputs import Limits
+        from llmchat_tui.inputs import Limits
 
         return Limits(self._app.config.settings.stdin_limit_mib)
 
@@ -219,8 +219,8 @@ class _Ask:
             return chat, history.path(chat.leaf_id)
 
     def _system(self) -> str | None:
-        from llmchat_tui.cli.inputs import as_text, read_text
         from llmchat_tui.errors import UsageError
+        from llmchat_tui.inputs import as_text, read_text
 
         if self._flags.system_file is None:
             return None if self._flags.system is None else as_text(self._flags.system)

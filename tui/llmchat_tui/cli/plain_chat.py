@@ -1,4 +1,4 @@
-"""`llmchat chat`: a plain line-by-line chat over the same turn as `ask`. The Textual chat will take its place."""
+"""`llmchat chat --plain`: a chat line by line over the same turn as `ask`, for terminals that cannot be painted on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import contextlib
 import gc
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from llmchat_tui.cli.app import App
-from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_options
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, Sampling
+    from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
     from llmchat_tui.history import Conversation, History
@@ -22,32 +19,28 @@ if TYPE_CHECKING:
 _HELP = "Enter sends. /new begins a new chat, /exit leaves (Ctrl+D too). Ctrl+C stops an answer."
 
 
-@click.command()
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
-@click.option("-s", "--system", metavar="TEXT", help="System prompt of a new chat.")
-@click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
-@click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
-@sampling_options
-@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
-@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
-@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
-@click.pass_obj
-def chat(
-    app: App, /, model: str, system: str | None, resume: bool, conversation: str, options: Any, **flags: Any
-) -> None:
-    """Chat line by line. Everything is kept; `llmchat chats` lists it."""
+def run_plain(app: App, spec: ModelSpec, sampling: Sampling, system: str, resume: bool, conversation: str) -> None:
+    """Chats line by line until the end of input.
+
+    Args:
+        app: the program.
+        spec: the model.
+        sampling: how tokens are chosen.
+        system: the system prompt of new chats.
+        resume: go on with the newest chat.
+        conversation: go on with this one.
+
+    Raises:
+        UsageError: stdin is no terminal.
+    """
     from llmchat_tui.cli.interrupts import catch_signals
     from llmchat_tui.errors import UsageError
 
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question'")
-    spec = app.spec(model, **{name: flags.pop(name) for name in ("ctx", "gpu_layers", "threads")})
     gc.enable()  # a chat may live for days
-    sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:
-        talker = _Chat(
-            app, engine, history, interrupts, sampling, app.config.settings.system if system is None else system
-        )
+        talker = _Chat(app, engine, history, interrupts, sampling, system)
         if resume or conversation:
             talker.resume(history.conversation(conversation) if conversation else history.latest())
         talker.run()
@@ -107,8 +100,8 @@ class _Chat:
                 console.say(f"{model.name} · {model.quantization} · {model.n_ctx:,} tokens of context")
 
     def _read(self) -> str | None:
-        from llmchat_tui.cli.inputs import as_text
         from llmchat_tui.cli.interrupts import Interrupted
+        from llmchat_tui.inputs import as_text
 
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - line editing and history for input()

@@ -1,0 +1,211 @@
+"""The full-screen chat: the toolkit's application around one chat screen. Wires; the chat itself is in screens/chat.py.
+
+Owns the theme, the keys, the chosen model and the way out. From here on, and only from here, textual is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.screen import Screen
+
+from llmchat_engine import EngineError, ModelInfo, ModelSpec
+from llmchat_tui.config import set_value
+from llmchat_tui.desk import Desk
+from llmchat_tui.driver import ChatDriver
+from llmchat_tui.errors import UserError
+from llmchat_tui.leaving import Terminal, catch_signals, start_watchdog
+from llmchat_tui.messages import ModelNews, TalkNews
+from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
+from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.screens.chat import ChatScreen
+from llmchat_tui.talks import News, Talks
+from llmchat_tui.themes import own_themes, pick_theme
+
+_STOP_SECONDS = 3.0
+"""For replies to be stopped and recorded on the way out."""
+
+
+class ChatApp(App[int], inherit_bindings=False):
+    """The program on the screen."""
+
+    TITLE = "llmchat"
+    # The chat screen opens the palette: the toolkit's own key for it could not be changed in the config.
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "quit", id="quit", priority=True, show=False),
+        Binding("ctrl+z", "suspend_process", "suspend", id="suspend", show=False),
+    ]
+
+    def __init__(self, desk: Desk, driver: type[Driver] = ChatDriver) -> None:
+        super().__init__(driver_class=driver)
+        self.desk = desk
+        self.spec: ModelSpec | None = None
+        """The model that new turns use; None until one is chosen."""
+        self.model: ModelInfo | None = None
+        """What is loaded; None before that."""
+        self.presence: Presence | None = None
+        self.model_news: PresenceNews | None = None
+        """How it is, for a screen that was not there yet when it came."""
+        self.talks = Talks(desk.history, self._engine, desk.sampling, self._tell)
+        self.terminal = Terminal()
+        self._leaving = False
+        for theme in own_themes():
+            self.register_theme(theme)
+        self.theme = pick_theme(desk.config.settings.theme, desk.environ, self.available_themes)
+        self.set_keymap(dict(desk.config.keys))
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Returns the chat."""
+        return self.chat
+
+    @cached_property
+    def chat(self) -> ChatScreen:
+        """The chat screen, under whatever lies over it."""
+        return ChatScreen(self.desk, self.talks)
+
+    def on_mount(self) -> None:
+        """Begins to load the model while the first screen is painted."""
+        if self.is_headless:
+            self._choose_first()
+            return
+        catch_signals(self.leave, self.terminal)
+        self._choose_first()
+        # Streaming makes no cycles worth a pause: what the imports made is never looked at again.
+        gc.freeze()
+        gc.enable()
+
+    def _choose_first(self) -> None:
+        try:
+            self.use_model(self.desk.make_spec(self.desk.wanted_model))
+        except (UserError, EngineError) as error:
+            self.chat.call_after_refresh(self.chat.choose_first_model, error)
+
+    def use_model(self, spec: ModelSpec) -> None:
+        """Loads a model in the background; turns from now on use it, those that run keep theirs."""
+        if self.presence is not None:
+            self.presence.close()
+        self.spec, self.model = spec, None
+        self.presence = Presence(self.desk.make_engine(spec), self.desk.history, self._tell_model)
+
+    def make_default(self, path: Path) -> None:
+        """Writes the model into config.toml."""
+        set_value(self.desk.config.path, "model", str(path))
+
+    def apply_settings(self, names: frozenset[str]) -> None:
+        """Reads the settings again after some were changed."""
+        try:
+            self.desk.reload_config()
+        except UserError as error:
+            self.tell_error(error)
+            return
+        if "theme" in names:
+            self.theme = pick_theme(self.desk.config.settings.theme, self.desk.environ, self.available_themes)
+        self.chat.apply_settings()
+        if names & {"model", "ctx", "gpu_layers", "threads", "keepalive"}:
+            self._choose_first()
+
+    def remember_theme(self, name: str) -> None:
+        """Shows a theme and writes it into config.toml."""
+        self.theme = name
+        try:
+            set_value(self.desk.config.path, "theme", name)
+        except UserError as error:
+            self.tell_error(error)
+
+    def tell(self, text: str, severity: str = "information", seconds: float = 4.0) -> None:
+        """Shows a notice; its text is data."""
+        level: Any = severity
+        self.notify(sanitize_line(text), severity=level, timeout=seconds, markup=False)
+
+    def tell_error(self, error: UserError | EngineError) -> None:
+        """Shows what failed, why, and what helps."""
+        lines = (str(error), error.hint)
+        self.notify(
+            "\n".join(sanitize_line(line) for line in lines if line), severity="error", timeout=10, markup=False
+        )
+
+    def _engine(self) -> Any:
+        if self.spec is None:
+            raise UserError("there is no model yet", "", "choose one: Ctrl+O")
+        return self.desk.make_engine(self.spec)
+
+    def _tell(self, news: News) -> None:
+        """Takes news of a turn, from its thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has gone: the program is leaving
+            self.chat.post_message(TalkNews(news))
+
+    def _tell_model(self, news: PresenceNews) -> None:
+        with contextlib.suppress(RuntimeError):
+            self.call_later(self._take_model_news, news)
+
+    def _take_model_news(self, news: PresenceNews) -> None:
+        if isinstance(news, ModelReady):
+            self.model = news.model
+        elif isinstance(news, ModelFailed):
+            self.model = None
+        if not isinstance(news, Counted):
+            self.model_news = news
+        self.chat.post_message(ModelNews(news))
+
+    def action_leave(self) -> None:
+        """Leaves; everything is saved."""
+        self.leave(0)
+
+    def leave(self, code: int) -> None:
+        """Stops what runs, saves, and ends the app with an exit code. A second call does nothing."""
+        if not self._leaving:
+            self._leaving = True
+            start_watchdog(code, self.terminal) if not self.is_headless else None
+            self.run_worker(self._leave(code), exit_on_error=False)
+
+    async def _leave(self, code: int) -> None:
+        await asyncio.to_thread(self._save)
+        self.exit(code, return_code=code)
+
+    def _save(self) -> None:
+        with contextlib.suppress(UserError):  # a full disk must not keep the user here
+            self.chat.save_all()
+        self.talks.close(_STOP_SECONDS)
+        if self.presence is not None:
+            self.presence.close()
+
+    def _fatal_error(self) -> None:
+        """Ends after a failure of ours without printing its local variables, which hold what the user wrote."""
+        self._close_messages_no_wait()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the app, if it was no wish of the user."""
+        return self._exception
+
+
+def run_chat(desk: Desk) -> int:
+    """Runs the chat on this terminal and returns its exit code."""
+    app = ChatApp(desk)
+    threading.excepthook = _ignore_after_exit(app)
+    code = app.run()
+    app.terminal.cook()
+    if app.failure is not None:
+        raise app.failure
+    return code or 0
+
+
+def _ignore_after_exit(app: ChatApp) -> Any:
+    """Returns a hook that is silent about threads whose screen has gone, as after a hang-up."""
+    before = threading.excepthook
+
+    def hook(args: Any) -> None:
+        if not app._leaving:
+            before(args)
+
+    return hook

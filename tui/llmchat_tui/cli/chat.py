@@ -1,0 +1,111 @@
+"""`llmchat` and `llmchat chat`: open the full-screen chat, or with --plain the one that goes line by line.
+
+Wires the desk; knows no widget. Textual is imported when everything that can be refused was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmchat_tui.cli.app import App
+from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_options
+
+if TYPE_CHECKING:
+    from llmchat_engine import Engine, ModelSpec, Sampling
+    from llmchat_tui.config import Config
+    from llmchat_tui.desk import Desk
+    from llmchat_tui.history import History
+
+_PLACES = ("ctx", "gpu_layers", "threads")
+
+
+@click.command()
+@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
+@click.option("-s", "--system", metavar="TEXT", help="System prompt of new chats.")
+@click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
+@click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
+@click.option("--plain", is_flag=True, help="Chat line by line, on any terminal.")
+@sampling_options
+@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
+@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
+@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
+@click.pass_obj
+def chat(
+    app: App,
+    /,
+    model: str,
+    system: str | None,
+    resume: bool,
+    conversation: str,
+    plain: bool,
+    options: Any,
+    **flags: Any,
+) -> int:
+    """Open the chat. Everything is kept; `llmchat chats` lists it."""
+    places = {name: flags.pop(name) for name in _PLACES}
+    given, pairs = flags, option_pairs(options)
+
+    def sampling_over(base: Sampling) -> Sampling:
+        return sampling_from(base, dict(given), pairs)
+
+    sampling = sampling_over(app.config.sampling)
+    if plain:
+        from llmchat_tui.cli.plain_chat import run_plain
+
+        shown = app.config.settings.system if system is None else system
+        run_plain(app, app.spec(model, **places), sampling, shown, resume, conversation)
+        return 0
+    refuse_terminal(app.environ)
+    with app.history() as history:
+        desk = replace(
+            _desk(app, history, places, sampling_over),
+            wanted_model=model,
+            wanted_system=system,
+            start=history.conversation(conversation) if conversation else history.latest() if resume else None,
+        )
+        from llmchat_tui.app import run_chat
+
+        return run_chat(desk)
+
+
+def refuse_terminal(environ: Mapping[str, str]) -> None:
+    """Raises where the screen cannot be painted.
+
+    Raises:
+        UsageError: no terminal, or one that understands text alone.
+    """
+    from llmchat_tui.errors import UsageError
+
+    for name, stream in (("stdin", sys.__stdin__), ("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+        if stream is None or not stream.isatty():
+            raise UsageError("the chat needs a terminal", f"{name} is none", "llmchat ask 'a question'")
+    if environ.get("TERM", "") in ("", "dumb", "unknown"):
+        why = f"TERM is {environ.get('TERM') or 'not set'}: it can show lines, and nothing else"
+        raise UsageError("this terminal cannot be painted on", why, "llmchat chat --plain, or llmchat ask 'a question'")
+
+
+def _desk(app: App, history: History, places: dict[str, Any], sampling_over: Any) -> Desk:
+    from llmchat_tui.desk import Desk
+
+    def make_engine(spec: ModelSpec) -> Engine:
+        return app.new_engine(spec)
+
+    def read_config() -> Config:
+        app.forget_config()
+        return app.config
+
+    return Desk(
+        paths=app.paths,
+        environ=app.environ,
+        history=history,
+        make_engine=make_engine,
+        make_spec=lambda name: app.spec(name, **places),
+        read_config=read_config,
+        sampling_over=sampling_over,
+        config=app.config,
+    )

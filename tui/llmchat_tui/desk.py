@@ -1,0 +1,70 @@
+"""What the full-screen chat works with: history, settings, models, engines. Headless; made once, in the command.
+
+Knows no screen. The chat asks the desk; only the desk knows where things come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmchat_engine import Engine, ModelSpec, Sampling
+from llmchat_tui.config import Config
+from llmchat_tui.history import Conversation, History
+from llmchat_tui.inputs import Limits
+from llmchat_tui.paths import Paths
+
+if TYPE_CHECKING:
+    from llmchat_engine.models.library import LocalModel
+
+
+@dataclass
+class Desk:
+    """Everything that a run of the chat is given."""
+
+    paths: Paths
+    environ: Mapping[str, str]
+    history: History
+    make_engine: Callable[[ModelSpec], Engine]
+    make_spec: Callable[[str], ModelSpec]
+    """Returns the model of a name or path, or of the settings where it is empty; raises what `choose_model` raises."""
+    read_config: Callable[[], Config]
+    """Reads config.toml and the environment anew."""
+    sampling_over: Callable[[Sampling], Sampling]
+    """Lays the flags of the command line over the settings' sampling."""
+    config: Config
+    wanted_model: str = ""
+    """What the flag said; empty leaves the choice to the settings."""
+    wanted_system: str | None = None
+    """The system prompt that the flag gave for new chats."""
+    start: Conversation | None = None
+    """The chat to go on with; None begins a new one."""
+
+    def reload_config(self) -> None:
+        """Reads the settings again.
+
+        Raises:
+            ConfigError: the file was broken meanwhile; the settings stay as they were.
+        """
+        self.config = self.read_config()
+
+    @property
+    def system(self) -> str:
+        """The system prompt of new chats."""
+        return self.config.settings.system if self.wanted_system is None else self.wanted_system
+
+    def sampling(self) -> Sampling:
+        """Returns the sampling of chats that set nothing themselves."""
+        return self.sampling_over(self.config.sampling)
+
+    @property
+    def limits(self) -> Limits:
+        """How much is read from files."""
+        return Limits(self.config.settings.stdin_limit_mib)
+
+    def models(self) -> list[LocalModel]:
+        """Returns the models on this machine."""
+        from llmchat_engine.models.library import find_models
+
+        return find_models(self.paths.models_dir)

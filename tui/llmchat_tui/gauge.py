@@ -1,0 +1,64 @@
+"""What the context holds, as numbers and as a bar. Pure functions; knows no screen and no engine process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmchat_engine.types import Measured
+
+AMBER_FROM = 0.8
+_EIGHTHS = "▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """The parts of the context, in tokens. They add up to the prompt that would be read now."""
+
+    system: int
+    history: int
+    draft: int
+    n_ctx: int
+
+    @property
+    def used(self) -> int:
+        """The prompt's length."""
+        return self.system + self.history + self.draft
+
+    @property
+    def free(self) -> int:
+        """What is left for the reply; negative where the prompt does not fit."""
+        return self.n_ctx - self.used
+
+    @property
+    def level(self) -> str:
+        """`ok`, `amber` from 80 % on, or `red` where the prompt leaves no room for a reply."""
+        if self.free <= 0:
+            return "red"
+        return "amber" if self.used >= AMBER_FROM * self.n_ctx else "ok"
+
+    def segments(self) -> list[tuple[str, int]]:
+        """Returns the parts that are not empty, in the order of the prompt."""
+        parts = (("system", self.system), ("history", self.history), ("draft", self.draft))
+        return [(name, count) for name, count in parts if count]
+
+
+def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool) -> Gauge:
+    """Returns the gauge of a measured prompt.
+
+    Args:
+        measured: the counts, one per message.
+        has_system: whether the first message is a system prompt.
+        has_draft: whether the last message is the draft; what opens the reply then counts as draft, else as history.
+    """
+    messages = list(measured.messages)
+    system = measured.before + (messages.pop(0) if has_system and messages else 0)
+    draft = messages.pop() + measured.after if has_draft and messages else 0
+    return Gauge(system, sum(messages) + (0 if draft else measured.after), draft, measured.n_ctx)
+
+
+def bar(share: float, width: int) -> str:
+    """Returns a bar of `width` characters, `share` of it filled, exact to an eighth of a character."""
+    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    whole, rest = divmod(eighths, 8)
+    filled = "█" * whole + (_EIGHTHS[rest - 1] if rest else "")
+    return filled + "░" * (width - len(filled))

@@ -1,0 +1,85 @@
+"""Every message that travels between threads and widgets of the chat. A worker posts; a handler owns the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from llmchat_tui.presence import PresenceNews
+from llmchat_tui.talks import News
+
+
+@dataclass
+class TalkNews(Message):
+    """A turn went on, in whichever chat."""
+
+    news: News
+
+
+@dataclass
+class ModelNews(Message):
+    """The chosen model is being loaded, is ready, failed, or has counted."""
+
+    news: PresenceNews
+
+
+@dataclass
+class Submitted(Message):
+    """The user sent what stands in the prompt; the prompt keeps it until `Prompt.clear_draft` is called."""
+
+    text: str
+
+
+@dataclass
+class DraftChanged(Message):
+    """The text in the prompt changed."""
+
+    text: str
+
+
+@dataclass
+class PromptLeft(Message):
+    """The user walked up out of the prompt, into the messages."""
+
+
+@dataclass
+class OpenChat(Message):
+    """A chat of the list is to be shown."""
+
+    conversation_id: str
+    message_id: str = ""
+    """The message that a search found; empty for the newest."""
+
+
+@dataclass
+class ChatListChanged(Message):
+    """A chat was renamed, deleted, brought back or imported."""
+
+
+@dataclass
+class Again(Message):
+    """Answer the question of this message once more."""
+
+    message_id: str
+
+
+@dataclass
+class EditQuestion(Message):
+    """Put the question of this message into the prompt, to be asked in its place."""
+
+    message_id: str
+
+
+@dataclass
+class Copied(Message):
+    """Text was asked to be copied."""
+
+    text: str
+    what: str
+    """Its name for the notice: `message`, `code block`, `selection`."""
+
+
+@dataclass
+class LeaveMessages(Message):
+    """The user walked down behind the last message."""

@@ -1,0 +1,1 @@
+"""The screens beside and around the chat; each is imported where it is opened."""

@@ -1,0 +1,213 @@
+"""The chat screen: keys, commands and messages of its parts. Its lower storeys are chat_turns.py and chat_room.py.
+
+What the keys open is in chat_actions.py, the slash commands are in chat_commands.py.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.events import Resize
+
+from llmchat_engine import EngineError
+from llmchat_tui.bindings import bindings_of
+from llmchat_tui.commands import Call
+from llmchat_tui.errors import UserError
+from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenChat, PromptLeft
+from llmchat_tui.screens import chat_actions
+from llmchat_tui.screens.chat_turns import ChatTurns
+from llmchat_tui.widgets.chat_list import ChatOptions
+from llmchat_tui.widgets.transcript import Transcript
+
+LIST_FROM_COLUMNS = 100
+"""Width from which the list of chats is shown by itself."""
+LOW_BELOW_ROWS = 12
+_LEAVE_SECONDS = 2.0
+"""Within which a second Ctrl+C leaves."""
+
+
+class ChatScreen(ChatTurns):
+    """What the user lives in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("anywhere", leave_out=frozenset({"quit", "suspend"}))
+    _list_wanted: bool | None = None
+    """What F4 said; None follows the settings."""
+    _left_at = 0.0
+
+    def on_prompt_left(self, message: PromptLeft) -> None:
+        """Walks from the prompt into the messages."""
+        message.stop()
+        self.transcript.focus_last()
+
+    def on_leave_messages(self, message: LeaveMessages) -> None:
+        """Walks from the messages back to the prompt."""
+        message.stop()
+        self.composer.prompt.focus()
+
+    async def on_open_chat(self, message: OpenChat) -> None:
+        """Shows a chat of the list."""
+        message.stop()
+        try:
+            conversation = self.desk.history.conversation(message.conversation_id)
+        except UserError as error:
+            self.chat_app.tell_error(error)
+            self.refresh_lines()
+            return
+        self._show_overlay(False)
+        await self.show_talk(self.talks.open(conversation), message.message_id)
+
+    def on_chat_options_wanted(self, message: ChatOptions.Wanted) -> None:
+        """Renames, deletes and brings back chats."""
+        message.stop()
+        chat_actions.keep_list(self, message.action, message.conversation_id)
+
+    def on_chat_list_changed(self, message: ChatListChanged) -> None:
+        """Reads the list anew."""
+        message.stop()
+        self.refresh_lines()
+
+    def on_copied(self, message: Copied) -> None:
+        """Copies to the terminal's and the desktop's clipboard."""
+        message.stop()
+        chat_actions.copy(self, message.text, message.what)
+
+    def run_command(self, call: Call) -> None:
+        """Does what a slash command says."""
+        from llmchat_tui.screens.chat_commands import run
+
+        run(self, call)
+
+    def begin_command(self, name: str) -> None:
+        """Puts a command that needs words into the prompt."""
+        self.composer.prompt.load_draft(f"/{name} ")
+        self.composer.prompt.focus()
+
+    def choose_first_model(self, error: UserError | EngineError) -> None:
+        """Lets the user choose where the settings lead to no model."""
+        chat_actions.choose_first_model(self, error)
+
+    def action_back(self) -> None:
+        """Stops the reply; else goes one step closer to the prompt."""
+        prompt = self.composer.prompt
+        if self.talk.running:
+            self.talks.stop(self.talk)
+        elif self.has_class("-overlay"):
+            self._show_overlay(False)
+            prompt.focus()
+        elif self.editing and prompt.has_focus:
+            self.editing = ""
+            prompt.clear_draft()
+        else:
+            self.transcript.anchor()
+            prompt.focus()
+
+    def action_copy(self) -> None:
+        """Copies the selection; else stops the reply; else leaves, when pressed twice."""
+        selected = self.get_selected_text() or self.composer.prompt.selected_text
+        if selected:
+            chat_actions.copy(self, selected, "selection")
+        elif self.talk.running:
+            self.talks.stop(self.talk)
+        elif time.monotonic() - self._left_at < _LEAVE_SECONDS:
+            self.chat_app.leave(0)
+        else:
+            self._left_at = time.monotonic()
+            kept = " Your draft is kept." if self.composer.prompt.draft.strip() else ""
+            self.chat_app.tell(f"Ctrl+C again leaves.{kept}", seconds=_LEAVE_SECONDS)
+
+    async def action_new_chat(self) -> None:
+        """Begins a new chat; the one that was shown goes on."""
+        self._show_overlay(False)
+        if self.talk.conversation_id or self.talk.running:
+            await self.show_new()
+        else:
+            self.composer.prompt.focus()
+
+    async def show_new(self) -> None:
+        """Shows an empty chat."""
+        await self.show_talk(self.talks.begin(self.desk.system))
+
+    def action_search_chats(self) -> None:
+        """Goes to the search field, and shows the list where it is folded away."""
+        if not self.chat_list.display:
+            self._show_overlay(True)
+        self.chat_list.focus_search()
+
+    def _show_overlay(self, shown: bool) -> None:
+        """Lays the list over the messages, or takes it away; at once, since the next key may be for it."""
+        if shown or self.has_class("-overlay"):
+            self.set_class(shown, "-overlay")
+            self.chat_list.display = shown
+
+    def action_chat_list(self) -> None:
+        """Shows or hides the list of chats."""
+        self._list_wanted = not self.chat_list.display or self.has_class("-overlay")
+        self.remove_class("-overlay")
+        self._arrange(self.size.width, self.size.height)
+
+    def action_model(self) -> None:
+        """Opens the list of models."""
+        chat_actions.choose_model(self)
+
+    def action_commands(self) -> None:
+        """Opens the command palette."""
+        from textual.command import CommandPalette
+
+        from llmchat_tui.screens.palette import ChatCommands
+
+        if not CommandPalette.is_open(self.app):
+            self.app.push_screen(CommandPalette([ChatCommands], placeholder="Search for commands…"))
+
+    def action_help(self) -> None:
+        """Opens the help page."""
+        self.run_command(Call.named("help"))
+
+    def action_settings(self) -> None:
+        """Opens the settings."""
+        self.run_command(Call.named("settings"))
+
+    def action_chat_settings(self) -> None:
+        """Opens system prompt and sampling of this chat."""
+        chat_actions.open_chat_settings(self)
+
+    def action_export_chat(self) -> None:
+        """Asks where to write the chat."""
+        chat_actions.ask_export(self)
+
+    def key_pageup(self) -> None:
+        """Scrolls the messages from wherever the focus is."""
+        self.transcript.scroll_page_up(animate=False)
+
+    def key_pagedown(self) -> None:
+        """Scrolls the messages from wherever the focus is."""
+        self.transcript.scroll_page_down(animate=False)
+
+    def on_resize(self, event: Resize) -> None:
+        """Folds away what does not fit."""
+        self._arrange(event.size.width, event.size.height)
+
+    def _arrange(self, width: int, height: int) -> None:
+        choice = self.desk.config.settings.chat_list
+        by_width = width >= LIST_FROM_COLUMNS if choice == "auto" else choice == "show"
+        self.chat_list.display = by_width if self._list_wanted is None else self._list_wanted
+        self.remove_class("-overlay")
+        self.set_class(height < LOW_BELOW_ROWS, "-low")
+
+    def apply_settings(self) -> None:
+        """Follows settings that were changed."""
+        for transcript in self.query(Transcript):
+            transcript.limit_width(self.desk.config.settings.reading_width)
+        if not self.talk.conversation_id:
+            self.talk.system = self.desk.system
+        self._arrange(self.size.width, self.size.height)
+        self.count()
+
+    def save_all(self) -> None:
+        """Writes what only the screen knows: drafts, and deletions that were not taken back. Called from a thread."""
+        for talk in self.talks.all():
+            if talk is not self.talk and talk.queued:
+                self.keeper.keep_draft(talk.conversation_id, talk.queued)
+        self.keeper.keep_draft(self.talk.conversation_id, self._whole_draft(self.talk))
+        self.keeper.close()

@@ -1,0 +1,279 @@
+"""What the chat screen does when it is asked to: models, chats of the list, copying, exporting, settings.
+
+Functions over the screen. Knows no turn and paints nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmchat_engine import EngineError, ModelInfo
+from llmchat_tui.attachments import expand
+from llmchat_tui.errors import UserError
+from llmchat_tui.history.rows import title_of as stored_title
+from llmchat_tui.messages import ChatListChanged
+from llmchat_tui.widgets.ending import short_name
+
+if TYPE_CHECKING:
+    from llmchat_tui.screens.chat import ChatScreen
+    from llmchat_tui.screens.chat_settings import ChatSettings
+    from llmchat_tui.screens.chat_turns import ChatTurns
+    from llmchat_tui.screens.models import ModelChosen
+    from llmchat_tui.widgets.transcript import Transcript
+
+
+def title_of(text: str) -> str:
+    """Returns the title that a chat gets from its first message."""
+    return stored_title(text)
+
+
+def model_line(model: ModelInfo) -> str:
+    """Returns the model in a few words: name, quantisation, what it runs on."""
+    place = ", ".join(model.devices) if model.gpu_layers and model.devices else f"CPU {model.threads} threads"
+    return f"{short_name(model.name)} · {model.quantization} · {place}"
+
+
+def with_files(screen: ChatScreen | ChatTurns, text: str) -> str:
+    """Returns a message with the files that it names in front of it; what was replaced in them is told.
+
+    Raises:
+        UserError: a file is too large or not text.
+    """
+    expanded = expand(text, screen.desk.limits, Path.cwd())
+    for warning in expanded.warnings:
+        screen.chat_app.tell(warning, "warning")
+    return expanded.question
+
+
+async def leave_question_only(transcript: Transcript, question_id: str) -> None:
+    """Takes away what stands behind a question, for another reply to take its place."""
+    views = transcript.views
+    at = next((at for at, view in enumerate(views) if view.message_id == question_id), -1)
+    if 0 <= at < len(views) - 1:
+        await transcript.remove_from(views[at + 1])
+
+
+def copy(screen: ChatScreen, text: str, what: str) -> None:
+    """Copies in a thread and says how it went."""
+
+    def work() -> None:
+        from llmchat_tui.clipboard import copy as to_clipboard
+
+        app = screen.chat_app
+
+        def osc52(data: str) -> None:
+            app.call_later(app.copy_to_clipboard, data)
+
+        said = to_clipboard(text, screen.desk.environ, osc52)
+        app.call_later(app.tell, f"{what}: {said}")
+
+    screen.run_worker(work, thread=True, group="copy", exit_on_error=False)
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def choose_model(screen: ChatScreen, reason: str = "") -> None:
+    """Opens the list of models."""
+    from llmchat_tui.screens.models import ModelsScreen
+
+    app, desk = screen.chat_app, screen.desk
+    current = app.spec.path if app.spec else None
+    picker = ModelsScreen(desk.models(), current, desk.paths.models_dir, reason)
+    app.push_screen(picker, partial(_chosen, screen))
+
+
+def _chosen(screen: ChatScreen, chosen: ModelChosen | None) -> None:
+    if chosen is None:
+        return
+    use_model(screen, str(chosen.path), default=chosen.make_default)
+
+
+def use_model(screen: ChatScreen, name: str, *, default: bool = False) -> None:
+    """Uses a model from now on; a failure is told and the old one stays."""
+    app = screen.chat_app
+    try:
+        spec = screen.desk.make_spec(name)
+        app.use_model(spec)
+        if default:
+            app.make_default(spec.path)
+            app.tell("this model is the default now")
+    except (UserError, EngineError) as error:
+        app.tell_error(error)
+
+
+def choose_first_model(screen: ChatScreen, error: UserError | EngineError) -> None:
+    """Lets the user choose where the settings lead to no model: a list where there are some, else a page."""
+    desk = screen.desk
+    own = [model for model in desk.models() if model.origin != "package"]
+    if own and not desk.wanted_model and not desk.config.settings.model:
+        choose_model(screen, "which model shall answer? Enter uses one, d uses it at every start")
+        return
+    from llmchat_tui.screens.welcome import WelcomeScreen
+
+    screen.app.push_screen(WelcomeScreen(error, desk.paths.models_dir, desk.models), partial(_welcomed, screen))
+
+
+def _welcomed(screen: ChatScreen, path: Path | None) -> None:
+    if path is None:
+        screen.chat_app.leave(0)
+    else:
+        use_model(screen, str(path))
+
+
+# --- chats of the list -----------------------------------------------------------------------------------------------
+
+
+def keep_list(screen: ChatScreen, action: str, conversation_id: str) -> None:
+    """Renames, deletes or brings back a chat."""
+    if action == "rename_chat":
+        ask_title(screen, conversation_id)
+    elif action == "delete_chat":
+        delete_chat(screen, conversation_id)
+    else:
+        undo_delete(screen)
+
+
+def ask_title(screen: ChatScreen, conversation_id: str) -> None:
+    """Asks for another title."""
+    from llmchat_tui.screens.dialogs import TextScreen
+
+    try:
+        title = screen.desk.history.conversation(conversation_id).title
+    except UserError as error:
+        screen.chat_app.tell_error(error)
+        return
+    screen.app.push_screen(TextScreen("title of the chat", title), partial(rename, screen, conversation_id))
+
+
+def rename(screen: ChatScreen, conversation_id: str, title: str | None) -> None:
+    """Gives a chat another title."""
+    if title is None or not title.strip():
+        return
+    try:
+        screen.desk.history.rename(conversation_id, title)
+    except UserError as error:
+        screen.chat_app.tell_error(error)
+        return
+    if talk := screen.talks.of_conversation(conversation_id):
+        talk.title = title_of(title)
+    screen.refresh_lines()
+
+
+def delete_chat(screen: ChatScreen, conversation_id: str) -> None:
+    """Hides a chat; it is deleted for good after ten seconds."""
+    talk = screen.talks.of_conversation(conversation_id)
+    if talk and talk.running:
+        screen.chat_app.tell("a reply is being written in this chat; stop it first", "warning")
+        return
+    screen.keeper.doom(conversation_id)
+    screen.chat_app.tell("deleted; u in the list takes it back, for ten seconds", seconds=10)
+    if talk is screen.talk:
+        screen.run_worker(screen.show_new(), group="show")
+    else:
+        screen.post_message(ChatListChanged())
+
+
+def undo_delete(screen: ChatScreen) -> None:
+    """Takes back the last deletion."""
+    if screen.keeper.spare():
+        screen.chat_app.tell("the chat is back")
+    else:
+        screen.chat_app.tell("there is no deletion to take back", "warning")
+    screen.post_message(ChatListChanged())
+
+
+# --- export, import, settings ----------------------------------------------------------------------------------------
+
+
+def ask_export(screen: ChatScreen) -> None:
+    """Asks where to write the chat."""
+    from llmchat_tui.screens.dialogs import TextScreen
+
+    if not screen.talk.conversation_id:
+        screen.chat_app.tell("there is nothing to export yet", "warning")
+        return
+    name = re.sub(r"[^\w]+", "-", screen.talk.title.lower()).strip("-")[:40] or "chat"
+    title = "export to a file: .md is for reading, .json keeps everything"
+    screen.app.push_screen(TextScreen(title, f"{name}.md"), partial(export, screen))
+
+
+def export(screen: ChatScreen, target: str | None) -> None:
+    """Writes the chat to a file, as Markdown or JSON by its ending; replaces none."""
+    from llmchat_tui.export_file import write_export
+
+    if not target or not target.strip():
+        return
+    path = Path(target.strip()).expanduser()
+    path = path if path.suffix in (".md", ".json") else path.with_name(f"{path.name}.md")
+    try:
+        write_export(str(path), _exported(screen, path.suffix), force=False)
+    except UserError as error:
+        screen.chat_app.tell(f"{error}", "error", 8)
+        return
+    screen.chat_app.tell(f"written to {path.absolute()}", seconds=8)
+
+
+def _exported(screen: ChatScreen, suffix: str) -> str:
+    from llmchat_tui.export import to_json, to_markdown
+
+    history, talk = screen.desk.history, screen.talk
+    conversation = history.conversation(talk.conversation_id)
+    if suffix == ".json":
+        return to_json(conversation, history.messages(talk.conversation_id)).decode()
+    return to_markdown(conversation, history.path(talk.leaf_id))
+
+
+def import_file(screen: ChatScreen, name: str) -> None:
+    """Takes over the chats of a file, in a thread."""
+
+    def work() -> None:
+        from llmchat_tui.imports import read_export
+
+        app = screen.chat_app
+        try:
+            imported = read_export(Path(name).expanduser().read_bytes(), name)
+            for conversation, messages in imported.chats:
+                screen.desk.history.add(conversation, messages)
+        except UserError as error:
+            app.call_later(app.tell_error, error)
+            return
+        except OSError as error:
+            app.call_later(app.tell, f"{name} cannot be read: {error.strerror}", "error")
+            return
+        left = f"; left out: {'; '.join(imported.left_out[:3])}" if imported.left_out else ""
+        app.call_later(app.tell, f"{len(imported.chats)} chats were taken over{left}", "information", 8)
+        screen.post_message(ChatListChanged())
+
+    screen.run_worker(work, thread=True, group="import", exit_on_error=False)
+
+
+def open_chat_settings(screen: ChatScreen) -> None:
+    """Opens system prompt and sampling of the shown chat."""
+    from llmchat_tui.screens.chat_settings import ChatSettingsScreen
+
+    talk = screen.talk
+    page = ChatSettingsScreen(talk.title or "new chat", talk.system, talk.sampling, screen.desk.sampling())
+    screen.app.push_screen(page, partial(_configured, screen, talk.key))
+
+
+def _configured(screen: ChatScreen, key: str, settings: ChatSettings | None) -> None:
+    if settings is not None:
+        configure(screen, key, settings.system, settings.sampling)
+
+
+def configure(screen: ChatScreen, key: str, system: str, sampling: dict[str, object]) -> None:
+    """Gives a chat its system prompt and sampling, on disk too once it is there."""
+    talk = screen.talks.get(key)
+    if talk is None:
+        return
+    talk.system, talk.sampling = system, sampling
+    try:
+        if talk.conversation_id:
+            screen.desk.history.configure(talk.conversation_id, system=system, sampling=sampling)
+    except UserError as error:
+        screen.chat_app.tell_error(error)
+    screen.count()

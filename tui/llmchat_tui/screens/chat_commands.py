@@ -1,0 +1,276 @@
+"""The slash commands of the chat screen: one function per name of commands.py. Knows no widget's inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from llmchat_engine import EngineError, Request
+from llmchat_tui.attachments import mention
+from llmchat_tui.commands import Call
+from llmchat_tui.config import sampling_value
+from llmchat_tui.errors import UserError
+from llmchat_tui.messages import Again, Copied, EditQuestion
+from llmchat_tui.screens import chat_actions
+from llmchat_tui.settings import SAMPLING_KEYS
+from llmchat_tui.widgets.bars import ContextGauge
+from llmchat_tui.widgets.ending import statistics_of
+
+if TYPE_CHECKING:
+    from llmchat_tui.screens.chat import ChatScreen
+
+Handler = Callable[["ChatScreen", str], None]
+
+
+def run(screen: ChatScreen, call: Call) -> None:
+    """Does what a command says; what it cannot do it tells."""
+    if call.command.needs_argument and not call.argument:
+        screen.begin_command(call.command.name)
+        return
+    try:
+        _HANDLERS[call.command.name](screen, call.argument)
+    except (UserError, EngineError) as error:
+        screen.chat_app.tell_error(error)
+
+
+def _help(screen: ChatScreen, _argument: str) -> None:
+    from llmchat_tui.screens.help import HelpScreen
+
+    screen.app.push_screen(HelpScreen(screen.desk.config.keys))
+
+
+def _new(screen: ChatScreen, _argument: str) -> None:
+    screen.run_worker(screen.action_new_chat(), group="show")
+
+
+def _open(screen: ChatScreen, argument: str) -> None:
+    from llmchat_tui.messages import OpenChat
+
+    screen.post_message(OpenChat(screen.desk.history.conversation(argument).id))
+
+
+def _search(screen: ChatScreen, argument: str) -> None:
+    screen.action_search_chats()
+    if argument:
+        screen.chat_list.search_for(argument)
+
+
+def _rename(screen: ChatScreen, argument: str) -> None:
+    if screen.talk.conversation_id:
+        chat_actions.rename(screen, screen.talk.conversation_id, argument)
+    else:
+        screen.chat_app.tell("this chat has no message yet", "warning")
+
+
+def _delete(screen: ChatScreen, _argument: str) -> None:
+    if screen.talk.conversation_id:
+        chat_actions.delete_chat(screen, screen.talk.conversation_id)
+
+
+def _model(screen: ChatScreen, argument: str) -> None:
+    if argument:
+        chat_actions.use_model(screen, argument)
+    else:
+        chat_actions.choose_model(screen)
+
+
+def _system(screen: ChatScreen, argument: str) -> None:
+    if not argument:
+        chat_actions.open_chat_settings(screen)
+        return
+    chat_actions.configure(screen, screen.talk.key, argument, dict(screen.talk.sampling))
+    screen.chat_app.tell("the system prompt of this chat is changed, from the next message on")
+
+
+def _set(screen: ChatScreen, argument: str) -> None:
+    """Takes `temperature 0.2`, Ollama's `parameter temperature 0.2`, and `system TEXT`."""
+    name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
+    if name == "system":
+        _system(screen, value)
+        return
+    name = name.replace("-", "_").lower()
+    checked = sampling_value(name, value.strip())
+    chat_actions.configure(screen, screen.talk.key, screen.talk.system, {**screen.talk.sampling, name: checked})
+    screen.chat_app.tell(f"{name} is {value.strip()} in this chat")
+
+
+def _show(screen: ChatScreen, argument: str) -> None:
+    if argument == "system":
+        _info(screen, "system prompt of this chat", screen.talk.system or "(none)")
+    elif argument == "parameters":
+        sampling = screen.talks.sampling_of(screen.talk)
+        lines = [f"{name:<20}{_said(getattr(sampling, name))}" for name in sorted(SAMPLING_KEYS)]
+        _info(screen, "sampling of this chat", "\n".join(lines))
+    else:
+        _info(screen, "model", _model_facts(screen))
+
+
+def _said(value: object) -> str:
+    return "the model decides" if value is None else str(value)
+
+
+def _model_facts(screen: ChatScreen) -> str:
+    model = screen.chat_app.model
+    if model is None:
+        return "no model is loaded"
+    facts = {
+        "name": model.name,
+        "file": model.path,
+        "architecture": model.architecture,
+        "quantisation": model.quantization,
+        "parameters": f"{model.n_params:,}",
+        "size": f"{model.size / 1e6:,.0f} MB",
+        "context": f"{model.n_ctx:,} of {model.n_ctx_train:,} tokens it was trained on",
+        "runs on": chat_actions.model_line(model).rpartition("· ")[2],
+        "chat template": {"model": "its own", "chatml": "ChatML: it has none", "none": "none"}[model.template],
+        "build": model.build,
+    }
+    return "\n".join(f"{name:<15}{value}" for name, value in facts.items())
+
+
+def _again(screen: ChatScreen, _argument: str) -> None:
+    view = screen.transcript.last_reply or screen.transcript.last_question
+    if view is None:
+        screen.chat_app.tell("there is nothing to answer yet", "warning")
+    else:
+        screen.post_message(Again(view.message_id))
+
+
+def _edit(screen: ChatScreen, _argument: str) -> None:
+    view = screen.transcript.last_question
+    if view is None:
+        screen.chat_app.tell("there is no question yet", "warning")
+    else:
+        screen.post_message(EditQuestion(view.message_id))
+
+
+def _file(screen: ChatScreen, argument: str) -> None:
+    prompt = screen.composer.prompt
+    prompt.load_draft(f"{prompt.draft.rstrip()} {mention(argument)} ".lstrip())
+
+
+def _copy(screen: ChatScreen, argument: str) -> None:
+    view = screen.transcript.last_reply
+    if view is None:
+        screen.chat_app.tell("there is no reply yet", "warning")
+        return
+    blocks = view.answer.code_blocks()
+    if argument == "code" and not blocks:
+        screen.chat_app.tell("there is no code block in the last reply", "warning")
+    elif argument == "code":
+        screen.post_message(Copied(blocks[-1].code, "code block"))
+    else:
+        screen.post_message(Copied(view.text, "message"))
+
+
+def _export(screen: ChatScreen, argument: str) -> None:
+    if argument:
+        chat_actions.export(screen, argument)
+    else:
+        chat_actions.ask_export(screen)
+
+
+def _context(screen: ChatScreen, _argument: str) -> None:
+    gauge = screen.query_one(ContextGauge).gauge
+    if gauge is None:
+        screen.chat_app.tell("the context is counted once the model is loaded", "warning")
+        return
+    rows = [*gauge.segments(), ("free", gauge.free), ("context", gauge.n_ctx)]
+    _info(screen, "what fills the context", "\n".join(f"{name:<10}{count:>10,} tokens" for name, count in rows))
+
+
+def _stats(screen: ChatScreen, _argument: str) -> None:
+    talk = screen.talk
+    message = screen.desk.history.tail(talk.leaf_id, 1)[0] if talk.leaf_id else None
+    if message is None or not message.stats:
+        screen.chat_app.tell("nothing was measured yet", "warning")
+        return
+    sampling = message.settings.get("sampling")
+    drawn = sampling.items() if isinstance(sampling, dict) else ()
+    lines = [statistics_of(message.stats), "", *(f"{name:<22}{value}" for name, value in message.stats.items())]
+    lines += ["", *(f"{name:<22}{value}" for name, value in drawn)]
+    _info(screen, "how the last reply went", "\n".join(lines))
+
+
+def _prompt(screen: ChatScreen, _argument: str) -> None:
+    """Renders in a thread: the host may be busy."""
+    app, talk = screen.chat_app, screen.talk
+    draft, spec = screen.composer.prompt.draft, screen.chat_app.spec
+    if spec is None:
+        app.tell("there is no model yet", "warning")
+        return
+
+    def work() -> None:
+        from contextlib import closing
+
+        from llmchat_tui.turn import compose
+
+        try:
+            path = screen.desk.history.path(talk.leaf_id) if talk.leaf_id else ()
+            with closing(screen.desk.make_engine(spec)) as engine:
+                rendered = engine.render(Request(compose(talk.system, path, draft or "…")))
+        except (UserError, EngineError) as error:
+            app.call_later(app.tell_error, error)
+            return
+        title = f"the exact prompt: {len(rendered.token_ids):,} tokens"
+        app.call_later(_info, screen, title, rendered.text)
+
+    screen.run_worker(work, thread=True, group="prompt", exit_on_error=False)
+
+
+def _editor(screen: ChatScreen, _argument: str) -> None:
+    screen.composer.prompt.action_editor()
+
+
+def _theme(screen: ChatScreen, argument: str) -> None:
+    app = screen.chat_app
+    if argument in app.available_themes:
+        app.remember_theme(argument)
+        return
+    from llmchat_tui.screens.themes import ThemesScreen
+
+    names = sorted(app.available_themes)
+    app.push_screen(ThemesScreen(names, app.theme), lambda name: app.remember_theme(name) if name else None)
+
+
+def _settings(screen: ChatScreen, _argument: str) -> None:
+    from llmchat_tui.screens.settings import SettingsScreen
+
+    app, desk = screen.chat_app, screen.desk
+    page = SettingsScreen(desk.config.path, desk.environ)
+    app.push_screen(page, lambda changed: app.apply_settings(changed) if changed else None)
+
+
+def _info(screen: ChatScreen, title: str, text: str) -> None:
+    from llmchat_tui.screens.info import InfoScreen
+
+    screen.app.push_screen(InfoScreen(title, text))
+
+
+_HANDLERS: dict[str, Handler] = {
+    "help": _help,
+    "new": _new,
+    "open": _open,
+    "search": _search,
+    "rename": _rename,
+    "delete": _delete,
+    "model": _model,
+    "system": _system,
+    "set": _set,
+    "show": _show,
+    "again": _again,
+    "edit": _edit,
+    "stop": lambda screen, _: screen.talks.stop(screen.talk),
+    "file": _file,
+    "copy": _copy,
+    "export": _export,
+    "import": lambda screen, name: chat_actions.import_file(screen, name),
+    "context": _context,
+    "stats": _stats,
+    "prompt": _prompt,
+    "editor": _editor,
+    "theme": _theme,
+    "settings": _settings,
+    "chats": lambda screen, _: screen.action_chat_list(),
+    "exit": lambda screen, _: screen.chat_app.leave(0),
+}

@@ -1,0 +1,157 @@
+"""The room of a chat: the list, the transcript, the prompt and the lines around them, and which chat they show.
+
+The lowest of the three storeys of the chat screen; chat_turns.py asks and takes news, chat.py takes keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, Vertical
+from textual.screen import Screen
+
+from llmchat_tui.desk import Desk
+from llmchat_tui.errors import UserError
+from llmchat_tui.keeping import Keeper
+from llmchat_tui.presence import Wish
+from llmchat_tui.talks import Talk, Talks
+from llmchat_tui.widgets.bars import ContextGauge, Header, KeyBar
+from llmchat_tui.widgets.chat_list import ChatList, Found
+from llmchat_tui.widgets.composer import Composer
+from llmchat_tui.widgets.transcript import Transcript
+
+if TYPE_CHECKING:
+    from llmchat_tui.app import ChatApp
+
+_HINT = """\
+Write below and press Enter.
+Nothing leaves this machine; all you write is kept.
+
+Ctrl+P every command     Ctrl+N new chat
+Ctrl+R search chats      Ctrl+S export
+Ctrl+O other model       F1 help"""
+
+
+class ChatRoom(Screen[None]):
+    """What is on the screen, and which chat it shows."""
+
+    DEFAULT_CSS = """
+    ChatRoom { layout: vertical; background: $background; }
+    ChatRoom > #room { height: 1fr; }
+    ChatRoom #main { width: 1fr; }
+    ChatRoom #transcripts { height: 1fr; }
+    ChatRoom.-overlay ChatList { layer: over; dock: left; width: 30; }
+    ChatRoom.-low Header { display: none; }
+    """
+    LAYERS: ClassVar[tuple[str, ...]] = ("default", "over")
+
+    def __init__(self, desk: Desk, talks: Talks) -> None:
+        super().__init__()
+        self.desk, self.talks = desk, talks
+        self.talk: Talk = talks.begin(desk.system)
+        """The chat that is shown."""
+        self.editing = ""
+        """The question that the next message takes the place of."""
+        self.keeper = Keeper(desk.history, self._not_kept)
+
+    @property
+    def chat_app(self) -> ChatApp:
+        """The app."""
+        return cast("ChatApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Makes the parts."""
+        with Horizontal(id="room"):
+            yield ChatList(self._look)
+            with Vertical(id="main"):
+                yield Header()
+                yield Container(id="transcripts")
+                yield Composer(prompts=self.desk.history.prompts)
+                yield ContextGauge()
+        yield KeyBar()
+
+    async def on_mount(self) -> None:
+        """Shows the chat that was asked for, or an empty one."""
+        start = self.desk.start
+        await self.show_talk(self.talks.open(start) if start else self.talk)
+
+    @property
+    def transcript(self) -> Transcript:
+        """The messages of the shown chat."""
+        return self.query_one(f"#transcript-{self.talk.key}", Transcript)
+
+    @property
+    def composer(self) -> Composer:
+        """The place to write."""
+        return self.query_one(Composer)
+
+    @property
+    def chat_list(self) -> ChatList:
+        """The list of chats."""
+        return self.query_one(ChatList)
+
+    async def show_talk(self, talk: Talk, at: str = "") -> None:
+        """Shows a chat in place of the one that is shown; a reply that streams there goes on.
+
+        Args:
+            talk: an open chat.
+            at: the message to go to; empty for the newest.
+        """
+        before, self.talk, self.editing = self.talk, talk, ""
+        self.keeper.keep_draft(before.conversation_id, self._whole_draft(before))
+        talk.unread = False
+        shown = {transcript.key: transcript for transcript in self.query(Transcript)}
+        for key, transcript in shown.items():
+            transcript.display = key == talk.key
+        if talk.key not in shown:
+            width = self.desk.config.settings.reading_width
+            new = Transcript(talk.key, self.desk.history, _HINT, width)
+            await self.query_one("#transcripts").mount(new)
+            await new.show(talk.leaf_id, at)
+        elif at:
+            await shown[talk.key].show(talk.leaf_id, at)
+        if before is not talk and not before.running:
+            await self._forget(before)
+        self.composer.prompt.load_draft(self.keeper.draft(talk.conversation_id))
+        self.composer.show_queued(talk.queued)
+        self.refresh_lines()
+        self.composer.prompt.focus()
+
+    async def _forget(self, talk: Talk) -> None:
+        for transcript in self.query(f"#transcript-{talk.key}"):
+            await transcript.remove()
+        self.talks.leave(talk)
+
+    def _whole_draft(self, talk: Talk) -> str:
+        """Returns what the user wrote and did not send yet, a queued message first."""
+        if not self.is_mounted:
+            return ""
+        draft = self.composer.prompt.draft
+        return "\n\n".join(part for part in (talk.queued, draft) if part.strip())
+
+    def refresh_lines(self) -> None:
+        """Shows title, list and gauge anew."""
+        self.query_one(Header).show_title(self.talk.title or "new chat")
+        marks = {talk.conversation_id: "◌" for talk in self.talks.running() if talk is not self.talk}
+        marks |= {talk.conversation_id: "●" for talk in self.talks.all() if talk.unread}
+        self.chat_list.show(self.talk.conversation_id, marks)
+        self.count()
+
+    def count(self) -> None:
+        """Has the context counted with what stands in the prompt."""
+        presence = self.chat_app.presence
+        if presence is not None:
+            leaf = self._parent_of_edited() if self.editing else self.talk.leaf_id
+            growing = self.talk.running is not None and not self.editing
+            presence.count(Wish(leaf, self.talk.system, self.composer.prompt.draft, growing))
+
+    def _parent_of_edited(self) -> str:
+        return self.desk.history.tail(self.editing, 1)[0].parent_id
+
+    def _look(self, query: str, limit: int) -> Found:
+        return Found(*self.keeper.look(query, limit))
+
+    def _not_kept(self, error: UserError) -> None:
+        """Tells that a draft or a deletion could not be written; from the keeper's thread."""
+        self.app.call_later(self.chat_app.tell_error, error)

@@ -1,0 +1,92 @@
+"""How the events of a turn look in a transcript: the status line of the newest reply, its text, its end."""
+
+from __future__ import annotations
+
+from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
+from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.talks import Failed
+from llmchat_tui.widgets.ending import statistics_of
+from llmchat_tui.widgets.message import ReplyView
+from llmchat_tui.widgets.transcript import Transcript
+
+STOPS = "   Esc stops"
+
+
+def begin(transcript: Transcript, model: ModelInfo | None) -> None:
+    """Prepares the newest reply for what will come."""
+    if view := transcript.last_reply:
+        if model is not None:
+            view.name_model(model.name)
+        view.note("starting" + STOPS)
+
+
+async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
+    """Shows one event in the newest reply, which is the one that the turn writes."""
+    view = transcript.last_reply
+    if view is None:
+        return
+    match event:
+        case Started(begun):
+            _name(transcript, view, begun.question_id, begun.reply_id)
+        case Loading(fraction):
+            view.note(f"loading the model {fraction:.0%}{STOPS}")
+        case Loaded(model, _):
+            view.name_model(model.name)
+        case Queued(ahead):
+            view.note(f"waiting for {ahead} other request{'s' * (ahead > 1)}{STOPS}")
+        case Prefill(done, total, cached) if done < total:
+            known = f", {cached:,} were known" if cached else ""
+            view.note(f"reading {done:,} of {total:,} tokens{known}{STOPS}")
+        case Token(text, count):
+            view.add(text)
+            view.note_speed(count)
+        case Notice(text):
+            view.warn(text)
+        case Ended(_, finished, used):
+            await _end(view, finished, used)
+        case Failed():
+            await _fail(transcript, view, event)
+        case Prefill() | Waiting():
+            pass
+
+
+def _name(transcript: Transcript, view: ReplyView, question_id: str, reply_id: str) -> None:
+    """Gives question and reply the ids that they have on disk now."""
+    question = transcript.last_question
+    view.message_id = reply_id
+    if question is None or question.message_id == question_id:
+        transcript.record(reply_id)
+    else:
+        question.message_id = question_id
+        transcript.record(question_id, reply_id)
+
+
+async def _end(view: ReplyView, finished: Finished, model: ModelInfo | None) -> None:
+    await view.finish(finished.text)
+    ending = {
+        "cancelled": "stopped   r again",
+        "context": f"cut: the context of {model.n_ctx:,} tokens is full" if model else "cut: the context is full",
+        "max_tokens": "cut at max_tokens",
+    }.get(finished.reason, "")
+    numbers = statistics_of(
+        {
+            "reply_tokens": finished.reply_tokens,
+            "tokens_per_second": finished.tokens_per_second,
+            "time_to_first_token": finished.time_to_first_token,
+            "cached_tokens": finished.cached_tokens,
+            "prompt_tokens": finished.prompt_tokens,
+        }
+        if finished.prompt_tokens
+        else {}
+    )
+    view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), "amber" if ending else "")
+
+
+async def _fail(transcript: Transcript, view: ReplyView, failed: Failed) -> None:
+    if failed.begun is None:  # nothing was recorded: the question goes back to the prompt
+        question = transcript.last_question
+        at = view if question is None or question.message_id else question
+        await transcript.remove_from(at)
+        return
+    await view.finish()
+    view.note(f"{failed.error.what}; everything is saved   r again   Ctrl+O other model", "red")

@@ -1,0 +1,222 @@
+"""The chats that are open and the turns that run in them, each turn in a thread of its own. Headless.
+
+A thread only walks `turn.run` and tells what it yields; `settle`, called by whoever owns the screen's thread, is the
+one place where an open chat changes. Knows no screen, no keys and no SQL.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmchat_engine import Engine, EngineError, Sampling
+from llmchat_engine.types import new_request_id
+from llmchat_tui.errors import UserError
+from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.history import Begun, Conversation, History, StoredMessage
+from llmchat_tui.turn import Turn, run
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The turn ended in a failure; what had come of the reply is on disk where `begun` is there."""
+
+    error: UserError | EngineError
+    begun: Begun | None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What happened in a chat."""
+
+    key: str
+    event: TurnEvent | Failed
+
+
+@dataclass(eq=False, slots=True)
+class Running:
+    """A turn on its way."""
+
+    engine: Engine
+    request_id: str
+    question: str
+    """Its text, to hand back where it could not be recorded."""
+    begun: Begun | None = None
+    thread: threading.Thread | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Talk:
+    """One open chat."""
+
+    key: str = field(default_factory=new_request_id)
+    """Names it before it has an id on disk."""
+    conversation_id: str = ""
+    title: str = ""
+    leaf_id: str = ""
+    """The message that the next question follows; empty in a new chat."""
+    system: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """What the user set for this chat, over the settings."""
+    running: Running | None = None
+    queued: str = ""
+    """The message that goes out when the reply has ended."""
+    unread: bool = False
+    """Whether a reply ended while another chat was shown."""
+
+
+class Talks:
+    """Opens chats, starts and stops turns. All methods belong to one thread, the one that calls `settle`."""
+
+    def __init__(
+        self,
+        history: History,
+        make_engine: Callable[[], Engine],
+        sampling: Callable[[], Sampling],
+        tell: Callable[[News], None],
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            history: where chats are kept.
+            make_engine: returns an engine of the model that is chosen now; each turn gets its own connection.
+            sampling: returns the sampling of the settings, which a chat's own goes over.
+            tell: takes news from any thread.
+        """
+        self._history, self._make_engine, self._sampling, self._tell = history, make_engine, sampling, tell
+        self._open: dict[str, Talk] = {}
+
+    def running(self) -> list[Talk]:
+        """Returns the chats whose reply is still coming."""
+        return [talk for talk in self._open.values() if talk.running]
+
+    def all(self) -> list[Talk]:
+        """Returns the chats that are open."""
+        return list(self._open.values())
+
+    def get(self, key: str) -> Talk | None:
+        """Returns an open chat."""
+        return self._open.get(key)
+
+    def of_conversation(self, conversation_id: str) -> Talk | None:
+        """Returns the open chat that is this one on disk."""
+        return next((talk for talk in self._open.values() if talk.conversation_id == conversation_id), None)
+
+    def begin(self, system: str = "", sampling: Mapping[str, Any] | None = None) -> Talk:
+        """Returns a new chat; it is on disk once something was asked."""
+        return self._keep(Talk(system=system, sampling=dict(sampling or {})))
+
+    def open(self, conversation: Conversation) -> Talk:
+        """Returns a chat from disk; where a turn runs in it, the one it runs in."""
+        if known := self.of_conversation(conversation.id):
+            return known
+        return self._keep(
+            Talk(
+                conversation_id=conversation.id,
+                title=conversation.title,
+                leaf_id=conversation.leaf_id,
+                system=conversation.system,
+                sampling=conversation.sampling,
+            )
+        )
+
+    def leave(self, talk: Talk) -> None:
+        """Forgets a chat that is not shown any more, unless a turn runs in it."""
+        if not talk.running:
+            self._open.pop(talk.key, None)
+
+    def sampling_of(self, talk: Talk) -> Sampling:
+        """Returns the settings' sampling with the chat's own over it."""
+        base = self._sampling()
+        own = {name: tuple(value) if isinstance(value, list) else value for name, value in talk.sampling.items()}
+        return Sampling(**{name: own.get(name, getattr(base, name)) for name in Sampling.__dataclass_fields__})
+
+    def ask(self, talk: Talk, question: str) -> None:
+        """Asks behind the newest message.
+
+        Raises:
+            UserError: the engine's folders cannot be made; nothing was asked.
+        """
+        self._start(talk, question, talk.leaf_id)
+
+    def again(self, talk: Talk, question: StoredMessage) -> None:
+        """Has a question answered once more; the answers it has stay."""
+        self._start(talk, question.text, question.parent_id, question.id)
+
+    def edit(self, talk: Talk, question: StoredMessage, text: str) -> None:
+        """Asks another question in place of one, which stays beside it."""
+        self._start(talk, text, question.parent_id)
+
+    def stop(self, talk: Talk) -> None:
+        """Stops the reply; its text is kept. The turn's end comes as news."""
+        if running := talk.running:
+            # In a thread: a socket whose host is stopped (SIGSTOP) can block.
+            arguments = (running.request_id,)
+            threading.Thread(target=running.engine.cancel, args=arguments, daemon=True).start()
+
+    def settle(self, news: News) -> str:
+        """Takes news into the chat they are about; returns the queued message that shall go out now, if any."""
+        talk = self._open.get(news.key)
+        if talk is None or talk.running is None:
+            return ""
+        if isinstance(news.event, Started):
+            begun = news.event.begun
+            talk.running.begun = begun
+            talk.conversation_id, talk.leaf_id = begun.conversation_id, begun.reply_id
+        elif isinstance(news.event, (Ended, Failed)):
+            talk.running = None
+            if isinstance(news.event, Ended) and news.event.finished.reason != "cancelled":
+                queued, talk.queued = talk.queued, ""
+                return queued
+        return ""
+
+    def close(self, seconds: float) -> bool:
+        """Stops every turn and waits until their replies are on disk; returns whether all are."""
+        deadline = time.monotonic() + seconds
+        threads = [talk.running.thread for talk in self.running() if talk.running and talk.running.thread]
+        for talk in self.running():
+            self.stop(talk)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _keep(self, talk: Talk) -> Talk:
+        self._open[talk.key] = talk
+        return talk
+
+    def _start(self, talk: Talk, question: str, parent_id: str, question_id: str = "") -> None:
+        if talk.running:
+            raise RuntimeError("a turn runs in this chat")
+        running = Running(self._make_engine(), new_request_id(), question)
+        begin = Turn(
+            question,
+            conversation_id=talk.conversation_id,
+            question_id=question_id,
+            system=talk.system,
+            own_sampling=dict(talk.sampling),
+            sampling=self.sampling_of(talk),
+            request_id=running.request_id,
+        )
+        talk.running = running
+        arguments = (talk.key, running, begin, parent_id)
+        running.thread = threading.Thread(target=self._run, args=arguments, name=f"turn-{talk.key}", daemon=True)
+        running.thread.start()
+
+    def _run(self, key: str, running: Running, turn: Turn, parent_id: str) -> None:
+        """Walks one turn, in its thread."""
+        from dataclasses import replace
+
+        begun: Begun | None = None
+        try:
+            with closing(running.engine) as engine:
+                turn = replace(turn, earlier=self._history.path(parent_id) if parent_id else ())
+                for event in run(turn, engine, self._history):
+                    if isinstance(event, Started):
+                        begun = event.begun
+                    self._tell(News(key, event))
+        except (EngineError, UserError) as error:
+            self._tell(News(key, Failed(error, begun)))

@@ -1,0 +1,139 @@
+"""A reply as Markdown that is painted while it grows. Knows no chat and no engine.
+
+Everything that reaches a block was sanitised after parsing: markdown-it decodes `&#8238;` and `%1b`, so cleaning its
+source would not be enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Markdown
+from textual.widgets._markdown import (
+    MarkdownBlock,
+    MarkdownBulletList,
+    MarkdownFence,
+    MarkdownList,
+    MarkdownOrderedList,
+)
+
+from llmchat_tui.sanitize import sanitize, sanitize_line
+
+LONGEST_HIGHLIGHT = 20_000
+"""Characters of code up to which it is coloured: pygments takes 1 ms per 2,000, on the thread of the screen."""
+LONGEST_LIVE_HIGHLIGHT = 3_000
+"""The same while the block still grows and is coloured anew 20 times a second."""
+
+
+class CleanParser(MarkdownIt):
+    """A parser whose tokens hold nothing that a terminal would obey. HTML is shown as the text it is."""
+
+    def __init__(self) -> None:
+        super().__init__("gfm-like", {"html": False})
+
+    def parse(self, src: str, env: Any = None) -> list[Token]:
+        """Returns the tokens of a text, cleaned."""
+        tokens = super().parse(src, env)
+        for token in tokens:
+            _clean(token)
+        return tokens
+
+
+def _clean(token: Token) -> None:
+    token.content = sanitize(token.content)
+    token.info = sanitize_line(token.info)
+    for name, value in token.attrs.items():
+        if isinstance(value, str):
+            token.attrs[name] = sanitize_line(value)
+    for child in token.children or ():
+        _clean(child)
+
+
+class Fence(MarkdownFence):
+    """A code block. Its language is never guessed: guessing loads every lexer there is, 300 ms."""
+
+    def __init__(self, markdown: Markdown, token: Token, code: str) -> None:
+        growing = isinstance(markdown, Answer) and markdown.growing
+        if len(code) > (LONGEST_LIVE_HIGHLIGHT if growing else LONGEST_HIGHLIGHT):
+            token = token.copy(info="text")
+        super().__init__(markdown, token, code)
+
+    @classmethod
+    def highlight(cls, code: str, language: str, ansi: bool = False, dark: bool = False) -> Content:
+        """Returns the code in colours, or as plain text where its language is not known."""
+        name = language.split()[0] if language.split() else "text"
+        if name == "text" or not _is_language(name):
+            return Content(code)
+        return super().highlight(code, name, ansi, dark)
+
+
+def _is_language(name: str) -> bool:
+    from pygments.lexers import get_lexer_by_name  # with the first code block, not with the first paint
+    from pygments.util import ClassNotFound
+
+    try:
+        get_lexer_by_name(name)
+    except ClassNotFound:
+        return False
+    return True
+
+
+class BulletList(MarkdownBulletList):
+    """A list with bullets; growing, it makes only its last item anew."""
+
+    async def _update_from_block(self, block: MarkdownBlock) -> None:
+        if not await _grow(self, block):
+            await super()._update_from_block(block)
+
+
+class OrderedList(MarkdownOrderedList):
+    """A list with numbers; growing, it makes only its last item anew."""
+
+    async def _update_from_block(self, block: MarkdownBlock) -> None:
+        if not await _grow(self, block):
+            await super()._update_from_block(block)
+
+
+async def _grow(shown: MarkdownList, block: MarkdownBlock) -> bool:
+    """Takes over what is new in a list that was parsed again; making each of 50 items anew takes 100 ms."""
+    old = list(shown.children)
+    if type(block) is not type(shown) or len(block._blocks) < len(old) or not old:
+        return False
+    added = [row for row in block.compose() if isinstance(row, Widget)][len(old) - 1 :]
+    shown._copy_context(block)
+    await old[-1].remove()
+    await shown.mount_all(added)
+    return True
+
+
+class Answer(Markdown):
+    """The text of a reply."""
+
+    BLOCKS = {  # noqa: RUF012 - the toolkit's own way to name blocks
+        **Markdown.BLOCKS,
+        "fence": Fence,
+        "code_block": Fence,
+        "bullet_list_open": BulletList,
+        "ordered_list_open": OrderedList,
+    }
+    DEFAULT_CSS = """
+    Answer { padding: 0; margin: 0; background: transparent; }
+    Answer > MarkdownBlock:last-child { margin-bottom: 0; }
+    Answer MarkdownFence { margin: 0 0 1 0; max-height: 1000; }
+    Answer MarkdownFence > Label { padding: 0 1; }
+    Answer MarkdownFence.-picked { border-left: thick $accent; }
+    Answer MarkdownH1, Answer MarkdownH2 { content-align: left middle; text-style: bold; margin: 0 0 1 0; }
+    """
+
+    def __init__(self, text: str = "", *, growing: bool = False) -> None:
+        super().__init__(text or None, parser_factory=CleanParser, open_links=False)
+        self.growing = growing
+        """Whether more is to come; colours of long code wait for the end."""
+
+    def code_blocks(self) -> list[Fence]:
+        """Returns the code blocks in order."""
+        return list(self.query(Fence))
