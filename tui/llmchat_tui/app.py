@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,8 @@ from llmchat_tui.config import set_value
 from llmchat_tui.desk import Desk
 from llmchat_tui.driver import ChatDriver
 from llmchat_tui.errors import UserError
+from llmchat_tui.housekeeping import YOUNG_SECONDS, Housekeeper
+from llmchat_tui.keymap import normal_keys
 from llmchat_tui.leaving import Terminal, catch_signals, start_watchdog
 from llmchat_tui.messages import ModelNews, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
@@ -62,7 +63,7 @@ class ChatApp(App[int], inherit_bindings=False):
         for theme in own_themes():
             self.register_theme(theme)
         self.theme = pick_theme(desk.config.settings.theme, desk.environ, self.available_themes)
-        self.set_keymap(dict(desk.config.keys))
+        self.set_keymap({action: normal_keys(keys) for action, keys in desk.config.keys.items()})
 
     def get_default_screen(self) -> Screen[Any]:
         """Returns the chat."""
@@ -80,9 +81,7 @@ class ChatApp(App[int], inherit_bindings=False):
             return
         catch_signals(self.leave, self.terminal)
         self._choose_first()
-        # Streaming makes no cycles worth a pause: what the imports made is never looked at again.
-        gc.freeze()
-        gc.enable()
+        self.set_interval(YOUNG_SECONDS, Housekeeper(lambda: bool(self.talks.running()) or self.chat.is_typing).tick)
 
     def _choose_first(self) -> None:
         try:

@@ -75,10 +75,11 @@ class Keeper:
         """Returns the chats whose title fits a query and the messages that do; with no query the newest chats."""
         with self._changed:
             doomed = set(self._doomed)
-        chats = self._history.titled(query, limit) if query else self._history.conversations(limit)
+        most = limit + len(doomed)
+        chats = self._history.titled(query, most) if query else self._history.conversations(most)
         hits = self._history.search(query, HITS, prefix=True) if query else []
         return (
-            [chat for chat in chats if chat.id not in doomed],
+            [chat for chat in chats if chat.id not in doomed][:limit],
             [hit for hit in hits if hit.conversation.id not in doomed],
         )
 
@@ -98,8 +99,10 @@ class Keeper:
         self._changed.notify()
 
     def _run(self) -> None:
-        while not self._closed:
+        while True:
             with self._changed:
+                if self._closed:
+                    return
                 due = min([*(due for due, _ in self._drafts.values()), *self._doomed.values()], default=None)
                 self._changed.wait(None if due is None else max(0.0, due - time.monotonic()))
             self._write_due(time.monotonic())

@@ -16,6 +16,7 @@ _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super"})
 _NAMED = frozenset(
     {"enter", "escape", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown", "up"}
     | {"down", "left", "right", "slash", "question_mark", "plus", "minus", "comma", "full_stop", "colon", "semicolon"}
+    | {"underscore", "backslash", "tilde", "asterisk", "ampersand", "apostrophe", "at"}
     | {f"f{number}" for number in range(1, 25)}
 )
 _SAME_AS = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+h": "backspace", "ctrl+left_square_bracket": "escape"}
@@ -100,9 +101,17 @@ def check_keys(text: str) -> str:
             return f"{unknown[0]!r} is no modifier: ctrl, alt, shift and super are"
         if len(name) > 1 and name not in _NAMED and not re.fullmatch(r"[a-z]+(_[a-z]+)+", name):
             return f"{name!r} is no key"
+        if len(name) == 1 and modifiers and not name.isalnum():
+            return f"{name!r} behind a modifier needs its name, as in ctrl+question_mark"
         if same := _SAME_AS.get("+".join((*modifiers, name))):
             return f"many terminals cannot tell {key.strip()} from {same}"
     return ""
+
+
+def normal_keys(text: str) -> str:
+    """Returns keys that `check_keys` passed as the toolkit names them: `Ctrl+N` is `ctrl+n`, `G` alone stays `G`."""
+    keys = (key.strip() for key in text.split(","))
+    return ",".join(key if len(key) == 1 else key.lower() for key in keys)
 
 
 def shown_key(key: str) -> str:

@@ -149,8 +149,9 @@ class Presence:
         return (*first, *self._path[1], *last)
 
     def _say(self, news: PresenceNews) -> None:
-        if not self._closed:
-            self._tell(news)
+        with self._changed:  # `close` waits for a call that is on its way, and none comes after it
+            if not self._closed:
+                self._tell(news)
 
 
 def _is_gone(error: UserError | EngineError) -> bool:

@@ -19,7 +19,6 @@ from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenCha
 from llmchat_tui.screens import chat_actions
 from llmchat_tui.screens.chat_turns import ChatTurns
 from llmchat_tui.widgets.chat_list import ChatOptions
-from llmchat_tui.widgets.transcript import Transcript
 
 LIST_FROM_COLUMNS = 100
 """Width from which the list of chats is shown by itself."""
@@ -197,7 +196,7 @@ class ChatScreen(ChatTurns):
 
     def apply_settings(self) -> None:
         """Follows settings that were changed."""
-        for transcript in self.query(Transcript):
+        for transcript in self._transcripts.values():
             transcript.limit_width(self.desk.config.settings.reading_width)
         if not self.talk.conversation_id:
             self.talk.system = self.desk.system

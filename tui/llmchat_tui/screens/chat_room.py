@@ -51,6 +51,8 @@ class ChatRoom(Screen[None]):
         self.desk, self.talks = desk, talks
         self.talk: Talk = talks.begin(desk.system)
         """The chat that is shown."""
+        self._transcripts: dict[str, Transcript] = {}
+        """By chat: the shown one, and those whose reply goes on in the background."""
         self.editing = ""
         """The question that the next message takes the place of."""
         self.keeper = Keeper(desk.history, self._not_kept)
@@ -79,7 +81,11 @@ class ChatRoom(Screen[None]):
     @property
     def transcript(self) -> Transcript:
         """The messages of the shown chat."""
-        return self.query_one(f"#transcript-{self.talk.key}", Transcript)
+        return self._transcripts[self.talk.key]
+
+    def transcript_of(self, key: str) -> Transcript | None:
+        """Returns the messages of a chat, shown or in the background."""
+        return self._transcripts.get(key)
 
     @property
     def composer(self) -> Composer:
@@ -101,16 +107,15 @@ class ChatRoom(Screen[None]):
         before, self.talk, self.editing = self.talk, talk, ""
         self.keeper.keep_draft(before.conversation_id, self._whole_draft(before))
         talk.unread = False
-        shown = {transcript.key: transcript for transcript in self.query(Transcript)}
-        for key, transcript in shown.items():
+        for key, transcript in self._transcripts.items():
             transcript.display = key == talk.key
-        if talk.key not in shown:
+        if talk.key not in self._transcripts:
             width = self.desk.config.settings.reading_width
-            new = Transcript(talk.key, self.desk.history, _HINT, width)
+            new = self._transcripts[talk.key] = Transcript(talk.key, self.desk.history, _HINT, width)
             await self.query_one("#transcripts").mount(new)
             await new.show(talk.leaf_id, at)
         elif at:
-            await shown[talk.key].show(talk.leaf_id, at)
+            await self._transcripts[talk.key].show(talk.leaf_id, at)
         if before is not talk and not before.running:
             await self._forget(before)
         self.composer.prompt.load_draft(self.keeper.draft(talk.conversation_id))
@@ -119,9 +124,13 @@ class ChatRoom(Screen[None]):
         self.composer.prompt.focus()
 
     async def _forget(self, talk: Talk) -> None:
-        for transcript in self.query(f"#transcript-{talk.key}"):
-            await transcript.remove()
+        await self.drop_transcript(talk.key)
         self.talks.leave(talk)
+
+    async def drop_transcript(self, key: str) -> None:
+        """Takes away the messages of a chat that is not shown; they are read again when it is."""
+        if transcript := self._transcripts.pop(key, None):
+            await transcript.remove()
 
     def _whole_draft(self, talk: Talk) -> str:
         """Returns what the user wrote and did not send yet, a queued message first."""

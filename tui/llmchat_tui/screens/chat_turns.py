@@ -19,8 +19,8 @@ from llmchat_tui.screens.chat_room import ChatRoom
 from llmchat_tui.talks import Failed, News, Talk
 from llmchat_tui.widgets.bars import ContextGauge, Header
 from llmchat_tui.widgets.message import QuestionView, ReplyView
-from llmchat_tui.widgets.transcript import Transcript
 
+_TYPING_SECONDS = 2.0
 _COUNT_SECONDS = 1.0
 """Between two counts of a growing reply."""
 
@@ -29,6 +29,12 @@ class ChatTurns(ChatRoom):
     """The chat screen's way to the turns and back."""
 
     _counted_at = 0.0
+    _typed_at = 0.0
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether the user typed in the last two seconds."""
+        return time.monotonic() - self._typed_at < _TYPING_SECONDS
 
     def on_screen_resume(self) -> None:
         """Shows how the model is already, once there is a place for it."""
@@ -79,7 +85,7 @@ class ChatTurns(ChatRoom):
             self.chat_app.tell_error(error)
             return False
         talk.title = talk.title or chat_actions.title_of(text)
-        for transcript in self.query(f"#transcript-{talk.key}").results(Transcript):
+        if transcript := self.transcript_of(talk.key):
             if view := transcript.view_of(replaced):
                 await transcript.remove_from(view)
             await transcript.add(QuestionView(question), ReplyView(growing=True))
@@ -137,7 +143,7 @@ class ChatTurns(ChatRoom):
         question = talk.running.question if talk.running else ""
         is_new = not talk.conversation_id
         queued = self.talks.settle(news)
-        for transcript in self.query(f"#transcript-{news.key}").results(Transcript):
+        if transcript := self.transcript_of(news.key):
             await turn_paint.paint(transcript, news.event)
         if isinstance(news.event, (Started, Ended, Failed)):
             await self._turned(news, talk, question, is_new)
@@ -161,6 +167,8 @@ class ChatTurns(ChatRoom):
         if not isinstance(news.event, Started):
             if talk is not self.talk:
                 talk.unread = True
+                if not talk.running:
+                    await self.drop_transcript(talk.key)
             elif talk.queued:  # the reply did not end by itself: what waits for it is the user's again
                 self.action_take_back()
         self.refresh_lines()
@@ -207,5 +215,8 @@ class ChatTurns(ChatRoom):
     def on_draft_changed(self, message: DraftChanged) -> None:
         """Counts the draft and keeps it, both a moment later."""
         message.stop()
+        self._typed_at = time.monotonic()
+        if view := self.transcript.last_reply:
+            view.hold()
         self.count()
         self.keeper.keep_draft(self.talk.conversation_id, self._whole_draft(self.talk))

@@ -38,8 +38,7 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             known = f", {cached:,} were known" if cached else ""
             view.note(f"reading {done:,} of {total:,} tokens{known}{STOPS}")
         case Token(text, count):
-            view.add(text)
-            view.note_speed(count)
+            view.add(text, count)
         case Notice(text):
             view.warn(text)
         case Ended(_, finished, used):

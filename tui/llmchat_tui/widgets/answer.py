@@ -6,6 +6,7 @@ source would not be enough.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -25,8 +26,12 @@ from llmchat_tui.sanitize import sanitize, sanitize_line
 
 LONGEST_HIGHLIGHT = 20_000
 """Characters of code up to which it is coloured: pygments takes 1 ms per 2,000, on the thread of the screen."""
-LONGEST_LIVE_HIGHLIGHT = 3_000
+LONGEST_LIVE_HIGHLIGHT = 1_500
 """The same while the block still grows and is coloured anew 20 times a second."""
+
+
+_CONTINUED = "continued"
+"""Mark on the token of a list whose first items are on the screen already."""
 
 
 class CleanParser(MarkdownIt):
@@ -61,6 +66,15 @@ class Fence(MarkdownFence):
         if len(code) > (LONGEST_LIVE_HIGHLIGHT if growing else LONGEST_HIGHLIGHT):
             token = token.copy(info="text")
         super().__init__(markdown, token, code)
+        self._drawn_in = self.app.theme
+
+    def notify_style_update(self) -> None:
+        """Colours the code anew where the theme changed: each restyling would, 40 ms for 40 lines."""
+        if self._drawn_in != self.app.theme:
+            self._drawn_in = self.app.theme
+            super().notify_style_update()
+        else:
+            MarkdownBlock.notify_style_update(self)
 
     @classmethod
     def highlight(cls, code: str, language: str, ansi: bool = False, dark: bool = False) -> Content:
@@ -99,15 +113,25 @@ class OrderedList(MarkdownOrderedList):
 
 
 async def _grow(shown: MarkdownList, block: MarkdownBlock) -> bool:
-    """Takes over what is new in a list that was parsed again; making each of 50 items anew takes 100 ms."""
-    old = list(shown.children)
-    if type(block) is not type(shown) or len(block._blocks) < len(old) or not old:
+    """Takes over the end of a list that went on; False where it is to be made anew."""
+    if not block._token.meta.get(_CONTINUED):
         return False
-    added = [row for row in block.compose() if isinstance(row, Widget)][len(old) - 1 :]
+    added = [row for row in block.compose() if isinstance(row, Widget)]
     shown._copy_context(block)
-    await old[-1].remove()
+    await shown.children[-1].remove()
     await shown.mount_all(added)
     return True
+
+
+def _without_known_items(tokens: list[Token], shown: MarkdownList) -> list[Token]:
+    """Returns the tokens of a list that went on from its last known item: making 30 items anew takes 100 ms."""
+    end = next((at for at, token in enumerate(tokens) if token.level == 0 and token.nesting < 0), len(tokens))
+    items = [at for at in range(end) if tokens[at].type == "list_item_open" and tokens[at].level == 1]
+    known = len(shown.children)
+    if not 0 < known <= len(items):
+        return tokens
+    tokens[0].meta[_CONTINUED] = True
+    return [tokens[0], *tokens[items[known - 1] :]]
 
 
 class Answer(Markdown):
@@ -122,7 +146,6 @@ class Answer(Markdown):
     }
     DEFAULT_CSS = """
     Answer { padding: 0; margin: 0; background: transparent; }
-    Answer > MarkdownBlock:last-child { margin-bottom: 0; }
     Answer MarkdownFence { margin: 0 0 1 0; max-height: 1000; }
     Answer MarkdownFence > Label { padding: 0 1; }
     Answer MarkdownFence.-picked { border-left: thick $accent; }
@@ -133,6 +156,13 @@ class Answer(Markdown):
         super().__init__(text or None, parser_factory=CleanParser, open_links=False)
         self.growing = growing
         """Whether more is to come; colours of long code wait for the end."""
+
+    def _parse_markdown(self, tokens: Iterable[Token]) -> Iterable[MarkdownBlock]:
+        found = list(tokens)
+        last = self.children[-1] if self.growing and self.children else None
+        if found and isinstance(last, MarkdownList) and self.BLOCKS.get(found[0].type) is type(last):
+            found = _without_known_items(found, last)
+        return super()._parse_markdown(found)
 
     def code_blocks(self) -> list[Fence]:
         """Returns the code blocks in order."""

@@ -24,6 +24,16 @@ from llmchat_tui.widgets.ending import short_name
 
 PAINT_SECONDS = 1 / 20
 """Between two paints of a growing reply: at 200 tokens a second ten tokens, which the eye takes for a flow."""
+REST = 3
+"""A paint may take at most one part in so many and one of the time; a table of 50 rows takes 100 ms."""
+TYPING_SECONDS = 0.4
+"""For so long after a key what is typed goes first."""
+BETWEEN_SECONDS = 0.6
+"""Between two paints of a reply while keys come."""
+MOST_CHARACTERS = 600
+"""That are painted at once: what is left waits for the next paint, and a key never waits for a page."""
+BEHIND_KEY_SECONDS = 0.02
+"""And then right behind the paint of a key: the next one is 60 ms away at least, as long as a paint takes."""
 NOTE_SECONDS = 0.25
 FOLD_LINES = 24
 FOLD_CHARACTERS = 4_000
@@ -129,6 +139,7 @@ class ReplyView(MessageView):
         self._picked = -1
         self._began = self._noted = time.monotonic()
         self._tokens = 0
+        self._typed = self._painted = self._next_paint = 0.0
         self.warnings: list[str] = []
         """What was replaced or left out on the way, for the line at the end."""
         self.first_note = ("", "")
@@ -150,15 +161,18 @@ class ReplyView(MessageView):
         self.note(*self.first_note)
         if self.growing:
             self._stream = Markdown.get_stream(self.answer)
-            self.set_interval(PAINT_SECONDS, self._paint)
+            self.set_interval(PAINT_SECONDS, self._paint_by_clock)
 
     def name_model(self, model: str) -> None:
         """Says who writes."""
         self._model = model
         self.query_one(".who", Static).update(Content(sanitize_line(short_name(model))))
 
-    def add(self, text: str) -> None:
-        """Takes the next piece of the text."""
+    def add(self, text: str, count: int = 1) -> None:
+        """Takes the next piece of the text, and the number of tokens that it is made of."""
+        if not self._tokens:
+            self._began = self._noted = time.monotonic()
+        self._tokens += count
         self._waiting.append(text)
 
     def warn(self, text: str) -> None:
@@ -166,12 +180,41 @@ class ReplyView(MessageView):
         self.warnings.append(text)
         self.note(text, "amber")
 
+    def hold(self) -> None:
+        """Paints less often for a moment, and between two keys: the user types."""
+        self._typed = time.monotonic()
+        if self._waiting and self._typed >= self._painted + BETWEEN_SECONDS:
+            self.set_timer(BEHIND_KEY_SECONDS, self._paint)
+
+    async def _paint_by_clock(self) -> None:
+        if time.monotonic() >= self._typed + TYPING_SECONDS:
+            await self._paint()
+
     async def _paint(self) -> None:
-        if self._waiting and self._stream is not None:
-            text = "".join(self._waiting)
-            self._waiting.clear()
-            self.text += text
-            await self._stream.write(text)
+        now = time.monotonic()
+        if not self._waiting or self._stream is None or now < self._next_paint:
+            return
+        text = self._take()
+        self.text += text
+        self._next_paint = now + TYPING_SECONDS  # until it is known how long this one took
+        self._show_speed(now)
+        await self._stream.write(text)
+        self.call_after_refresh(self._rest, now)
+
+    def _take(self) -> str:
+        """Returns what is waiting, or the first part of it."""
+        text = "".join(self._waiting)
+        self._waiting = [text[MOST_CHARACTERS:]] if len(text) > MOST_CHARACTERS else []
+        return text[:MOST_CHARACTERS]
+
+    def _rest(self, began: float) -> None:
+        self._painted = time.monotonic()
+        self._next_paint = self._painted + REST * (self._painted - began)
+
+    def _show_speed(self, now: float) -> None:
+        if now - self._noted >= NOTE_SECONDS and self._tokens and now > self._began:
+            self._noted = now
+            self.note(f"{self._tokens / (now - self._began):,.0f} tok/s · Esc stops")
 
     async def finish(self, text: str | None = None) -> None:
         """Takes the end: the whole text is parsed once more, since pieces of Markdown can be misread on the way.
@@ -194,20 +237,6 @@ class ReplyView(MessageView):
     def _free_height(self) -> None:
         self.answer.styles.min_height = None
 
-    def note_speed(self, count: int) -> None:
-        """Shows how fast the reply comes, a few times a second.
-
-        Args:
-            count: tokens that came since the last call.
-        """
-        now = time.monotonic()
-        if not self._tokens:
-            self._began = self._noted = now
-        self._tokens += count
-        if now - self._noted >= NOTE_SECONDS:
-            self._noted = now
-            self.note(f"{self._tokens / (now - self._began):,.0f} tok/s · Esc stops")
-
     def note(self, text: str, level: str = "") -> None:
         """Shows a line under the reply.
 
@@ -216,8 +245,10 @@ class ReplyView(MessageView):
             level: `amber` or `red` where something was lost.
         """
         line = self.query_one(".note", Static)
-        line.set_classes("note" + (f" -{level}" if level else "") + ("" if text else " -empty"))
-        line.update(Content(sanitize_line(text)))
+        classes = frozenset({"note", f"-{level}" if level else "", "" if text else "-empty"} - {""})
+        is_same_shape = classes == line.classes and len(text) < self.size.width
+        line.set_classes(classes)
+        line.update(Content(sanitize_line(text)), layout=not is_same_shape)
 
     def action_next_code(self) -> None:
         """Picks the next code block, the first after the last."""

@@ -22,6 +22,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.messages import DraftChanged, PromptLeft, Submitted
 from llmchat_tui.recall import Prompts, Recall
 from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.widgets.painting import paint_now
 from llmchat_tui.widgets.token_area import TokenArea
 
 MOST_ROWS = 10
@@ -86,8 +87,9 @@ class Prompt(TokenArea, inherit_bindings=False):
         return max(1, min(self.virtual_size.height, MOST_ROWS, viewport.height // 3))
 
     def on_text_area_changed(self, message: TextArea.Changed) -> None:
-        """Tells what the draft is now."""
+        """Paints the key, then tells what the draft is now."""
         message.stop()
+        paint_now(self)
         draft = self.draft
         if not draft.startswith(self._sent):
             self._sent = ""

@@ -74,17 +74,17 @@ class Transcript(VerticalScroll, can_focus=False):
     @property
     def views(self) -> list[MessageView]:
         """The mounted messages, oldest first."""
-        return list(self.query_children(MessageView))
+        return [child for child in self.children if isinstance(child, MessageView)]
 
     @property
     def last_reply(self) -> ReplyView | None:
         """The newest mounted reply."""
-        return next((view for view in reversed(self.views) if isinstance(view, ReplyView)), None)
+        return next((view for view in reversed(self.children) if isinstance(view, ReplyView)), None)
 
     @property
     def last_question(self) -> QuestionView | None:
         """The newest mounted question."""
-        return next((view for view in reversed(self.views) if isinstance(view, QuestionView)), None)
+        return next((view for view in reversed(self.children) if isinstance(view, QuestionView)), None)
 
     def view_of(self, message_id: str) -> MessageView | None:
         """Returns the view of a message, where it is mounted."""

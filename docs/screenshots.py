@@ -1,0 +1,278 @@
+"""Takes the pictures in docs/screenshots/: drives the real chat with the bundled model, and writes an SVG per screen.
+
+`make screenshots` runs it, in a home of its own that goes away. Speeds in the pictures are those of the machine it ran
+on. How a screen becomes an SVG is in picture.py, the page that shows them is screens.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, chdir
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from docs.picture import picture
+from tests.tui.screen.chatting import Chatting
+from textual.command import CommandList
+from textual.widgets import Input
+
+from llmchat_engine import Engine, ModelSpec, Sampling
+from llmchat_engine.hosts import running_hosts, stop_host
+from llmchat_engine.models.library import LocalModel
+from llmchat_tui.app import ChatApp
+from llmchat_tui.cli.app import App
+from llmchat_tui.commands import COMMANDS
+from llmchat_tui.config import Config
+from llmchat_tui.desk import Desk
+from llmchat_tui.errors import ModelChoiceError
+from llmchat_tui.history import Conversation, History, StoredMessage
+from llmchat_tui.themes import DARK, LIGHT
+from llmchat_tui.widgets.bars import ContextGauge
+from llmchat_tui.widgets.chat_list import ChatOptions
+from llmchat_tui.widgets.composer import Composer
+
+TARGET = Path(__file__).parent / "screenshots"
+QUESTION = "How do I add up the numbers in a list in Python? First list the steps, then show the code."
+STORY = "Tell me a long story about a lighthouse."
+STOP = ("When you run",)
+"""The small model goes on and repeats itself; the picture ends before."""
+CONFIG = 'keepalive = "10m"\n\n[sampling]\ntemperature = 0.0\nseed = 7\n'
+FILES = ("README.md", "src/parser.py", "src/lexer.py", "notes/rome.md", "notes/rome-hotels.md", "notes/taxes.md")
+GUIDE = "You are a travel guide who has lived in Rome for years. Answer in at most four sentences."
+EARLIER = (
+    (0.02, "Trip to Rome", "What should I see in Rome in two days?", "Start at the Forum early, before the heat."),
+    (
+        0.04,
+        "Parser bug",
+        "Why does my parser stop at the second line?",
+        "It takes the newline for the end of the file.",
+    ),
+    (1.1, "Letter to the tax office", "Make this letter shorter.", "Dear Sir or Madam, …"),
+    (1.2, "A poem for Ada's birthday", "Four lines about a cat, please.", "A cat once crossed the Forum square …"),
+    (3.0, "Bread without kneading", "How long must the dough rest?", "Twelve to eighteen hours."),
+    (4.0, "What is a monad?", "Explain it without mathematics.", "A box, and a rule for opening it."),
+    (40.0, "Names for a small dog", "Ten names, two syllables each.", "Pico, Luna, Momo, …"),
+    (75.0, "Moving the mail server", "In which order do I move it?", "The DNS entries last."),
+)
+"""Chats of the list: days ago, title, question, answer."""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One run of the chat, and where its pictures go."""
+
+    run: Chatting
+    shown: dict[str, str]
+    """Paths of this machine, and what stands for them."""
+
+    async def take(self, name: str, width: int = 80, height: int = 24) -> None:
+        """Writes the screen as it stands, at a size."""
+        await self.run.pilot.resize_terminal(width, height)
+        await self.run.settle()
+        for field in self.run.app.screen.query(Input):
+            field.cursor_blink = False
+        (TARGET / f"{name}.svg").write_text(picture(self.run.app, self.shown), encoding="utf-8")
+
+    async def command(self, text: str) -> None:
+        """Types a slash command."""
+        await self.run.write(text)
+        await self.run.press("enter")
+        await self.run.until(lambda: not self.run.draft or self.is_covered, text)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether a page lies over the chat."""
+        return self.run.app.screen is not self.run.chat
+
+    async def page(self, key: str, name: str, width: int = 80, height: int = 24) -> None:
+        """Opens a page with its key, takes it, and closes it."""
+        await self.run.pilot.resize_terminal(width, height)
+        await self.run.press(key)
+        await self.run.until(lambda: self.is_covered, name)
+        await self.take(name, width, height)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Goes back to the prompt of the chat."""
+        await self.run.press("escape")
+        await self.run.until(lambda: not self.is_covered, "the chat")
+
+
+# --- the scenes, in their order --------------------------------------------------------------------------------------
+
+
+async def an_answer(studio: Studio) -> None:
+    """Takes an empty chat, then one with an answer."""
+    run = studio.run
+    await run.until(lambda: run.chat.query_one(ContextGauge).gauge is not None, "the gauge")
+    await studio.take("empty")
+    await run.pilot.resize_terminal(100, 30)
+    await run.say(QUESTION)
+    await studio.take("chat", 100, 30)
+    run.app.theme = LIGHT
+    await studio.take("chat-light", 100, 30)
+    run.app.theme = DARK
+    await studio.take("chat-40x10", 40, 10)
+
+
+async def a_search(studio: Studio) -> None:
+    """Takes the list of chats with words that are searched for."""
+    run = studio.run
+    await run.pilot.resize_terminal(120, 32)
+    await run.press("ctrl+r", *"forum")
+    await run.until(lambda: run.chat.query_one(ChatOptions).option_count == 2, "both hits")
+    await studio.take("search", 120, 32)
+    run.chat.chat_list.search_for("")
+    await run.press("escape")
+
+
+async def a_stop(studio: Studio) -> None:
+    """Takes a reply while it is written, and after it was stopped."""
+    run = studio.run
+    await run.press("ctrl+n")
+    await run.until(lambda: not run.transcript.views, "an empty chat")
+    await run.send(STORY)
+    await run.until(lambda: "tok/s" in run.text() and len(run.text().split()) > 150, "some words")
+    await studio.take("streaming", 100, 30)
+    await run.press("escape")
+    await run.until(lambda: run.chat.talk.running is None, "the end")
+    await studio.take("stopped", 100, 30)
+
+
+async def the_pages(studio: Studio) -> None:
+    """Takes what lies over the chat."""
+    run = studio.run
+    await run.press("ctrl+r", *"trip", "enter")
+    await run.until(lambda: run.chat.talk.title == "Trip to Rome" and bool(run.transcript.views), "the other chat")
+    await studio.page("ctrl+o", "models")
+    await studio.page("f2", "settings", 100, 30)
+    await studio.page("f3", "chat-settings", 100, 30)
+    await studio.page("f1", "help", 120, 32)
+    await studio.page("ctrl+s", "export")
+    await studio.command("/context")
+    await studio.take("context")
+    await studio.leave()
+    await run.press("ctrl+p")
+    await run.until(lambda: studio.is_covered, "the palette")
+    await run.until(lambda: run.app.screen.query_one(CommandList).option_count == len(COMMANDS), "the commands")
+    await studio.take("palette")
+    await studio.leave()
+
+
+async def completions(studio: Studio) -> None:
+    """Takes the list over the prompt."""
+    run = studio.run
+    for text, name in (("/s", "commands"), ("Shorten @ro", "files")):
+        await run.write(text)
+        await run.until(lambda: run.chat.query_one(Composer).completions.is_open, name)
+        await studio.take(name)
+        await run.write("")
+
+
+async def no_model(studio: Studio) -> None:
+    """Takes the first page of a machine without a model."""
+    await studio.run.until(lambda: studio.is_covered, "the welcome")
+    await studio.take("welcome")
+
+
+# --- the wiring ------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Takes every picture."""
+    TARGET.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lc", dir="/tmp") as folder:  # a socket's path must be short
+        root = Path(folder)
+        for name in FILES:
+            (root / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "project" / name).touch()
+        app = App(_environ(root))
+        app.paths.config_dir.mkdir(parents=True)
+        app.paths.config_file.write_text(CONFIG, encoding="utf-8")
+        try:
+            with chdir(root / "project"):
+                asyncio.run(_take_all(app, {str(root / "you"): "/home/you", sys.prefix: "/home/you/llmchat/.venv"}))
+        finally:
+            for host in running_hosts(app.paths.runtime_dir):
+                stop_host(host)
+    return 0
+
+
+def _environ(root: Path) -> dict[str, str]:
+    known = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    return {**known, "HOME": str(root / "you"), "XDG_RUNTIME_DIR": str(root)}
+
+
+async def _take_all(app: App, shown: dict[str, str]) -> None:
+    with app.history() as history:
+        _fill(history)
+        async with _opened(_desk(app, history)) as run:
+            scenes: tuple[Callable[[Studio], Awaitable[None]], ...]
+            scenes = (an_answer, a_search, a_stop, the_pages, completions)
+            for scene in scenes:
+                await scene(Studio(run, shown))
+        async with _opened(_without_model(_desk(app, history))) as run:
+            await no_model(Studio(run, shown))
+
+
+def _fill(history: History) -> None:
+    """Records the earlier chats."""
+    for days, title, question, answer in EARLIER:
+        at = time.time() - days * 86_400
+        said = StoredMessage("q", "", "", "user", question, "complete", at)
+        reply = StoredMessage("a", "", "q", "assistant", answer, "complete", at, settings={"model": "SmolLM2-135M"})
+        chat = Conversation("", title, GUIDE if "Rome" in title else "", at, at, sampling={"temperature": 0.7})
+        history.add(chat, [said, reply])
+
+
+def _desk(app: App, history: History) -> Desk:
+    def read_config() -> Config:
+        app.forget_config()
+        return app.config
+
+    def make_spec(name: str) -> ModelSpec:
+        return app.spec(name, ctx=None, gpu_layers=None, threads=None)
+
+    def sampling(base: Sampling) -> Sampling:
+        return replace(base, stop=STOP)
+
+    return Desk(app.paths, app.environ, history, app.new_engine, make_spec, read_config, sampling, app.config)
+
+
+class _EmptyDesk(Desk):
+    """What there is on a machine without a model."""
+
+    def models(self) -> list[LocalModel]:
+        return []
+
+
+def _without_model(desk: Desk) -> Desk:
+    def refuse(_name: str) -> ModelSpec:
+        raise ModelChoiceError("there is no model on this machine", "none was named and none was found", "")
+
+    return _EmptyDesk(**{**vars(desk), "make_spec": refuse})
+
+
+@asynccontextmanager
+async def _opened(desk: Desk) -> AsyncIterator[Chatting]:
+    app = ChatApp(desk)
+    engine: Engine = desk.make_engine(ModelSpec(Path("none")))
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            run = Chatting(app, pilot, engine, [])
+            await run.until(lambda: app.model is not None or app.spec is None, "the model")
+            await run.settle()
+            yield run
+            app.leave(0)
+            await run.until(lambda: app._exit, "the end")
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

