@@ -23,10 +23,12 @@ KEYS = "αβγδεζηθικλμνξοπρστυφχψωабвгдежзийкл
 """Typed one after the other: no two are alike, and no reply holds one."""
 _MARK = "❯"
 _COMMAND = [str(Path(sys.executable).with_name("llmchat"))]
-_CODE = "\n".join(f"    total += table[{number}] * weight(name, {number})  # step {number}" for number in range(40))
-_LIST = "\n".join(f"{number}. Point **{number}** with `code` and some more words" for number in range(1, 31))
+_CODE = "\n".join(f"    total += table[{number}] * weight(name, {number})" for number in range(14))
+_LIST = "\n".join(f"{number}. Point **{number}** with `code` and some more words" for number in range(1, 13))
 _WORDS = "The quick brown fox jumps over the lazy dog and looks at the stars until morning comes again. "
-REPLY = f"# A heading\n\n{_WORDS * 12}\n\n{_LIST}\n\n```python\ndef work(table):\n{_CODE}\n```\n\n{_WORDS * 30}\n" * 3
+_PAGE = f"# A heading\n\n{_WORDS * 6}\n\n{_LIST}\n\n{_WORDS * 4}\n\n```python\ndef work(table):\n{_CODE}\n```\n\n"
+REPLY = f"{_PAGE}{_WORDS * 8}\n\n" * 6
+"""What small models write: paragraphs, a list of 12 points, 15 lines of code, and all of it again."""
 
 
 def key_to_paint(size: tuple[int, int] = (120, 36), seed: int = 1) -> list[float]:

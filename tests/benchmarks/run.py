@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
+from tests.benchmarks.chat_memory import growth_of_turns
+from tests.benchmarks.chat_screen import first_paint, key_to_paint, p95
 from tests.benchmarks.cold import LlmCommand
 from tests.benchmarks.page import save
 from tests.benchmarks.peers import LlamaPeer, PeerOptions, llama_peer
@@ -21,12 +23,15 @@ from tests.benchmarks.targets import (
     COLD,
     DECODE,
     HELP,
+    KEYS,
     LLAMA,
     LLM,
     LONG_PROMPT,
     OUTSIDE,
+    PAINT,
     PREFILL,
     REPLIES,
+    TURNS,
     WARM,
     Comparison,
     of_peer,
@@ -88,6 +93,7 @@ def compare(rounds: int, threads: int, spincount: str) -> Comparison:
         _rates(engine, peer, samples, rounds)
     with short_directory() as home, asking(home, (), os.environ) as asker:
         _first_bytes(asker, LlmCommand(home / "llm", os.environ), samples, rounds)
+    _chat(samples, rounds)
     rows = samples.rows()
     versions = {**versions_of(info), "llama-cpp-python": peer.version}
     report = Report(machine, now(), versions, bench_model(info), rows)
@@ -123,6 +129,16 @@ def _first_bytes(asker: Asker, llm: LlmCommand, samples: Samples, rounds: int) -
             samples.add(name, "s", ask(question))
         samples.add(WARM, "s", asker.warm(question))
         samples.add(HELP, "ms CPU", asker.help_cpu())
+
+
+def _chat(samples: Samples, rounds: int) -> None:
+    """Measures the screen: keys while a reply streams, the first paint, and memory, which takes two minutes, once."""
+    for number in range(rounds):
+        _tell(f"the chat, round {number + 1} of {rounds}")
+        samples.add(KEYS, "ms", 1000 * p95(key_to_paint(seed=number)))
+        samples.add(PAINT, "s", first_paint())
+    _tell("the chat, 1,000 turns")
+    samples.add(TURNS, "MiB", growth_of_turns())
 
 
 def _add_prefill(samples: Samples, reply: Reply, peer: str) -> None:

@@ -17,7 +17,15 @@ DECODE, PREFILL = "decode of {:,} tokens", "prefill of {:,} tokens"
 OUTSIDE = "outside llama_decode, {:,} tokens"
 COLD, WARM = "first byte of a cold ask", "first byte of a warm ask"
 HELP = "--help, more than python -c pass"
+KEYS = "key to paint beside 200 tokens/s, p95"
+PAINT = "first paint of the chat"
+TURNS = "memory that 900 turns of the chat add"
 LONG_PROMPT, REPLIES = 1500, (200, 1500)
+_OF_THE_CHAT: tuple[tuple[str, Sign, float, str], ...] = (
+    (KEYS, "<=", 50, "ms"),
+    (PAINT, "<", 0.5, "s"),
+    (TURNS, "<=", 20, "MiB"),
+)
 FLAT_MS = 0.05
 """Milliseconds by which the work per token may grow over a reply: Llama's grows by 0.3 to 1.0 in 900 tokens."""
 
@@ -81,6 +89,9 @@ def targets(
         found.append(Target(f"{WARM}, of {LLM}'s", medians[WARM] / medians[of_peer(COLD, LLM)], "<=", 0.2, "x"))
     if HELP in medians:
         found.append(Target(HELP, medians[HELP], "<=", 150, "ms CPU"))
+    found += [
+        Target(name, medians[name], sign, limit, unit) for name, sign, limit, unit in _OF_THE_CHAT if name in medians
+    ]
     return [target for target in found if target is not None]
 
 

@@ -116,3 +116,14 @@ def test_completion(shell: str) -> None:
 
 def test_completion_of_an_unknown_shell() -> None:
     assert run(completion, "tcsh").exit_code == 2
+
+
+def test_unset_takes_a_key_out_and_leaves_the_rest(home: Path) -> None:
+    file = home / "config.toml"
+    home.mkdir(exist_ok=True)
+    file.write_text('# mine\nctx = 5  # small\nmodel = "a"\n[keys]\nnew_chat = "ctrl+y"\n')
+    for key in ("ctx", "keys.new_chat", "threads"):
+        run(config, "unset", key)
+    assert file.read_text() == '# mine\nmodel = "a"\n[keys]\n'
+    with pytest.raises(ConfigError, match="nonsense"):
+        run(config, "unset", "nonsense")

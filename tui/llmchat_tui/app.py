@@ -25,7 +25,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.housekeeping import YOUNG_SECONDS, Housekeeper
 from llmchat_tui.keymap import normal_keys
 from llmchat_tui.leaving import Terminal, catch_signals, start_watchdog
-from llmchat_tui.messages import ModelNews, TalkNews
+from llmchat_tui.messages import Copied, ModelNews, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.chat import ChatScreen
@@ -120,6 +120,20 @@ class ChatApp(App[int], inherit_bindings=False):
             set_value(self.desk.config.path, "theme", name)
         except UserError as error:
             self.tell_error(error)
+
+    def on_copied(self, message: Copied) -> None:
+        """Copies to the terminal's and the desktop's clipboard, in a thread, and says how it went."""
+        text, what = message.text, message.what
+
+        def osc52(data: str) -> None:
+            self.call_later(self.copy_to_clipboard, data)
+
+        def work() -> None:
+            from llmchat_tui.clipboard import copy
+
+            self.call_later(self.tell, f"{what}: {copy(text, self.desk.environ, osc52)}")
+
+        self.run_worker(work, thread=True, group="copy", exit_on_error=False)
 
     def tell(self, text: str, severity: str = "information", seconds: float = 4.0) -> None:
         """Shows a notice; its text is data."""

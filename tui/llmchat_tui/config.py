@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +20,7 @@ from llmchat_engine import Sampling
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.paths import write_private
 from llmchat_tui.settings import SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
-from llmchat_tui.toml_edit import NotEditableError, flatten, key_lines, with_value
+from llmchat_tui.toml_edit import NotEditableError, flatten, key_lines, with_value, without_key
 
 _MAX_BYTES = 1 << 20
 _LONGEST_SECONDS = 365 * 86_400
@@ -30,6 +30,7 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _QUOTED = re.compile(r"`([^`]*)`")
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
 _BOM = "\ufeff"
+_Flat = dict[str, Any]
 KEYS_TABLE = "keys"
 """The table of config.toml that gives actions of the chat other keys; its ids are in keymap.py."""
 WHERE_ACTIONS_ARE = "F1 in llmchat lists every action with its id"
@@ -95,15 +96,43 @@ def set_value(path: Path, key: str, value: str) -> None:
     """
     table, name, wanted = _wanted(key, value)
     dotted = f"{table}.{name}" if table else name
+    _edit(
+        path, name, lambda text: with_value(text, table, name, wanted), lambda before: before | {dotted: _plain(wanted)}
+    )
+
+
+def unset_value(path: Path, key: str) -> None:
+    """Takes one key out of config.toml, so that its default holds again; every other byte stays.
+
+    Args:
+        path: config.toml.
+        key: as for `set_value`.
+
+    Raises:
+        ConfigError: where there is no such key, or the file is broken; the file is untouched.
+        StorageUnwritable: where it cannot be written.
+    """
+    table, name = _place_of(key)
+    dotted = f"{table}.{name}" if table else name
+    _edit(
+        path,
+        name,
+        lambda text: without_key(text, table, name),
+        lambda before: {k: value for k, value in before.items() if k != dotted},
+    )
+
+
+def _edit(path: Path, name: str, edit: Callable[[str], str], wanted: Callable[[_Flat], _Flat]) -> None:
+    """Writes an edited config.toml, if the edit did what was wanted and nothing else."""
     text = _read(path)
     mark, text = (_BOM, text.removeprefix(_BOM)) if text.startswith(_BOM) else ("", text)
     before = _parse(path, text)
     try:
-        edited = with_value(text, table, name, wanted)
-        unchanged = flatten(tomllib.loads(edited)) == flatten(before) | {dotted: _plain(wanted)}
+        edited = edit(text)
+        is_right = flatten(tomllib.loads(edited)) == wanted(flatten(before))
     except (NotEditableError, tomllib.TOMLDecodeError):
-        unchanged = False
-    if not unchanged:
+        is_right = False
+    if not is_right:
         raise ConfigError(f"cannot set {name} in {path}", "the way it is written there is too special", f"edit {path}")
     _checked_file(path, edited)
     write_private(path, (mark + edited).encode())
@@ -136,13 +165,20 @@ def parse_duration(text: str) -> float:
 
 def _wanted(key: str, value: str) -> tuple[str, str, Any]:
     """Returns table, name and checked value of a key that is to be set."""
+    table, name = _place_of(key)
+    if table == KEYS_TABLE:
+        return table, name, _checked_keys(name, value, "")
+    return table, name, _from_text(name, value, "", "llmchat config show lists every key")
+
+
+def _place_of(key: str) -> tuple[str, str]:
+    """Returns table and name of a key as it is typed."""
     if key.startswith(f"{KEYS_TABLE}."):
-        action = key.removeprefix(f"{KEYS_TABLE}.")
-        return KEYS_TABLE, action, _checked_keys(action, value, "")
+        return KEYS_TABLE, key.removeprefix(f"{KEYS_TABLE}.")
     name = key.removeprefix(f"{TABLE}.")
     if name not in Settings.__struct_fields__:
         raise _unknown_key(f"cannot set {key}", name)
-    return table_of(name), name, _from_text(name, value, "", "llmchat config show lists every key")
+    return table_of(name), name
 
 
 def _plain(value: Any) -> Any:

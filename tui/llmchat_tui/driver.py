@@ -28,10 +28,13 @@ class PasteGuard:
         self._inside = False
         self._held = ""
         """The end of the last piece, where it may be the beginning of a marker."""
+        self._given = ""
+        """An ESC that ended the last piece: it went out as the key it may be, and may still begin a marker."""
 
     def clean(self, data: str) -> str:
         """Returns the next piece of input."""
-        data, self._held = self._held + data, ""
+        given = self._given
+        data, self._held, self._given = given + self._held + data, "", ""
         parts = []
         while data:
             before, marker, data = data.partition(_END if self._inside else _START)
@@ -41,7 +44,12 @@ class PasteGuard:
             if marker:
                 parts.append(marker)
                 self._inside = not self._inside
-        return "".join(parts)
+        out = "".join(parts)
+        if not out:  # all of it is held back, but for what went out before
+            self._held, self._given = self._held[len(given) :], given
+        elif not self._inside and not self._held and out.endswith("\x1b"):
+            self._given = "\x1b"
+        return out[len(given) :]
 
     def _hold(self, text: str) -> str:
         """Keeps back what may be half a marker; outside a paste a lone ESC is a key and goes through."""
@@ -55,6 +63,7 @@ class PasteGuard:
     def flush(self) -> str:
         """Returns what was kept back outside a paste, once no more of it came."""
         held, self._held = ("", self._held) if self._inside else (self._held, "")
+        self._given = ""
         return held
 
 

@@ -33,7 +33,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._attributes: list[Any] | None = None
-        with contextlib.suppress(OSError, ValueError, termios.error):
+        with contextlib.suppress(OSError, ValueError, AttributeError, termios.error):
             self._attributes = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
 
     def restore(self) -> None:

@@ -78,6 +78,17 @@ def with_value(text: str, table: str, key: str, value: object) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def without_key(text: str, table: str, key: str) -> str:
+    """Returns `text` without one key, its comments and everything else kept; the same text where it is not there."""
+    lines = text.split("\n")
+    name = f"{table}.{key}" if table else key
+    for statement in statements(text):
+        if name in statement.keys:
+            del lines[statement.first : statement.end]
+            break
+    return "\n".join(lines)
+
+
 def toml_value(value: object) -> str:
     """Returns a value as TOML writes it."""
     if isinstance(value, bool):

@@ -18,7 +18,7 @@ from llmchat_tui.messages import ModelNews
 from llmchat_tui.presence import Counted, Wish
 from llmchat_tui.widgets.chat_list import ChatOptions
 
-_LOOKS = 3
+_LOOKS = 2
 """The screen must be the same so many times in a row: one message can cause a few more."""
 
 
@@ -33,11 +33,12 @@ class Walk:
     async def look(self) -> str:
         """Returns a picture of the screen once it is at rest; a reply that streams may go on."""
         run = self.run
+        run.app.animation_level = "none"
         for line in run.app.screen.query(Input):
             line.cursor_blink = False
         await run.settle()
         if run.app.model is not None:
-            await run.until(self._is_counted, "the count of the context"+str([m.news.wish for m in run.messages if isinstance(m, ModelNews) and isinstance(m.news, Counted)]))
+            await run.until(self._is_counted, "the count of the context")
         await run.until(lambda: not run.chat.chat_list._looking, "the list of chats")
         looks: list[str] = []
         while len(looks) < _LOOKS or (run.chat.talk.running is None and len(set(looks[-_LOOKS:])) > 1):
@@ -46,6 +47,8 @@ class Walk:
         return looks[-1]
 
     def _is_counted(self) -> bool:
+        """Returns whether the gauge is up to date, and asks for it: a second wish that is the same rests no longer."""
+        self.run.chat.count()
         talk = self.run.chat.talk
         wish = Wish(talk.leaf_id, talk.system, self.run.draft, talk.running is not None)
         told = (message.news for message in reversed(self.run.messages) if isinstance(message, ModelNews))
@@ -75,8 +78,10 @@ class Walk:
     async def open_palette(self) -> None:
         """Opens the command palette and waits for all its lines."""
         await self.open("ctrl+p")
-        commands = self.run.app.screen.query_one(CommandList)
-        await self.run.until(lambda: commands.option_count == len(COMMANDS), "the commands")
+        page = self.run.app.screen
+        await self.run.until(
+            lambda: any(found.option_count == len(COMMANDS) for found in page.query(CommandList)), "the commands"
+        )
 
     async def leave(self) -> None:
         """Goes back to the chat."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,12 @@ temperature = 0.7
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "config.toml"
-    path.write_text(TEXT)
-    return path
+def path() -> Iterator[Path]:
+    """A file under a short path, which a line of the screen holds."""
+    with tempfile.TemporaryDirectory(prefix="lc", dir="/tmp") as folder:
+        path = Path(folder) / "config.toml"
+        path.write_text(TEXT)
+        yield path
 
 
 async def use(hand: Hand, app: Stage, name: str, *keys: str) -> None:
@@ -121,10 +125,8 @@ def test_a_wrong_value_is_refused_and_the_file_left_alone(path: Path) -> None:
         await use(hand, app, "temperature", *"900", "enter")
         assert row.is_refused
         await until(hand, lambda: "temperature cannot be '900'" in words(app))
-        await use(hand, app, "temperature", "backspace", "enter")
-        await until(hand, lambda: "take its line out" in words(app))
         assert path.read_text() == TEXT
-        await use(hand, app, "temperature", *"0.9", "enter")
+        await use(hand, app, "temperature", "backspace", *"0.9", "enter")
         assert not row.is_refused
         assert path.read_text() == TEXT.replace("0.7", "0.9")
 
@@ -143,15 +145,16 @@ def test_esc_stays_once_to_show_what_was_refused(path: Path) -> None:
 
 
 def test_an_emptied_field_gets_its_default(path: Path) -> None:
-    path.write_text('model = "a"\nctx = 5\n[sampling]\nstop = ["x"]\n')
+    path.write_text('model = "a"\nctx = 5\n# mine\n[sampling]\nstop = ["x"]\ntop_k = 7\n')
 
     async def steps(hand: Hand, app: Stage) -> None:
-        for name in ("model", "ctx", "stop"):
+        for name in ("model", "ctx", "stop", "top_k"):
             await use(hand, app, name, "backspace", "enter")
 
     play(SettingsScreen(path, {}), steps)
     settings = load_config(path, {}).settings
-    assert (settings.model, settings.ctx, settings.stop) == ("", 0, ())
+    assert (settings.model, settings.ctx, settings.stop, settings.top_k) == ("", 0, (), None)
+    assert path.read_text() == "# mine\n[sampling]\n"
 
 
 def test_a_variable_locks_its_row(path: Path) -> None:

@@ -56,6 +56,16 @@ def set_(context: click.Context, key: str, value: str) -> None:
 
 
 @config.command()
+@click.argument("key")
+@click.pass_context
+def unset(context: click.Context, key: str) -> None:
+    """Take KEY out of config.toml, so that its default holds again."""
+    from llmchat_tui.config import unset_value
+
+    unset_value(app_of(context).paths.config_file, key)
+
+
+@config.command()
 @click.pass_context
 def path(context: click.Context) -> None:
     """Print the path of config.toml."""

@@ -67,11 +67,6 @@ class ChatScreen(ChatTurns):
         message.stop()
         self.refresh_lines()
 
-    def on_copied(self, message: Copied) -> None:
-        """Copies to the terminal's and the desktop's clipboard."""
-        message.stop()
-        chat_actions.copy(self, message.text, message.what)
-
     def run_command(self, call: Call) -> None:
         """Does what a slash command says."""
         from llmchat_tui.screens.chat_commands import run
@@ -106,7 +101,7 @@ class ChatScreen(ChatTurns):
         """Copies the selection; else stops the reply; else leaves, when pressed twice."""
         selected = self.get_selected_text() or self.composer.prompt.selected_text
         if selected:
-            chat_actions.copy(self, selected, "selection")
+            self.post_message(Copied(selected, "selection"))
         elif self.talk.running:
             self.talks.stop(self.talk)
         elif time.monotonic() - self._left_at < _LEAVE_SECONDS:
@@ -190,7 +185,10 @@ class ChatScreen(ChatTurns):
     def _arrange(self, width: int, height: int) -> None:
         choice = self.desk.config.settings.chat_list
         by_width = width >= LIST_FROM_COLUMNS if choice == "auto" else choice == "show"
-        self.chat_list.display = by_width if self._list_wanted is None else self._list_wanted
+        shown = by_width if self._list_wanted is None else self._list_wanted
+        if not shown and self.chat_list.has_focus_within:  # else the next key would do something to a chat unseen
+            self.composer.prompt.focus()
+        self.chat_list.display = shown
         self.remove_class("-overlay")
         self.set_class(height < LOW_BELOW_ROWS, "-low")
 

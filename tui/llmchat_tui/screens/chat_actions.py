@@ -56,23 +56,6 @@ async def leave_question_only(transcript: Transcript, question_id: str) -> None:
         await transcript.remove_from(views[at + 1])
 
 
-def copy(screen: ChatScreen, text: str, what: str) -> None:
-    """Copies in a thread and says how it went."""
-
-    def work() -> None:
-        from llmchat_tui.clipboard import copy as to_clipboard
-
-        app = screen.chat_app
-
-        def osc52(data: str) -> None:
-            app.call_later(app.copy_to_clipboard, data)
-
-        said = to_clipboard(text, screen.desk.environ, osc52)
-        app.call_later(app.tell, f"{what}: {said}")
-
-    screen.run_worker(work, thread=True, group="copy", exit_on_error=False)
-
-
 # --- models ----------------------------------------------------------------------------------------------------------
 
 

@@ -31,13 +31,6 @@ class Field:
         """What stands in an empty field."""
         return MODEL_DECIDES if self.default is None else value_text(self.default)
 
-    @property
-    def empty(self) -> str | None:
-        """What an emptied field is saved as; None where its line would have to go."""
-        if self.default is None:
-            return None
-        return toml_value(self.default) if isinstance(self.default, list | tuple) else value_text(self.default)
-
 
 def fields() -> tuple[Field, ...]:
     """Returns every setting in the order of the file."""

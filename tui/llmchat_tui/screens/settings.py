@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from llmchat_tui.config import Config, load_config, set_value
+from llmchat_tui.config import Config, load_config, set_value, unset_value
 from llmchat_tui.errors import ConfigError, UserError
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.fields import Field, fields, value_text
@@ -113,11 +113,11 @@ class SettingsScreen(Panel[frozenset[str]]):
             other.note(*self._notes(self._fields[other.field], config))
 
     def _write(self, field: Field, text: str) -> None:
-        """Writes one value, an emptied one as its default."""
-        written = text if text.strip() else field.empty
-        if written is None:
-            raise ConfigError(f"{field.name} cannot be emptied here", f"take its line out of {self._path.name}")
-        set_value(self._path, field.name, written)
+        """Writes one value; an emptied one is taken out, so that its default holds."""
+        if text.strip():
+            set_value(self._path, field.name, text)
+        else:
+            unset_value(self._path, field.name)
 
     def _row(self, field: Field, config: Config) -> Row:
         text = value_text(getattr(config.settings, field.name))

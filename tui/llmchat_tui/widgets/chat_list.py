@@ -80,7 +80,8 @@ class ChatList(Vertical):
         width: 30; height: 1fr; background: $panel; padding: 0 1;
         & > Input { height: 1; border: none; padding: 0; background: $panel; }
         & > Input:focus { background: $surface; }
-        & > ChatOptions { height: 1fr; border: none; padding: 0; background: $panel; scrollbar-size-vertical: 1; }
+        & > ChatOptions, & > ChatOptions:focus { border: none; }
+        & > ChatOptions { height: 1fr; padding: 0; background: $panel; scrollbar-size-vertical: 1; }
         & > ChatOptions { text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -138,16 +139,18 @@ class ChatList(Vertical):
             return
         self._looking = False
         options = self.query_one(ChatOptions)
-        before = options.highlighted_option.id if options.highlighted_option else None
+        before = options.highlighted_option.id if options.highlighted_option and options.has_focus else None
         options.clear_options()
         options.add_options(self._options(query, found))
-        wanted = [before, self._current]
-        at = next((i for i, option in enumerate(options.options) if option.id and option.id in wanted), None)
-        first = next((i for i, option in enumerate(options.options) if not option.disabled), None)
-        options.highlighted = first if at is None or query else at
+        options.highlighted = self._place(options.options, before or ("" if query else self._current))
         if self._open_first:
             self._open_first = False
             options.action_select()
+
+    def _place(self, options: Sequence[Option], wanted: str) -> int | None:
+        """Returns the place of the chat where the user was, or of the one that is shown; else the first chat's."""
+        usable = [at for at, option in enumerate(options) if not option.disabled]
+        return next((at for at in usable if options[at].id == wanted), usable[0] if usable else None)
 
     def _options(self, query: str, found: Found) -> list[Option]:
         if not found.chats and not found.hits:

@@ -232,10 +232,10 @@ class ReplyView(MessageView):
         # While the old blocks go and the new ones come, the place keeps its height: whoever reads stays where he is.
         self.answer.styles.min_height = self.answer.size.height
         await self.answer.update(final)
-        self.call_after_refresh(self._free_height)
+        self.call_after_refresh(self._free_height, self.answer)
 
-    def _free_height(self) -> None:
-        self.answer.styles.min_height = None
+    def _free_height(self, answer: Answer) -> None:
+        answer.styles.min_height = None
 
     def note(self, text: str, level: str = "") -> None:
         """Shows a line under the reply.
