@@ -51,7 +51,7 @@ def test_the_file_tree_is_the_tree_of_files() -> None:
 def names_in(tree: ast.AST, prefix: str = "") -> Iterator[str]:
     """Yields the functions and classes of a module, methods as Class.method."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield prefix + node.name
             yield from names_in(node, f"{prefix}{node.name}.")
 

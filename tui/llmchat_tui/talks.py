@@ -44,7 +44,7 @@ class Running:
     engine: Engine
     request_id: str
     question: str
-    """Its text, to hand back where it could not be recorded."""
+    """Its text, to hand back where it could not be recorded; empty for one that was before."""
     begun: Begun | None = None
     thread: threading.Thread | None = None
 
@@ -65,6 +65,8 @@ class Talk:
     running: Running | None = None
     queued: str = ""
     """The message that goes out when the reply has ended."""
+    draft: str | None = None
+    """What the prompt held when another chat was shown; None before the chat was shown itself."""
     unread: bool = False
     """Whether a reply ended while another chat was shown."""
 
@@ -191,7 +193,7 @@ class Talks:
     def _start(self, talk: Talk, question: str, parent_id: str, question_id: str = "") -> None:
         if talk.running:
             raise RuntimeError("a turn runs in this chat")
-        running = Running(self._make_engine(), new_request_id(), question)
+        running = Running(self._make_engine(), new_request_id(), "" if question_id else question)
         begin = Turn(
             question,
             conversation_id=talk.conversation_id,

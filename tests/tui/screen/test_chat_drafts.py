@@ -85,6 +85,57 @@ def test_a_draft_is_kept_at_the_end_and_there_again(home: Path, two: Sequence[st
     play(coming_back)
 
 
+def test_the_draft_of_a_chat_that_was_never_begun_is_there_again(home: Path, two: Sequence[str]) -> None:
+    async def leaving() -> None:
+        async with chatting(home) as run:
+            await run.write("a new one")
+
+    async def looking_elsewhere() -> None:
+        async with chatting(home, start=two[0]) as run:
+            assert run.draft == ""
+
+    async def coming_back() -> None:
+        async with chatting(home) as run:
+            assert run.draft == "a new one"
+
+    play(leaving)
+    play(looking_elsewhere)
+    play(coming_back)
+
+
+def test_a_key_right_before_another_chat_is_shown_is_for_the_first_one(home: Path, two: Sequence[str]) -> None:
+    async def scene() -> None:
+        async with chatting(home, start=two[0]) as run:
+            for number in range(5):
+                await run.write(f"for one {number}")
+                run.chat.run_worker(run.chat.show_new())
+                await run.settle()
+                assert run.draft == ""
+                await open_chat(run, two[0])
+                assert run.draft == f"for one {number}"
+
+    play(scene)
+
+
+def test_a_chat_that_goes_on_with_its_queued_message_in_the_background_is_shown_growing(home: Path) -> None:
+    async def scene() -> None:
+        async with chatting(home, "One.", Script("a b c d e", hang_after=3)) as run:
+            engine = run.engine
+            assert isinstance(engine, FakeEngine)
+            engine.tokens_per_second = 4
+            await run.send("first")
+            talk = run.chat.talk
+            await run.send("second")
+            await run.chat.show_new()
+            await run.until(lambda: len(engine.requests) == 2, "the queued message to go out")
+            engine.tokens_per_second = 0
+            await run.chat.show_talk(talk)
+            await run.until(lambda: "a b c" in run.text(), "what comes")
+            assert "another llmchat" not in run.text()
+
+    play(scene)
+
+
 def test_an_emptied_draft_stays_empty(home: Path, two: Sequence[str]) -> None:
     async def leaving() -> None:
         async with chatting(home, start=two[0]) as run:

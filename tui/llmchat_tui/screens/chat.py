@@ -204,7 +204,6 @@ class ChatScreen(ChatTurns):
     def save_all(self) -> None:
         """Writes what only the screen knows: drafts, and deletions that were not taken back. Called from a thread."""
         for talk in self.talks.all():
-            if talk is not self.talk and talk.queued:
-                self.keeper.keep_draft(talk.conversation_id, talk.queued)
-        self.keeper.keep_draft(self.talk.conversation_id, self._whole_draft(self.talk))
+            if talk.draft is not None and (talk is self.talk or talk.queued):
+                self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))
         self.keeper.close()

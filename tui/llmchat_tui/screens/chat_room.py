@@ -104,9 +104,7 @@ class ChatRoom(Screen[None]):
             talk: an open chat.
             at: the message to go to; empty for the newest.
         """
-        before, self.talk, self.editing = self.talk, talk, ""
-        self.keeper.keep_draft(before.conversation_id, self._whole_draft(before))
-        talk.unread = False
+        before = self._change_to(talk)
         for key, transcript in self._transcripts.items():
             transcript.display = key == talk.key
         if talk.key not in self._transcripts:
@@ -118,10 +116,21 @@ class ChatRoom(Screen[None]):
             await self._transcripts[talk.key].show(talk.leaf_id, at)
         if before is not talk and not before.running:
             await self._forget(before)
-        self.composer.prompt.load_draft(self.keeper.draft(talk.conversation_id))
-        self.composer.show_queued(talk.queued)
         self.refresh_lines()
         self.composer.prompt.focus()
+
+    def _change_to(self, talk: Talk) -> Talk:
+        """Puts the draft of a chat into the prompt, at once: what is typed from now on is for it. Returns the other."""
+        before, prompt = self.talk, self.composer.prompt
+        if before.draft is not None:
+            before.draft = prompt.draft
+            self.keeper.keep_draft(before.conversation_id, self.whole_draft(before))
+        if talk.draft is None:
+            talk.draft = self.keeper.draft(talk.conversation_id)
+        self.talk, self.editing, talk.unread = talk, "", False
+        prompt.load_draft(talk.draft)
+        self.composer.show_queued(talk.queued)
+        return before
 
     async def _forget(self, talk: Talk) -> None:
         await self.drop_transcript(talk.key)
@@ -132,12 +141,9 @@ class ChatRoom(Screen[None]):
         if transcript := self._transcripts.pop(key, None):
             await transcript.remove()
 
-    def _whole_draft(self, talk: Talk) -> str:
-        """Returns what the user wrote and did not send yet, a queued message first."""
-        if not self.is_mounted:
-            return ""
-        draft = self.composer.prompt.draft
-        return "\n\n".join(part for part in (talk.queued, draft) if part.strip())
+    def whole_draft(self, talk: Talk) -> str:
+        """Returns what the user wrote in a chat and did not send yet, a queued message first."""
+        return joined(talk.queued, self.composer.prompt.draft if talk is self.talk else talk.draft or "")
 
     def refresh_lines(self) -> None:
         """Shows title, list and gauge anew."""
@@ -164,3 +170,8 @@ class ChatRoom(Screen[None]):
     def _not_kept(self, error: UserError) -> None:
         """Tells that a draft or a deletion could not be written; from the keeper's thread."""
         self.app.call_later(self.chat_app.tell_error, error)
+
+
+def joined(*texts: str) -> str:
+    """Returns what was written one after the other as one message."""
+    return "\n\n".join(text for text in texts if text.strip())

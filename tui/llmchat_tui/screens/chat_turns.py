@@ -15,7 +15,7 @@ from llmchat_tui.gauge import gauge_of
 from llmchat_tui.messages import Again, DraftChanged, EditQuestion, ModelNews, Submitted, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
 from llmchat_tui.screens import chat_actions, turn_paint
-from llmchat_tui.screens.chat_room import ChatRoom
+from llmchat_tui.screens.chat_room import ChatRoom, joined
 from llmchat_tui.talks import Failed, News, Talk
 from llmchat_tui.widgets.bars import ContextGauge, Header
 from llmchat_tui.widgets.message import QuestionView, ReplyView
@@ -74,7 +74,7 @@ class ChatTurns(ChatRoom):
         self.talk.queued = text
         self.composer.prompt.clear_draft()
         self.composer.show_queued(text)
-        self.keeper.keep_draft(self.talk.conversation_id, self._whole_draft(self.talk))
+        self.keeper.keep_draft(self.talk.conversation_id, self.whole_draft(self.talk))
 
     async def send(self, talk: Talk, text: str) -> bool:
         """Asks in a chat; returns whether it could be asked, and tells why where not."""
@@ -152,34 +152,39 @@ class ChatTurns(ChatRoom):
             self.count()  # the reply takes room while it comes
         if queued:
             await self._send_queued(talk, queued)
+        if talk is not self.talk and not talk.running:
+            await self.drop_transcript(talk.key)
 
     async def _turned(self, news: News, talk: Talk, question: str, is_new: bool) -> None:
         """Keeps the lines around the transcript in step with a turn that began or ended."""
         if isinstance(news.event, Started):
             # The question is on disk: what the draft held is safe, and nothing may bring it back a second time.
-            left = self._whole_draft(talk) if talk is self.talk else talk.queued
-            self.keeper.keep_draft(talk.conversation_id, left)
+            self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))
             if is_new:
-                self.keeper.keep_draft("", "")
+                self.keeper.keep_draft("", "" if self.talk.conversation_id else self.whole_draft(self.talk))
+            self.refresh_lines()
+            return
+        talk.unread = talk is not self.talk
+        if talk.queued:  # the reply did not end by itself: what waits for it is the user's again
+            self._take_back(talk)
         if isinstance(news.event, Failed) and news.event.begun is None:
-            self._give_back(talk, question)
-            self.chat_app.tell_error(news.event.error)
-        if not isinstance(news.event, Started):
-            if talk is not self.talk:
-                talk.unread = True
-                if not talk.running:
-                    await self.drop_transcript(talk.key)
-            elif talk.queued:  # the reply did not end by itself: what waits for it is the user's again
-                self.action_take_back()
+            await self._give_up(talk, question, news.event)
         self.refresh_lines()
 
-    def _give_back(self, talk: Talk, question: str) -> None:
-        """Returns a question that could not be asked to the prompt."""
+    async def _give_up(self, talk: Talk, question: str, failed: Failed) -> None:
+        """Returns a question that could not be asked, and shows the chat as it is."""
+        self._give_back(talk, question)
+        if transcript := self.transcript_of(talk.key):
+            await transcript.show(talk.leaf_id)
+        self.chat_app.tell_error(failed.error)
+
+    def _give_back(self, talk: Talk, text: str) -> None:
+        """Returns what could not be sent to the prompt of its chat."""
         if talk is self.talk:
-            draft = self.composer.prompt.draft
-            self.composer.prompt.load_draft("\n\n".join(part for part in (question, draft) if part.strip()))
+            self.composer.prompt.load_draft(joined(text, self.composer.prompt.draft))
         else:
-            self.keeper.keep_draft(talk.conversation_id, question)
+            talk.draft = joined(text, talk.draft or "")
+            self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))
 
     async def _send_queued(self, talk: Talk, text: str) -> None:
         if talk is self.talk:
@@ -187,12 +192,12 @@ class ChatTurns(ChatRoom):
         if not await self.send(talk, text):
             self._give_back(talk, text)
 
-    def action_take_back(self) -> None:
-        """Puts the queued message back into the prompt."""
-        text, self.talk.queued = self.talk.queued, ""
-        draft = self.composer.prompt.draft
-        self.composer.show_queued("")
-        self.composer.prompt.load_draft("\n\n".join(part for part in (text, draft) if part.strip()))
+    def _take_back(self, talk: Talk) -> None:
+        """Puts the queued message back into the prompt of its chat."""
+        text, talk.queued = talk.queued, ""
+        if talk is self.talk:
+            self.composer.show_queued("")
+        self._give_back(talk, text)
 
     def on_model_news(self, message: ModelNews) -> None:
         """Shows how the model is, and what the context holds."""
@@ -219,4 +224,4 @@ class ChatTurns(ChatRoom):
         if view := self.transcript.last_reply:
             view.hold()
         self.count()
-        self.keeper.keep_draft(self.talk.conversation_id, self._whole_draft(self.talk))
+        self.keeper.keep_draft(self.talk.conversation_id, self.whole_draft(self.talk))

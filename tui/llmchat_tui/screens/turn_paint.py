@@ -43,9 +43,9 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             view.warn(text)
         case Ended(_, finished, used):
             await _end(view, finished, used)
-        case Failed():
-            await _fail(transcript, view, event)
-        case Prefill() | Waiting():
+        case Failed(_, begun) if begun is not None:
+            await _fail(view, event)
+        case Prefill() | Waiting() | Failed():
             pass
 
 
@@ -81,11 +81,6 @@ async def _end(view: ReplyView, finished: Finished, model: ModelInfo | None) -> 
     view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), "amber" if ending else "")
 
 
-async def _fail(transcript: Transcript, view: ReplyView, failed: Failed) -> None:
-    if failed.begun is None:  # nothing was recorded: the question goes back to the prompt
-        question = transcript.last_question
-        at = view if question is None or question.message_id else question
-        await transcript.remove_from(at)
-        return
+async def _fail(view: ReplyView, failed: Failed) -> None:
     await view.finish()
     view.note(f"{failed.error.what}; everything is saved   r again   Ctrl+O other model", "red")
