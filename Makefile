@@ -3,6 +3,8 @@
 #   make chat      open the chat                      make test     run the tests (ARGS="-k turn" narrows them)
 #   make check     style, types, doors, docs          make bench    measure, beside other programs
 #   make docs      write docs/cli.md and the commands in docs/install.md from the code
+#   make screenshots   take the pictures of docs/screens.md, with the bundled model
+#   make snapshots     take the pictures anew that the tests compare screens with
 #   make clean     remove .venv and every cache
 #
 # PYTHON=python3.13 picks the interpreter, LLMCHAT_BUILD=cpu|cuda|metal|vulkan|rocm what llama.cpp runs on.
@@ -39,6 +41,12 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python docs/generate.py
+
+screenshots: $(STAMP)
+	@$(BIN)/python -m docs.screenshots
+
+snapshots: $(STAMP)
+	@LLMCHAT_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/tui/screen/test_snapshots.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import count
+from itertools import groupby
 from typing import Any
 
 from rich.cells import cell_len
@@ -19,8 +19,8 @@ from rich.style import Style
 from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App
 
-WIDTH, HEIGHT, FONT = 9, 18, 15
-"""Of one character: most monospaced fonts are 0.6 as wide as high, and blocks then touch those above and below."""
+WIDTH, HEIGHT, FONT = 9, 18, 14.95
+"""Of one character: most monospaced fonts are 0.602 as wide as high; blocks then touch those above and below."""
 _MARGIN, _BASELINE = 10, 14
 _WORDS = re.compile(r"\S+(?: \S+)*")
 """What stands between wider gaps: a renderer may shrink those, so each piece is placed by itself."""
@@ -50,8 +50,7 @@ def picture(app: App[Any], shown: Mapping[str, str] | None = None) -> str:
     runs = [run for row, strips in enumerate(rows) for run in _runs(row, strips, shown or {})]
     page = _most_common(runs)
     width, height = app.size.width * WIDTH + 2 * _MARGIN, app.size.height * HEIGHT + 2 * _MARGIN
-    names = (f"s{number}" for number in count())
-    classes = {css: next(names) for css in dict.fromkeys(run.css for run in runs if run.text.strip())}
+    classes = {css: _class_of(css) for css in sorted({run.css for run in runs if run.text.strip()})}
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">',
@@ -92,6 +91,11 @@ def _look(style: Style) -> tuple[str, str]:
     return ";".join(rule for rule in (*rules, lines and f"text-decoration:{lines}") if rule), ground.hex
 
 
+def _class_of(css: str) -> str:
+    """Returns a name that says what the style is, so that one new style does not rename the others."""
+    return "c" + "-".join(re.findall(r"[0-9a-f]{6}|bold|italic|underline|line-through", css))
+
+
 def _triplet(color: Color | None, foreground: bool) -> Any:
     return (color or Color.default()).get_truecolor(SVG_EXPORT_THEME, foreground)
 
@@ -106,12 +110,18 @@ def _most_common(runs: Sequence[_Run]) -> str:
 def _grounds(runs: Sequence[_Run], page: str) -> Iterator[str]:
     """Yields one path per colour that lies behind text somewhere."""
     for colour in dict.fromkeys(run.background for run in runs if run.background != page):
-        boxes = (
-            f"M{run.column * WIDTH} {run.row * HEIGHT}h{run.width * WIDTH}v{HEIGHT}h-{run.width * WIDTH}z"
-            for run in runs
-            if run.background == colour
-        )
+        boxes = (_box(list(side)) for (_, ground), side in groupby(runs, _place) if ground == colour)
         yield f'<path fill="{colour}" d="{"".join(boxes)}"/>'
+
+
+def _place(run: _Run) -> tuple[int, str]:
+    return run.row, run.background
+
+
+def _box(runs: Sequence[_Run]) -> str:
+    """Returns the box around runs that stand side by side."""
+    width = sum(run.width for run in runs) * WIDTH
+    return f"M{runs[0].column * WIDTH} {runs[0].row * HEIGHT}h{width}v{HEIGHT}h-{width}z"
 
 
 def _words(run: _Run, classes: Mapping[str, str]) -> Iterator[str]:

@@ -11,30 +11,26 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, chdir
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, chdir, closing
+from dataclasses import replace
 from pathlib import Path
 
 from docs.picture import picture
 from tests.tui.screen.chatting import Chatting
-from textual.command import CommandList
-from textual.widgets import Input
+from tests.tui.screen.snapshots_walk import Walk
+from textual.message import Message
 
-from llmchat_engine import Engine, ModelSpec, Sampling
+from llmchat_engine import ModelSpec, Sampling
 from llmchat_engine.hosts import running_hosts, stop_host
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.app import ChatApp
 from llmchat_tui.cli.app import App
-from llmchat_tui.commands import COMMANDS
 from llmchat_tui.config import Config
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.history import Conversation, History, StoredMessage
 from llmchat_tui.themes import DARK, LIGHT
-from llmchat_tui.widgets.bars import ContextGauge
-from llmchat_tui.widgets.chat_list import ChatOptions
-from llmchat_tui.widgets.composer import Composer
 
 TARGET = Path(__file__).parent / "screenshots"
 QUESTION = "How do I add up the numbers in a list in Python? First list the steps, then show the code."
@@ -62,45 +58,20 @@ EARLIER = (
 """Chats of the list: days ago, title, question, answer."""
 
 
-@dataclass(frozen=True)
-class Studio:
-    """One run of the chat, and where its pictures go."""
-
-    run: Chatting
-    shown: dict[str, str]
-    """Paths of this machine, and what stands for them."""
+class Studio(Walk):
+    """A walk that writes what it sees."""
 
     async def take(self, name: str, width: int = 80, height: int = 24) -> None:
         """Writes the screen as it stands, at a size."""
-        await self.run.pilot.resize_terminal(width, height)
-        await self.run.settle()
-        for field in self.run.app.screen.query(Input):
-            field.cursor_blink = False
-        (TARGET / f"{name}.svg").write_text(picture(self.run.app, self.shown), encoding="utf-8")
+        await self.resize(width, height)
+        (TARGET / f"{name}.svg").write_text(await self.look(), encoding="utf-8")
 
-    async def command(self, text: str) -> None:
-        """Types a slash command."""
-        await self.run.write(text)
-        await self.run.press("enter")
-        await self.run.until(lambda: not self.run.draft or self.is_covered, text)
-
-    @property
-    def is_covered(self) -> bool:
-        """Whether a page lies over the chat."""
-        return self.run.app.screen is not self.run.chat
-
-    async def page(self, key: str, name: str, width: int = 80, height: int = 24) -> None:
+    async def take_page(self, key: str, name: str, width: int = 80, height: int = 24) -> None:
         """Opens a page with its key, takes it, and closes it."""
-        await self.run.pilot.resize_terminal(width, height)
-        await self.run.press(key)
-        await self.run.until(lambda: self.is_covered, name)
+        await self.resize(width, height)
+        await self.open(key)
         await self.take(name, width, height)
         await self.leave()
-
-    async def leave(self) -> None:
-        """Goes back to the prompt of the chat."""
-        await self.run.press("escape")
-        await self.run.until(lambda: not self.is_covered, "the chat")
 
 
 # --- the scenes, in their order --------------------------------------------------------------------------------------
@@ -109,10 +80,11 @@ class Studio:
 async def an_answer(studio: Studio) -> None:
     """Takes an empty chat, then one with an answer."""
     run = studio.run
-    await run.until(lambda: run.chat.query_one(ContextGauge).gauge is not None, "the gauge")
     await studio.take("empty")
-    await run.pilot.resize_terminal(100, 30)
-    await run.say(QUESTION)
+    await studio.resize(100, 30)
+    await run.send(QUESTION)
+    while run.chat.talk.running:  # a minute on a busy machine
+        await asyncio.sleep(0.1)
     await studio.take("chat", 100, 30)
     run.app.theme = LIGHT
     await studio.take("chat-light", 100, 30)
@@ -122,44 +94,40 @@ async def an_answer(studio: Studio) -> None:
 
 async def a_search(studio: Studio) -> None:
     """Takes the list of chats with words that are searched for."""
-    run = studio.run
-    await run.pilot.resize_terminal(120, 32)
-    await run.press("ctrl+r", *"forum")
-    await run.until(lambda: run.chat.query_one(ChatOptions).option_count == 2, "both hits")
+    await studio.resize(120, 32)
+    await studio.search("forum", hits=2)
     await studio.take("search", 120, 32)
-    run.chat.chat_list.search_for("")
-    await run.press("escape")
+    await studio.end_search()
 
 
 async def a_stop(studio: Studio) -> None:
     """Takes a reply while it is written, and after it was stopped."""
     run = studio.run
-    await run.press("ctrl+n")
-    await run.until(lambda: not run.transcript.views, "an empty chat")
+    await studio.new_chat()
+    await studio.resize(100, 30)
+    run.chat.talk.sampling = {"repeat_penalty": 1.2}
     await run.send(STORY)
-    await run.until(lambda: "tok/s" in run.text() and len(run.text().split()) > 150, "some words")
-    await studio.take("streaming", 100, 30)
-    await run.press("escape")
-    await run.until(lambda: run.chat.talk.running is None, "the end")
+    await run.until(lambda: (view := run.transcript.last_reply) is not None and len(view.text) > 300, "some words")
+    (TARGET / "streaming.svg").write_text(picture(run.app, studio.shown), encoding="utf-8")
+    await studio.stop()
     await studio.take("stopped", 100, 30)
 
 
 async def the_pages(studio: Studio) -> None:
     """Takes what lies over the chat."""
     run = studio.run
-    await run.press("ctrl+r", *"trip", "enter")
+    await studio.search("trip", hits=1)
+    await run.press("enter")
     await run.until(lambda: run.chat.talk.title == "Trip to Rome" and bool(run.transcript.views), "the other chat")
-    await studio.page("ctrl+o", "models")
-    await studio.page("f2", "settings", 100, 30)
-    await studio.page("f3", "chat-settings", 100, 30)
-    await studio.page("f1", "help", 120, 32)
-    await studio.page("ctrl+s", "export")
-    await studio.command("/context")
+    await studio.take_page("ctrl+o", "models")
+    await studio.take_page("f2", "settings", 100, 30)
+    await studio.take_page("f3", "chat-settings", 100, 30)
+    await studio.take_page("f1", "help", 120, 32)
+    await studio.take_page("ctrl+s", "export")
+    await studio.open_command("context")
     await studio.take("context")
     await studio.leave()
-    await run.press("ctrl+p")
-    await run.until(lambda: studio.is_covered, "the palette")
-    await run.until(lambda: run.app.screen.query_one(CommandList).option_count == len(COMMANDS), "the commands")
+    await studio.open_palette()
     await studio.take("palette")
     await studio.leave()
 
@@ -169,7 +137,7 @@ async def completions(studio: Studio) -> None:
     run = studio.run
     for text, name in (("/s", "commands"), ("Shorten @ro", "files")):
         await run.write(text)
-        await run.until(lambda: run.chat.query_one(Composer).completions.is_open, name)
+        await run.until(lambda: run.chat.composer.completions.is_open, name)
         await studio.take(name)
         await run.write("")
 
@@ -212,10 +180,9 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
     with app.history() as history:
         _fill(history)
         async with _opened(_desk(app, history)) as run:
-            scenes: tuple[Callable[[Studio], Awaitable[None]], ...]
-            scenes = (an_answer, a_search, a_stop, the_pages, completions)
-            for scene in scenes:
-                await scene(Studio(run, shown))
+            studio = Studio(run, shown)
+            for scene in (an_answer, a_search, a_stop, the_pages, completions):
+                await scene(studio)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))
 
@@ -260,18 +227,15 @@ def _without_model(desk: Desk) -> Desk:
 
 @asynccontextmanager
 async def _opened(desk: Desk) -> AsyncIterator[Chatting]:
-    app = ChatApp(desk)
-    engine: Engine = desk.make_engine(ModelSpec(Path("none")))
-    try:
-        async with app.run_test(size=(80, 24)) as pilot:
-            run = Chatting(app, pilot, engine, [])
+    app, messages = ChatApp(desk), list[Message]()
+    with closing(desk.make_engine(ModelSpec(Path("none")))) as engine:
+        async with app.run_test(size=(80, 24), message_hook=messages.append) as pilot:
+            run = Chatting(app, pilot, engine, messages)
             await run.until(lambda: app.model is not None or app.spec is None, "the model")
             await run.settle()
             yield run
             app.leave(0)
             await run.until(lambda: app._exit, "the end")
-    finally:
-        engine.close()
 
 
 if __name__ == "__main__":

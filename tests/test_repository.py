@@ -16,8 +16,14 @@ ROOMS = ("engine", "rag", "tui")
 MAX_PYTHON_LINES = 400
 MAX_FILE_BYTES = 1 << 20
 
-BROAD_EXCEPT_ALLOWED = frozenset({"engine/llmchat_engine/host/__main__.py", "engine/llmchat_engine/host/worker.py"})
-"""The rims of processes, where whatever happens must end as a message or a log line."""
+BROAD_EXCEPT_ALLOWED = frozenset(
+    {
+        "engine/llmchat_engine/host/__main__.py",
+        "engine/llmchat_engine/host/worker.py",
+        "tui/llmchat_tui/talks.py",
+    }
+)
+"""The rims of processes and of a turn's thread, where whatever happens must end as a message or a log line."""
 
 FORBIDDEN_MODULES = frozenset({"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"})
 FORBIDDEN_CALLS = frozenset(

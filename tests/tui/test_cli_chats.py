@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,7 +14,7 @@ from tests.tui.terminal import run_in_terminal, unexpected
 
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.chats import chats
-from llmchat_tui.errors import ImportRefused, NotFound, StorageUnwritable, UsageError
+from llmchat_tui.errors import ImportRefused, InputError, NotFound, StorageUnwritable, UsageError
 from llmchat_tui.history import History
 
 EVIL = "\x1b]52;c;QQ==\x07 \x1b[35m \x9b35m \x1b]0;t\x1b\\ \u202egpj \x1bP1\x1b\\ \x08\x0e\rover \x85 \u2066"
@@ -153,11 +154,66 @@ def test_rename(history: History, chat: str) -> None:
 def test_import_what_was_exported(history: History, chat: str, tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
     run("export", chat, "--format", "json", "-o", str(file))
+    shown = run("show", chat).stdout
+    run("rm", "--yes", chat)
     (line,) = run("import", str(file)).stdout.splitlines()
     new = line.split()[0]
     assert line == f"{new}  Where is the tower?  (4 messages)"
     assert new != chat
-    assert run("show", new).stdout == run("show", chat).stdout
+    assert run("show", new).stdout == shown
+
+
+def test_a_chat_that_is_here_is_not_imported_again(history: History, chat: str, tmp_path: Path) -> None:
+    file, rows = tmp_path / "chat.json", tmp_path / "rows.json"
+    run("export", chat, "--format", "json", "-o", str(file))
+    rows.write_text(json.dumps([{"id": "1", "prompt": "Poem", "response": "Roses", "conversation_id": "c"}]))
+    first = run("import", str(file), str(rows))
+    assert (len(first.stdout.splitlines()), "1 chat was taken over; 1 was here already" in first.stderr) == (1, True)
+    add_turn(history, "One more", "Violets", first.stdout.split()[0])
+    again = run("import", str(file), str(rows), str(rows))
+    assert (again.stdout, "0 chats were taken over; 3 were here already" in again.stderr) == ("", True)
+    marks = json.loads(run("import", str(file), str(rows), "--json").stdout)
+    assert [(found["title"], found["new"]) for found in marks] == [("Where is the tower?", False), ("Poem", False)]
+    assert len(history.conversations()) == 2
+
+
+def test_a_file_that_holds_more_than_is_here_is_imported(history: History, chat: str, tmp_path: Path) -> None:
+    file = tmp_path / "chat.json"
+    run("export", chat, "--format", "json", "-o", str(file))
+    longer = json.loads(file.read_text())
+    last = longer["messages"][-1]
+    question = {**last, "id": "q", "parent_id": last["id"], "role": "user", "text": "And now?"}
+    longer["messages"] += [question, {**last, "id": "r", "parent_id": "q"}]
+    file.write_text(json.dumps(longer))
+    assert "(6 messages)" in run("import", str(file)).stdout
+    assert run("import", str(file)).stdout == ""
+    assert len(history.conversations()) == 2
+
+
+def test_import_refuses_what_is_no_file_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name in (str(tmp_path / "fifo"), "/dev/zero"):
+        with pytest.raises(InputError, match="is not a file"):
+            run("import", name)
+
+
+def test_import_tells_what_was_taken_over_before_it_failed(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, calls = History.add, []
+
+    def add_one(self: History, *chat: Any) -> str:
+        calls.append(chat)
+        if len(calls) > 1:
+            raise StorageUnwritable("the disk is full")
+        return add(self, *chat)
+
+    monkeypatch.setattr(History, "add", add_one)
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps([{"id": name, "prompt": name, "response": name} for name in "abc"]))
+    done = CliRunner().invoke(chats, ["import", str(rows)], obj=App())
+    assert isinstance(done.exception, StorageUnwritable)
+    assert (len(done.stdout.splitlines()), "1 chat was taken over" in done.stderr) == (1, True)
 
 
 def test_import_several_files_and_stdin(history: History, chat: str, tmp_path: Path) -> None:
@@ -166,9 +222,10 @@ def test_import_several_files_and_stdin(history: History, chat: str, tmp_path: P
     run("export", chat, "--format", "json", "-o", str(file))
     done = CliRunner().invoke(chats, ["import", str(file), "-", "--json"], json.dumps(rows), obj=App())
     first, second = json.loads(done.stdout)
-    assert (first["title"], second["title"], second["message_count"]) == ("Where is the tower?", "Poem \x1b[31m", 2)
+    assert (first["title"], first["message_count"], first["new"]) == ("Poem \x1b[31m", 2, True)
+    assert (second["id"], second["new"]) == (chat, False)
     assert "warning: stdin: attachments: 1 in " in done.stderr
-    assert len(history.conversations()) == 3
+    assert len(history.conversations()) == 2
 
 
 def test_import_reads_every_file_before_it_records_one(history: History, chat: str, tmp_path: Path) -> None:

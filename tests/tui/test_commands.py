@@ -24,7 +24,11 @@ def test_a_command_is_known_by_its_name_its_aliases_and_in_any_case(command: Com
     for name in (command.name, *command.aliases):
         for text in (f"/{name}", f"/{name.upper()}", f"/{name}  ", f"/{name}\n"):
             assert parse(text) == Call(command)
-        assert parse(f"/{name}   some words  ") == Call(command, "some words")
+        if command.argument:
+            assert parse(f"/{name}   some words  ") == Call(command, "some words")
+        else:
+            with pytest.raises(UnknownCommand, match="takes no words"):
+                parse(f"/{name} some words")
     assert Call.named(command.name, "x") == Call(command, "x")
 
 

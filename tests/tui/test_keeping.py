@@ -214,7 +214,7 @@ def test_what_is_typed_while_a_draft_is_written_is_written_too(history: History,
         assert leave.wait(PATIENCE)
         keep(key, text)
 
-    history.keep_draft = slow  # type: ignore[method-assign]
+    history.keep_draft = slow  # type: ignore[method-assign, assignment]
     keeper = Keeper(history, lambda error: None, draft_seconds=0.0)
     keeper.keep_draft(chat, "first")
     assert entered.wait(PATIENCE)
@@ -235,7 +235,7 @@ def test_a_deletion_that_is_taken_back_while_another_is_done_is_not_done(history
         assert leave.wait(PATIENCE)
         delete(key)
 
-    history.delete = slow  # type: ignore[method-assign]
+    history.delete = slow  # type: ignore[method-assign, assignment]
     keeper = Keeper(history, lambda error: None, undo_seconds=0.0)
     keeper._wake = lambda: None  # type: ignore[method-assign]
     keeper.doom(chat)

@@ -269,7 +269,7 @@ def test_a_failure_before_the_question_is_recorded_leaves_nothing(stage: Stage) 
     assert talk.running and talk.running.question == "precious"
     (news,), queued = stage.take_until(Failed)
     assert isinstance(news.event, Failed) and news.event.begun is None and queued == ""
-    assert (talk.running, talk.conversation_id, talk.leaf_id) == (None, "", "")
+    assert stage.talks.running() == [] and (talk.conversation_id, talk.leaf_id) == ("", "")
     assert stage.history.conversations() == []
 
 

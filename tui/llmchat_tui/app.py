@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from llmchat_tui.messages import Copied, ModelNews, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.chat import ChatScreen
+from llmchat_tui.screens.chat_actions import use_model
 from llmchat_tui.talks import News, Talks
 from llmchat_tui.themes import own_themes, pick_theme
 
@@ -36,10 +37,19 @@ _STOP_SECONDS = 3.0
 """For replies to be stopped and recorded on the way out."""
 
 
+_LOADING = frozenset({"ctx", "gpu_layers", "threads", "keepalive"})
+"""Settings that a model is loaded with."""
+
+
 class ChatApp(App[int], inherit_bindings=False):
     """The program on the screen."""
 
     TITLE = "llmchat"
+    # At the top, where nothing is typed and nothing is counted.
+    CSS = """
+    ToastRack { dock: top; align: right top; margin: 0; }
+    Toast { width: 60; max-width: 90%; max-height: 3; margin: 0 0 1 0; padding: 0 1; }
+    """
     # The chat screen opens the palette: the toolkit's own key for it could not be changed in the config.
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,12 +86,17 @@ class ChatApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Begins to load the model while the first screen is painted."""
+        self.app_resume_signal.subscribe(self, self._paint_again)
         if self.is_headless:
             self._choose_first()
             return
         catch_signals(self.leave, self.terminal)
         self._choose_first()
         self.set_interval(YOUNG_SECONDS, Housekeeper(lambda: bool(self.talks.running()) or self.chat.is_typing).tick)
+
+    def _paint_again(self, _app: App[Any]) -> None:
+        """Paints everything after the shell had the terminal: the toolkit paints what changed, and all of it did."""
+        self.screen.refresh(layout=True)
 
     def _choose_first(self) -> None:
         try:
@@ -94,7 +109,13 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.presence is not None:
             self.presence.close()
         self.spec, self.model = spec, None
-        self.presence = Presence(self.desk.make_engine(spec), self.desk.history, self._tell_model)
+        engine, tell = self.desk.make_engine(spec), partial(self._tell_model, spec)
+        self.presence = Presence(engine, self.desk.history, tell, self.desk.with_files)
+
+    def join_model_again(self) -> None:
+        """Counts again after the host had died: a question has started another one."""
+        if self.model is None and self.presence is not None:
+            self.presence.reload()
 
     def make_default(self, path: Path) -> None:
         """Writes the model into config.toml."""
@@ -109,9 +130,11 @@ class ChatApp(App[int], inherit_bindings=False):
             return
         if "theme" in names:
             self.theme = pick_theme(self.desk.config.settings.theme, self.desk.environ, self.available_themes)
-        self.chat.apply_settings()
-        if names & {"model", "ctx", "gpu_layers", "threads", "keepalive"}:
+        self.chat.apply_settings(names)
+        if "model" in names or (self.spec is None and names & _LOADING):
             self._choose_first()
+        elif self.spec is not None and names & _LOADING:  # what was picked here stays, whatever the settings name
+            use_model(self.chat, str(self.spec.path))
 
     def remember_theme(self, name: str) -> None:
         """Shows a theme and writes it into config.toml."""
@@ -157,11 +180,13 @@ class ChatApp(App[int], inherit_bindings=False):
         with contextlib.suppress(RuntimeError):  # the loop has gone: the program is leaving
             self.chat.post_message(TalkNews(news))
 
-    def _tell_model(self, news: PresenceNews) -> None:
+    def _tell_model(self, spec: ModelSpec, news: PresenceNews) -> None:
         with contextlib.suppress(RuntimeError):
-            self.call_later(self._take_model_news, news)
+            self.call_later(self._take_model_news, spec, news)
 
-    def _take_model_news(self, news: PresenceNews) -> None:
+    def _take_model_news(self, spec: ModelSpec, news: PresenceNews) -> None:
+        if spec is not self.spec:  # another model was chosen while this was on its way
+            return
         if isinstance(news, ModelReady):
             self.model = news.model
         elif isinstance(news, ModelFailed):

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from llmchat_tui.errors import UsageError
-from llmchat_tui.inputs import Limits, Reader
+from llmchat_tui.inputs import Limits, Reader, header
+from llmchat_tui.places import whole_path
 
 MENTION = re.compile(r"""(?<![^\s(\[{"'])@(?:"((?:[^"\\]|\\.)+)"|([^\s"]+))""", re.DOTALL)
 """An `@` word; behind a letter it is part of an e-mail address and none."""
@@ -40,27 +41,27 @@ class Expanded:
     """What was replaced in them."""
 
 
-def expand(text: str, limits: Limits, cwd: Path) -> Expanded:
+def expand(text: str, limits: Limits, cwd: Path | None) -> Expanded:
     """Returns a message with the files that it names in front of it.
 
     Args:
         text: what the user wrote; its path words stay in it.
         limits: how much is read, all files together.
-        cwd: the directory that relative paths start from.
+        cwd: the directory that relative paths start from; None where it was removed.
 
     Raises:
         InputError: a file is too large or not text.
-        UsageError: a path names a directory, or a file that cannot be read.
+        UsageError: a path names a directory, or a file that cannot be read, or is relative to no directory.
     """
     warnings: list[str] = []
     reader = Reader(limits, warnings.append)
     files: dict[str, str] = {}
     for path, name in _named(text, cwd):
         files.setdefault(path, name)
-    documents = [reader.read(name, Path(path)) for path, name in files.items()]
-    # An earlier question that is asked again holds its files already.
-    new = [document for document in documents if document not in text]
-    return Expanded("\n\n".join((*new, text)), tuple(files.values()), tuple(warnings))
+    # An earlier question that is asked again holds its files already, as they were then.
+    new = {path: name for path, name in files.items() if header(name) not in text}
+    documents = [reader.read(name, Path(path)) for path, name in new.items()]
+    return Expanded("\n\n".join((*documents, text)), tuple(files.values()), tuple(warnings))
 
 
 def mention(name: str) -> str:
@@ -98,12 +99,14 @@ def pasted_files(text: str) -> tuple[str, ...]:
     return tuple(found) if all(found) else ()
 
 
-def _named(text: str, cwd: Path) -> Iterator[tuple[str, str]]:
+def _named(text: str, cwd: Path | None) -> Iterator[tuple[str, str]]:
     """Yields (real path, name) of every file that a message names."""
     if (name := _leading(text)) and os.path.isfile(path := _resolve(name, cwd)):
         yield os.path.realpath(path), name
     for match in islice(MENTION.finditer(text), _MOST_MENTIONS):
         for name in _readings(match):
+            if cwd is None and match.group(2) and not set(name) & set("./~"):
+                break  # a word such as @someone, which is no path where there is no directory to look in
             path = _resolve(name, cwd)
             if os.path.isdir(path):
                 raise UsageError(f"{name} is a directory", "files are attached one by one", f"@{name.rstrip('/')}/FILE")
@@ -146,5 +149,5 @@ def _existing(word: str) -> str:
     return ""
 
 
-def _resolve(name: str, cwd: Path) -> Path:
-    return cwd / os.path.expanduser(name)
+def _resolve(name: str, cwd: Path | None) -> Path:
+    return cwd / os.path.expanduser(name) if cwd else whole_path(name)

@@ -45,11 +45,10 @@ class Call:
 class UnknownCommand(ValueError):
     """A line that begins with a slash and is neither a command nor a path."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, why: str = "") -> None:
         near = difflib.get_close_matches(name, _BY_NAME, 1)
-        super().__init__(
-            f"there is no command /{name}" + (f"; did you mean /{near[0]}?" if near else "; /help lists them")
-        )
+        helps = f"did you mean /{near[0]}?" if near else "/help lists them"
+        super().__init__(why or f"there is no command /{name}; {helps}")
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -95,6 +94,8 @@ def parse(text: str) -> Call | None:
         return None
     word, _, argument = text[1:].strip().partition(" ")
     if command := _BY_NAME.get(word.lower()):
+        if argument.strip() and not command.argument:
+            raise UnknownCommand(word, f"/{word} takes no words; to say it to the model, begin without the slash")
         return Call(command, argument.strip())
     if not word or "/" in word or os.path.lexists(f"/{word}"):
         return None

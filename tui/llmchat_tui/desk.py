@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Engine, ModelSpec, Sampling
 from llmchat_tui.config import Config
+from llmchat_tui.errors import UserError
 from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
 from llmchat_tui.paths import Paths
@@ -62,6 +64,15 @@ class Desk:
     def limits(self) -> Limits:
         """How much is read from files."""
         return Limits(self.config.settings.stdin_limit_mib)
+
+    def with_files(self, text: str) -> str:
+        """Returns a draft as it would be sent, with its files; without them where they cannot be read."""
+        from llmchat_tui.attachments import expand
+
+        try:
+            return expand(text, self.limits, Path.cwd()).question
+        except (UserError, OSError):  # sending it tells what is wrong
+            return text
 
     def models(self) -> list[LocalModel]:
         """Returns the models on this machine."""

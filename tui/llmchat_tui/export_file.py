@@ -22,10 +22,10 @@ def write_export(output: str, text: str, force: bool) -> None:
         StorageUnwritable: where it cannot be written.
     """
     path = Path(output)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"cannot write {path}", "it is a directory", f"-o {path / 'chat.md'}")
-    if path.is_file() or not os.path.lexists(path):
-        if path.is_file() and not force:
+    if os.path.isfile(path) or not os.path.lexists(path):
+        if os.path.isfile(path) and not force:
             raise UsageError(f"cannot write {path}", "it exists already", "add --force to replace it")
         write_private(path, text.encode(errors="replace"))
         return

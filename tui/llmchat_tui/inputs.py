@@ -90,7 +90,7 @@ def read_text(path: Path, limits: Limits, warn: Warn) -> str:
         InputError: it is no file, too large, or not text.
         OSError: it cannot be read.
     """
-    data = _read_file(path, limits.bytes)
+    data = read_regular(path, limits.bytes)
     if len(data) > limits.bytes:
         raise limits.exceeded(str(path))
     return decode(data, str(path), warn)
@@ -131,6 +131,11 @@ def _documents(names: Sequence[str], limits: Limits, warn: Warn) -> Iterator[str
             warn(f"left out {name}: {error.why or error.what}")
 
 
+def header(name: str) -> str:
+    """Returns the line that stands over the text of a file."""
+    return f"--- {as_text(name)} ---\n"
+
+
 class Reader:
     """Reads files one after another; the limit is for all of them together."""
 
@@ -151,23 +156,28 @@ class Reader:
             UsageError: it cannot be read.
         """
         try:
-            data = _read_file(path, self._left)
+            data = read_regular(path, max(0, self._left))
         except OSError as error:
             raise UsageError(f"{name} cannot be read", error.strerror or str(error)) from error
         text = decode(data, name, self._warn)
         self._left -= len(data)
         if self.full:
             raise self._limits.exceeded("the text of all files together")
-        return f"--- {as_text(name)} ---\n{text.rstrip()}"
+        return f"{header(name)}{text.rstrip()}"
 
 
-def _read_file(path: Path, left: int) -> bytes:
-    """Reads a regular file; never waits on a pipe or a device."""
+def read_regular(path: Path, limit: int) -> bytes:
+    """Returns the bytes of a regular file, one more than `limit` at most; never waits on a pipe or a device.
+
+    Raises:
+        InputError: it is no file.
+        OSError: it cannot be read.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{path} is not a file", "it is a pipe, a device or a socket")
-        return file.read(max(0, left) + 1)
+        return file.read(limit + 1)
 
 
 def _expand(names: Sequence[str]) -> Iterator[tuple[str, bool]]:

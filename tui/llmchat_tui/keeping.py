@@ -66,13 +66,15 @@ class Keeper:
             self._drafts.pop(conversation_id, None)
             self._wake()
 
-    def spare(self) -> str:
-        """Takes back the last deletion; returns the chat, or nothing where none can be taken back."""
+    def spare(self, conversation_id: str = "") -> str:
+        """Takes back the deletion of a chat, or the last one; returns the chat, or nothing where there is none."""
         with self._changed:
+            if conversation_id:
+                return conversation_id if self._doomed.pop(conversation_id, None) is not None else ""
             return self._doomed.popitem()[0] if self._doomed else ""
 
     def look(self, query: str, limit: int) -> tuple[list[Conversation], list[Hit]]:
-        """Returns the chats whose title fits a query and the messages that do; with no query the newest chats."""
+        """Returns the chats whose title alone fits a query and the messages that do; with no query the newest chats."""
         with self._changed:
             doomed = set(self._doomed)
         most = limit + len(doomed)

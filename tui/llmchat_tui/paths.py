@@ -142,7 +142,8 @@ def write_private(path: Path, data: bytes) -> None:
         _write_synced(temporary, data)
         temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a name that is too long cannot be removed either
+            temporary.unlink(missing_ok=True)
         raise StorageUnwritable(f"cannot write {path}", _reason(error)) from error
     with contextlib.suppress(OSError):  # some file systems cannot; the file itself is safe
         _sync_directory(target.parent)

@@ -67,15 +67,22 @@ PresenceNews = ModelLoading | ModelReady | ModelFailed | Counted
 class Presence:
     """Loads a model in a thread of its own and counts for whoever asks."""
 
-    def __init__(self, engine: Engine, history: History, tell: Callable[[PresenceNews], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        history: History,
+        tell: Callable[[PresenceNews], None],
+        expand: Callable[[str], str] = str,
+    ) -> None:
         """Begins to load.
 
         Args:
             engine: of the chosen model; this object closes it.
             history: where the path to count lies.
+            expand: returns a draft as it would be sent, with its files; called in the thread.
             tell: takes news from any thread; not called any more once `close` was.
         """
-        self._engine, self._history, self._tell = engine, history, tell
+        self._engine, self._history, self._tell, self._expand = engine, history, tell, expand
         self._changed = threading.Condition()
         self._wish: Wish | None = None
         self._closed = False
@@ -145,7 +152,7 @@ class Presence:
             path = self._history.path(wish.leaf_id) if wish.leaf_id else ()
             self._path = (None if wish.growing else wish.leaf_id, compose("", path, "")[:-1])
         first = (Message("system", wish.system),) if wish.system else ()
-        last = (Message("user", wish.draft),) if wish.draft.strip() else ()
+        last = (Message("user", self._expand(wish.draft)),) if wish.draft.strip() else ()
         return (*first, *self._path[1], *last)
 
     def _say(self, news: PresenceNews) -> None:

@@ -110,13 +110,13 @@ class Talks:
 
     def begin(self, system: str = "", sampling: Mapping[str, Any] | None = None) -> Talk:
         """Returns a new chat; it is on disk once something was asked."""
-        return self._keep(Talk(system=system, sampling=dict(sampling or {})))
+        return self.keep(Talk(system=system, sampling=dict(sampling or {})))
 
     def open(self, conversation: Conversation) -> Talk:
         """Returns a chat from disk; where a turn runs in it, the one it runs in."""
         if known := self.of_conversation(conversation.id):
             return known
-        return self._keep(
+        return self.keep(
             Talk(
                 conversation_id=conversation.id,
                 title=conversation.title,
@@ -186,7 +186,8 @@ class Talks:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _keep(self, talk: Talk) -> Talk:
+    def keep(self, talk: Talk) -> Talk:
+        """Counts a chat as open, also one that was left before."""
         self._open[talk.key] = talk
         return talk
 
@@ -198,6 +199,7 @@ class Talks:
             question,
             conversation_id=talk.conversation_id,
             question_id=question_id,
+            title=talk.title,
             system=talk.system,
             own_sampling=dict(talk.sampling),
             sampling=self.sampling_of(talk),
@@ -222,3 +224,6 @@ class Talks:
                     self._tell(News(key, event))
         except (EngineError, UserError) as error:
             self._tell(News(key, Failed(error, begun)))
+        except Exception as error:  # whatever happens in a turn must end it, or the chat would wait for ever
+            failure = UserError("the turn failed", f"{type(error).__name__}: {error}", "run llmchat doctor")
+            self._tell(News(key, Failed(failure, begun)))

@@ -128,7 +128,7 @@ def press(*keys: str) -> Steps:
     return steps
 
 
-async def until(hand: Hand, true: Callable[[], bool]) -> None:
+async def until(hand: Hand | Pilot[None], true: Callable[[], bool]) -> None:
     """Waits for something that a thread brings about."""
     end = time.monotonic() + WAIT
     while not true():

@@ -15,7 +15,7 @@ import pytest
 from tests.tui.screen.chatting import chatting
 from tests.tui.screen.snapshots_walk import Walk
 
-from llmchat_engine import ModelSpec
+from llmchat_engine import ModelMissing, ModelSpec
 from llmchat_engine.models.library import LocalModel
 from llmchat_engine.testing import Script
 from llmchat_tui import turn
@@ -125,18 +125,21 @@ async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.Monkey
     async with chatting(home, *SCRIPTS, size=size, **wiring) as run:
         for scene in (the_chat, the_pages, the_prompt, the_replies):
             await scene(Walk(run), album)
-    for name, found in (("welcome", LOCAL[:0]), ("welcome-installed", LOCAL)):
+    for name, refuse, found in (("welcome", no_model, LOCAL[:0]), ("welcome-installed", other_model, LOCAL[:1])):
         monkeypatch.setattr(Desk, "models", lambda _desk, found=found: found)
-        async with chatting(home, size=size, make_spec=no_model) as run:
-            walk = Walk(run)
-            await run.until(lambda walk=walk: walk.is_covered, name)
-            album[name] = await walk.look()
+        async with chatting(home, size=size, make_spec=refuse) as run:
+            album[name] = await the_welcome(Walk(run))
     return album
 
 
 def no_model(_name: str) -> ModelSpec:
-    """Refuses every name."""
+    """Refuses, as on a machine without a model."""
     raise ModelChoiceError("there is no model on this machine", "none was named and none was found", "")
+
+
+def other_model(_name: str) -> ModelSpec:
+    """Refuses, as where the settings name a model that has gone."""
+    raise ModelMissing("there is no model qwen", "there are: fake-1B", "")
 
 
 # --- the scenes, in their order --------------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ async def the_pages(walk: Walk, album: Album) -> None:
         await walk.open(key)
         album[name] = await walk.look()
         await walk.leave()
-    for name, command in {"context": "/context", "themes": "/theme"}.items():
+    for name, command in {"context": "context", "themes": "theme"}.items():
         await walk.open_command(command)
         album[name] = await walk.look()
         await walk.leave()
@@ -203,3 +206,9 @@ async def the_replies(walk: Walk, album: Album) -> None:
     await run.write("")
     await run.say("Tell me another")
     album["failed"] = await walk.look()
+
+
+async def the_welcome(walk: Walk) -> str:
+    """Returns the page that is there where no model is."""
+    await walk.run.until(lambda: walk.is_covered, "the welcome")
+    return await walk.look()

@@ -224,7 +224,7 @@ def test_long_replies_follow_the_bottom_only_while_the_user_is_there(home: Path)
             await run.until(lambda: run.transcript.max_scroll_y > 30, "some lines")
             assert run.transcript.is_vertical_scroll_end
             await run.press("pageup")
-            await asyncio.sleep(0.1)
+            await run.until(lambda: not run.transcript.is_vertical_scroll_end, "a page up")
             at = run.transcript.scroll_y
             before = run.transcript.max_scroll_y
             await run.until(lambda: run.transcript.max_scroll_y > before + 10, "more lines")

@@ -96,7 +96,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except click.ClickException as error:
-        _tell(app, _usage_error(error))
+        _tell(app, _usage_error(error, arguments))
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -126,10 +126,25 @@ def _show_traceback(kind: type[BaseException], error: BaseException, trace: Trac
         sys.stderr.write(sanitize("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _usage_error(error: click.ClickException) -> UsageError:
+def _usage_error(error: click.ClickException, arguments: Sequence[str]) -> UsageError:
     """Returns click's error as ours, which is sanitised when it is told."""
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "llmchat"
-    return UsageError(error.format_message().rstrip("."), hint=f"{command} --help")
+    hint = (isinstance(error, click.NoSuchOption) and _as_chat(error, arguments)) or f"{command} --help"
+    return UsageError(error.format_message().rstrip("."), hint=hint)
+
+
+def _as_chat(error: click.NoSuchOption, arguments: Sequence[str]) -> str:
+    """Returns the command line with `chat` in it where the option is one of the chat's, else nothing."""
+    if error.ctx is None or error.ctx.parent is not None:
+        return ""
+    import shlex
+
+    from llmchat_tui.cli.chat import chat
+
+    if not any(error.option_name in param.opts for param in chat.params):
+        return ""
+    at = next((at for at, word in enumerate(arguments) if word.startswith(error.option_name)), 0)
+    return shlex.join(["llmchat", *arguments[:at], "chat", *arguments[at:]])
 
 
 def _tell(app: App, error: UserError | Exception) -> None:

@@ -6,6 +6,7 @@ Knows no SQL and no engine. Titles and messages are data: on a terminal they are
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -107,27 +108,30 @@ def export(context: click.Context, ref: str, form: str, output: str, force: bool
 
 @chats.command(name="import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the new chats.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the chats; `new` is false for those that were here already.")
 @click.pass_context
 def import_(context: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     """Add the chats of FILEs; - is stdin.
 
     A FILE is a JSON export of llmchat, ChatGPT's conversations.json or the zip around it, or what llm logs --json
-    printed. What it holds besides text is left out, and told.
+    printed. What it holds besides text is left out, and told; a chat that is here already is not added again.
     """
-    from llmchat_tui.cli.import_file import read_files, record
+    from llmchat_tui.cli.import_file import read_files
+    from llmchat_tui.taking import ALL, Taken, take_over
 
     app = app_of(context)
     found = read_files(files, console_of(app))
-    recorded: list[Conversation] = []
+    taken = Taken()
     try:
         with app.history() as history:
-            record(found, history, recorded)
+            take_over(found, history, history.conversations(ALL), taken)
     finally:  # a full disk in the middle keeps what is before it
         if as_json:
-            print_json(recorded)
+            print_json([*_marked(taken.new, new=True), *_marked(taken.known, new=False)])
         else:
-            print_rows([_fitted(_imported_row(conversation)) for conversation in recorded])
+            print_rows([_fitted(_imported_row(conversation)) for conversation in taken.new])
+        if taken.known or len(taken.new) < len(found):
+            console_of(app).info(str(taken))
 
 
 @chats.command()
@@ -189,6 +193,13 @@ def _row(conversation: Conversation) -> str:
 
     when = local_time(conversation.updated_at)
     return f"{sanitize_line(conversation.id[:_SHORT_ID])}  {when:<16}  {sanitize_line(conversation.title)}"
+
+
+def _marked(conversations: Iterable[Conversation], *, new: bool) -> list[dict[str, object]]:
+    """Returns chats as JSON objects that say whether an import made them."""
+    import msgspec
+
+    return [{**msgspec.to_builtins(conversation), "new": new} for conversation in conversations]
 
 
 def _imported_row(conversation: Conversation) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from llmchat_tui.console import Console
-    from llmchat_tui.history import Conversation, History
     from llmchat_tui.imports import Chat
 
 
@@ -23,6 +23,7 @@ def read_files(names: Iterable[str], console: Console) -> list[Chat]:
 
     Raises:
         UsageError: a file cannot be read.
+        InputError: it is a pipe or a device.
         ImportRefused: a file holds nothing that can be imported.
     """
     from llmchat_tui.imports import read_export
@@ -37,23 +38,16 @@ def read_files(names: Iterable[str], console: Console) -> list[Chat]:
     return chats
 
 
-def record(chats: Iterable[Chat], history: History, recorded: list[Conversation]) -> None:
-    """Adds chats to the history, and each to `recorded` once it is on disk."""
-    for conversation, messages in chats:
-        recorded.append(history.conversation(history.add(conversation, messages)))
-
-
 def _read(name: str) -> bytes:
     """Returns the bytes of a file, one more than are allowed at most."""
     from llmchat_tui.imports import MAX_BYTES
+    from llmchat_tui.taking import read_import
 
+    if name != "-":
+        return read_import(Path(name), MAX_BYTES)
     try:
-        if name == "-":
-            if sys.stdin is None or sys.stdin.isatty():
-                raise UsageError("there is nothing on stdin", hint="llm logs -n 0 --json | llmchat chats import -")
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
-        with open(name, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # a name with a NUL, a closed stdin
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UsageError(f"{name} cannot be read", why) from error
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("there is nothing on stdin", hint="llm logs -n 0 --json | llmchat chats import -")
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # a closed stdin
+        raise UsageError("stdin cannot be read", str(error)) from error

@@ -55,7 +55,10 @@ class ChatScreen(ChatTurns):
             self.refresh_lines()
             return
         self._show_overlay(False)
-        await self.show_talk(self.talks.open(conversation), message.message_id)
+        if self.keeper.spare(conversation.id):
+            self.chat_app.tell("the chat was to be deleted; it stays")
+        talk = self.talks.open(conversation)
+        await self.show_talk(talk, message.message_id)
 
     def on_chat_options_wanted(self, message: ChatOptions.Wanted) -> None:
         """Renames, deletes and brings back chats."""
@@ -67,11 +70,11 @@ class ChatScreen(ChatTurns):
         message.stop()
         self.refresh_lines()
 
-    def run_command(self, call: Call) -> None:
-        """Does what a slash command says."""
+    def run_command(self, call: Call) -> bool:
+        """Does what a slash command says; returns whether it could."""
         from llmchat_tui.screens.chat_commands import run
 
-        run(self, call)
+        return run(self, call)
 
     def begin_command(self, name: str) -> None:
         """Puts a command that needs words into the prompt."""
@@ -85,14 +88,15 @@ class ChatScreen(ChatTurns):
     def action_back(self) -> None:
         """Stops the reply; else goes one step closer to the prompt."""
         prompt = self.composer.prompt
-        if self.talk.running:
-            self.talks.stop(self.talk)
-        elif self.has_class("-overlay"):
+        if self.has_class("-overlay"):
             self._show_overlay(False)
             prompt.focus()
+        elif self.talk.queued:
+            self._take_back(self.talk)
+        elif self.talk.running:
+            self.talks.stop(self.talk)
         elif self.editing and prompt.has_focus:
-            self.editing = ""
-            prompt.clear_draft()
+            self.end_edit()
         else:
             self.transcript.anchor()
             prompt.focus()
@@ -116,12 +120,12 @@ class ChatScreen(ChatTurns):
         self._show_overlay(False)
         if self.talk.conversation_id or self.talk.running:
             await self.show_new()
-        else:
-            self.composer.prompt.focus()
+        self.composer.prompt.focus()
 
     async def show_new(self) -> None:
         """Shows an empty chat."""
-        await self.show_talk(self.talks.begin(self.desk.system))
+        from_list = self.query_one(ChatOptions).has_focus
+        await self.show_talk(self.talks.begin(self.desk.system), focus=not from_list)
 
     def action_search_chats(self) -> None:
         """Goes to the search field, and shows the list where it is folded away."""
@@ -192,11 +196,11 @@ class ChatScreen(ChatTurns):
         self.remove_class("-overlay")
         self.set_class(height < LOW_BELOW_ROWS, "-low")
 
-    def apply_settings(self) -> None:
+    def apply_settings(self, names: frozenset[str]) -> None:
         """Follows settings that were changed."""
         for transcript in self._transcripts.values():
             transcript.limit_width(self.desk.config.settings.reading_width)
-        if not self.talk.conversation_id:
+        if "system" in names and not self.talk.conversation_id:
             self.talk.system = self.desk.system
         self._arrange(self.size.width, self.size.height)
         self.count()

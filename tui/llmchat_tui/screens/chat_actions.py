@@ -5,6 +5,7 @@ Functions over the screen. Knows no turn and paints nothing itself.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from llmchat_engine import EngineError, ModelInfo
 from llmchat_tui.attachments import expand
-from llmchat_tui.errors import UserError
+from llmchat_tui.errors import UsageError, UserError
+from llmchat_tui.history import StoredMessage
 from llmchat_tui.history.rows import title_of as stored_title
 from llmchat_tui.messages import ChatListChanged
+from llmchat_tui.places import whole_path, working_directory
 from llmchat_tui.widgets.ending import short_name
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ def with_files(screen: ChatScreen | ChatTurns, text: str) -> str:
     Raises:
         UserError: a file is too large or not text.
     """
-    expanded = expand(text, screen.desk.limits, Path.cwd())
+    expanded = expand(text, screen.desk.limits, working_directory())
     for warning in expanded.warnings:
         screen.chat_app.tell(warning, "warning")
     return expanded.question
@@ -51,9 +54,19 @@ def with_files(screen: ChatScreen | ChatTurns, text: str) -> str:
 async def leave_question_only(transcript: Transcript, question_id: str) -> None:
     """Takes away what stands behind a question, for another reply to take its place."""
     views = transcript.views
-    at = next((at for at, view in enumerate(views) if view.message_id == question_id), -1)
-    if 0 <= at < len(views) - 1:
-        await transcript.remove_from(views[at + 1])
+    behind = next((views[at + 1] for at, view in enumerate(views[:-1]) if view.message_id == question_id), None)
+    if behind is not None:
+        await transcript.remove_from(behind)
+    else:  # it is far from what is mounted, or the last of it
+        await transcript.show(question_id)
+
+
+async def leave_before(transcript: Transcript, question: StoredMessage) -> None:
+    """Takes away a question and what stands behind it, for another one to take its place."""
+    if view := transcript.view_of(question.id):
+        await transcript.remove_from(view)
+    else:
+        await transcript.show(question.parent_id)
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
@@ -190,14 +203,29 @@ def export(screen: ChatScreen, target: str | None) -> None:
 
     if not target or not target.strip():
         return
-    path = Path(target.strip()).expanduser()
-    path = path if path.suffix in (".md", ".json") else path.with_name(f"{path.name}.md")
     try:
+        path = _export_path(target.strip())
         write_export(str(path), _exported(screen, path.suffix), force=False)
     except UserError as error:
-        screen.chat_app.tell(f"{error}", "error", 8)
+        screen.chat_app.tell_error(error)
         return
-    screen.chat_app.tell(f"written to {path.absolute()}", seconds=8)
+    screen.chat_app.tell(f"written to {path}", seconds=8)
+
+
+def _export_path(name: str) -> Path:
+    """Returns the file to write.
+
+    Raises:
+        UsageError: the name leads nowhere, to a directory, or to a file that is there.
+    """
+    path = whole_path(name)
+    if os.path.isdir(path):
+        raise UsageError(f"cannot write {path}", "it is a directory", f"/export {path / 'chat.md'}")
+    if path.suffix not in (".md", ".json"):
+        path = path.with_name(f"{path.name}.md")
+    if os.path.isfile(path):
+        raise UsageError(f"cannot write {path}", "it exists already", f"/export {path.with_stem(path.stem + '-2')}")
+    return path
 
 
 def _exported(screen: ChatScreen, suffix: str) -> str:
@@ -214,22 +242,22 @@ def import_file(screen: ChatScreen, name: str) -> None:
     """Takes over the chats of a file, in a thread."""
 
     def work() -> None:
-        from llmchat_tui.imports import read_export
+        from llmchat_tui.imports import MAX_BYTES, read_export
+        from llmchat_tui.taking import ALL, Taken, read_import, take_over
 
-        app = screen.chat_app
+        app, taken, left = screen.chat_app, Taken(), ""
         try:
-            imported = read_export(Path(name).expanduser().read_bytes(), name)
-            for conversation, messages in imported.chats:
-                screen.desk.history.add(conversation, messages)
+            imported = read_export(read_import(whole_path(name.strip()), MAX_BYTES), name)
+            left = f"; left out: {'; '.join(imported.left_out[:3])}" if imported.left_out else ""
+            here, _hits = screen.keeper.look("", ALL)  # not those that are about to be deleted
+            take_over(imported.chats, screen.desk.history, here, taken)
         except UserError as error:
             app.call_later(app.tell_error, error)
-            return
-        except OSError as error:
-            app.call_later(app.tell, f"{name} cannot be read: {error.strerror}", "error")
-            return
-        left = f"; left out: {'; '.join(imported.left_out[:3])}" if imported.left_out else ""
-        app.call_later(app.tell, f"{len(imported.chats)} chats were taken over{left}", "information", 8)
+            if not taken.new:
+                return
+        app.call_later(app.tell, f"{taken}{left}", "information", 8)
         screen.post_message(ChatListChanged())
+
 
     screen.run_worker(work, thread=True, group="import", exit_on_error=False)
 

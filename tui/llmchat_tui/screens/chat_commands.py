@@ -13,6 +13,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Again, Copied, EditQuestion
 from llmchat_tui.screens import chat_actions
 from llmchat_tui.settings import SAMPLING_KEYS
+from llmchat_tui.widgets.answer import code_blocks
 from llmchat_tui.widgets.bars import ContextGauge
 from llmchat_tui.widgets.ending import statistics_of
 
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
 Handler = Callable[["ChatScreen", str], None]
 
 
-def run(screen: ChatScreen, call: Call) -> None:
-    """Does what a command says; what it cannot do it tells."""
+def run(screen: ChatScreen, call: Call) -> bool:
+    """Does what a command says; what it cannot do it tells. Returns whether it could."""
     if call.command.needs_argument and not call.argument:
         screen.begin_command(call.command.name)
-        return
+        return True
     try:
         _HANDLERS[call.command.name](screen, call.argument)
     except (UserError, EngineError) as error:
         screen.chat_app.tell_error(error)
+        return False
+    return True
 
 
 def _help(screen: ChatScreen, _argument: str) -> None:
@@ -129,19 +132,20 @@ def _model_facts(screen: ChatScreen) -> str:
 
 
 def _again(screen: ChatScreen, _argument: str) -> None:
-    view = screen.transcript.last_reply or screen.transcript.last_question
-    if view is None:
-        screen.chat_app.tell("there is nothing to answer yet", "warning")
+    if screen.talk.leaf_id or screen.talk.running:
+        screen.post_message(Again(screen.talk.leaf_id))
     else:
-        screen.post_message(Again(view.message_id))
+        screen.chat_app.tell("there is nothing to answer yet", "warning")
 
 
 def _edit(screen: ChatScreen, _argument: str) -> None:
-    view = screen.transcript.last_question
-    if view is None:
+    talk = screen.talk
+    if not talk.leaf_id and not talk.running:
         screen.chat_app.tell("there is no question yet", "warning")
-    else:
-        screen.post_message(EditQuestion(view.message_id))
+        return
+    path = screen.desk.history.tail(talk.leaf_id, 2) if talk.leaf_id else ()
+    question = next((message.id for message in reversed(path) if message.role == "user"), "")
+    screen.post_message(EditQuestion(question))
 
 
 def _file(screen: ChatScreen, argument: str) -> None:
@@ -150,17 +154,24 @@ def _file(screen: ChatScreen, argument: str) -> None:
 
 
 def _copy(screen: ChatScreen, argument: str) -> None:
-    view = screen.transcript.last_reply
-    if view is None:
+    text = _last_reply(screen)
+    if not text:
         screen.chat_app.tell("there is no reply yet", "warning")
         return
-    blocks = view.answer.code_blocks()
-    if argument == "code" and not blocks:
-        screen.chat_app.tell("there is no code block in the last reply", "warning")
-    elif argument == "code":
-        screen.post_message(Copied(blocks[-1].code, "code block"))
+    if argument != "code":
+        screen.post_message(Copied(text, "message"))
+    elif blocks := code_blocks(text):
+        screen.post_message(Copied(blocks[-1], "code block"))
     else:
-        screen.post_message(Copied(view.text, "message"))
+        screen.chat_app.tell("there is no code block in the last reply", "warning")
+
+
+def _last_reply(screen: ChatScreen) -> str:
+    """Returns the newest reply, or what has come of it; what is mounted may be far from it."""
+    talk, view = screen.talk, screen.transcript.last_reply
+    if talk.running and view is not None:
+        return view.text
+    return screen.desk.history.tail(talk.leaf_id, 1)[0].text if talk.leaf_id else ""
 
 
 def _export(screen: ChatScreen, argument: str) -> None:
@@ -208,7 +219,7 @@ def _prompt(screen: ChatScreen, _argument: str) -> None:
         try:
             path = screen.desk.history.path(talk.leaf_id) if talk.leaf_id else ()
             with closing(screen.desk.make_engine(spec)) as engine:
-                rendered = engine.render(Request(compose(talk.system, path, draft or "…")))
+                rendered = engine.render(Request(compose(talk.system, path, screen.desk.with_files(draft) or "…")))
         except (UserError, EngineError) as error:
             app.call_later(app.tell_error, error)
             return

@@ -5,6 +5,8 @@ The lowest of the three storeys of the chat screen; chat_turns.py asks and takes
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -13,6 +15,7 @@ from textual.screen import Screen
 
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import UserError
+from llmchat_tui.history import StoredMessage
 from llmchat_tui.keeping import Keeper
 from llmchat_tui.presence import Wish
 from llmchat_tui.talks import Talk, Talks
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
 
 _HINT = """\
 Write below and press Enter.
-Nothing leaves this machine; all you write is kept.
+All you write is kept, on this machine.
 
-Ctrl+P every command     Ctrl+N new chat
-Ctrl+R search chats      Ctrl+S export
-Ctrl+O other model       F1 help"""
+^P commands      ^N new chat
+^R search        ^S export
+^O other model   F1 help"""
 
 
 class ChatRoom(Screen[None]):
@@ -43,6 +46,7 @@ class ChatRoom(Screen[None]):
     ChatRoom #transcripts { height: 1fr; }
     ChatRoom.-overlay ChatList { layer: over; dock: left; width: 30; }
     ChatRoom.-low Header { display: none; }
+    ChatRoom.-low Transcript { padding-top: 0; }
     """
     LAYERS: ClassVar[tuple[str, ...]] = ("default", "over")
 
@@ -53,7 +57,8 @@ class ChatRoom(Screen[None]):
         """The chat that is shown."""
         self._transcripts: dict[str, Transcript] = {}
         """By chat: the shown one, and those whose reply goes on in the background."""
-        self.editing = ""
+        self.editing = self._before_edit = self._edited = ""
+        self._switching = asyncio.Lock()
         """The question that the next message takes the place of."""
         self.keeper = Keeper(desk.history, self._not_kept)
 
@@ -97,13 +102,20 @@ class ChatRoom(Screen[None]):
         """The list of chats."""
         return self.query_one(ChatList)
 
-    async def show_talk(self, talk: Talk, at: str = "") -> None:
+    async def show_talk(self, talk: Talk, at: str = "", *, focus: bool = True) -> None:
         """Shows a chat in place of the one that is shown; a reply that streams there goes on.
 
         Args:
             talk: an open chat.
             at: the message to go to; empty for the newest.
+            focus: whether the prompt is gone to.
         """
+        async with self._switching:  # keys, commands and the list may all ask for one at the same time
+            await self._show_talk(talk, at)
+        if focus and not at:
+            self.composer.prompt.focus()
+
+    async def _show_talk(self, talk: Talk, at: str) -> None:
         before = self._change_to(talk)
         for key, transcript in self._transcripts.items():
             transcript.display = key == talk.key
@@ -117,13 +129,13 @@ class ChatRoom(Screen[None]):
         if before is not talk and not before.running:
             await self._forget(before)
         self.refresh_lines()
-        self.composer.prompt.focus()
 
     def _change_to(self, talk: Talk) -> Talk:
         """Puts the draft of a chat into the prompt, at once: what is typed from now on is for it. Returns the other."""
         before, prompt = self.talk, self.composer.prompt
+        self.talks.keep(talk)
         if before.draft is not None:
-            before.draft = prompt.draft
+            before.draft = self._own_draft()
             self.keeper.keep_draft(before.conversation_id, self.whole_draft(before))
         if talk.draft is None:
             talk.draft = self.keeper.draft(talk.conversation_id)
@@ -143,7 +155,25 @@ class ChatRoom(Screen[None]):
 
     def whole_draft(self, talk: Talk) -> str:
         """Returns what the user wrote in a chat and did not send yet, a queued message first."""
-        return joined(talk.queued, self.composer.prompt.draft if talk is self.talk else talk.draft or "")
+        return joined(talk.queued, self._own_draft() if talk is self.talk else talk.draft or "")
+
+    def _own_draft(self) -> str:
+        """Returns the draft of the shown chat; while a question is edited, what stood there and what was changed."""
+        draft = self.composer.prompt.draft
+        return joined(self._before_edit, "" if draft == self._edited else draft) if self.editing else draft
+
+    def begin_edit(self, question: StoredMessage) -> None:
+        """Puts a question into the prompt; the draft that stood there comes back afterwards."""
+        self._before_edit, self._edited = self._own_draft(), question.text
+        self.editing = question.id
+        self.composer.prompt.load_draft(question.text)
+        self.composer.prompt.focus()
+
+    def end_edit(self) -> None:
+        """Brings the draft back that an edit took the place of."""
+        if self.editing:
+            self.editing = ""
+            self.composer.prompt.load_draft(self._before_edit)
 
     def refresh_lines(self) -> None:
         """Shows title, list and gauge anew."""
@@ -151,6 +181,7 @@ class ChatRoom(Screen[None]):
         marks = {talk.conversation_id: "◌" for talk in self.talks.running() if talk is not self.talk}
         marks |= {talk.conversation_id: "●" for talk in self.talks.all() if talk.unread}
         self.chat_list.show(self.talk.conversation_id, marks)
+        self.query_one(KeyBar).stops = self.talk.running is not None
         self.count()
 
     def count(self) -> None:
@@ -162,7 +193,9 @@ class ChatRoom(Screen[None]):
             presence.count(Wish(leaf, self.talk.system, self.composer.prompt.draft, growing))
 
     def _parent_of_edited(self) -> str:
-        return self.desk.history.tail(self.editing, 1)[0].parent_id
+        with suppress(UserError):  # its chat was deleted by another program; sending tells it
+            return self.desk.history.tail(self.editing, 1)[0].parent_id
+        return ""
 
     def _look(self, query: str, limit: int) -> Found:
         return Found(*self.keeper.look(query, limit))

@@ -6,12 +6,15 @@ The middle storey of the chat screen. Orchestrates no turn; how one looks is in 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from llmchat_engine import EngineError
+from llmchat_engine import EngineError, Loaded
 from llmchat_tui.commands import Call, UnknownCommand, parse
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.gauge import gauge_of
+from llmchat_tui.history import StoredMessage
 from llmchat_tui.messages import Again, DraftChanged, EditQuestion, ModelNews, Submitted, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
 from llmchat_tui.screens import chat_actions, turn_paint
@@ -41,11 +44,19 @@ class ChatTurns(ChatRoom):
         self.call_after_refresh(self._show_model)
 
     def _show_model(self) -> None:
-        if news := self.chat_app.model_news:
-            self.on_model_news(ModelNews(news))
+        header = self.query_one(Header)
+        match self.chat_app.model_news:
+            case ModelLoading(fraction):
+                header.show_model(f"loading the model {fraction:.0%}")
+            case ModelReady(model, _):
+                header.show_model(chat_actions.model_line(model))
+            case ModelFailed(error):
+                header.show_model(error.what, "red")
+            case _:
+                pass
 
-    def run_command(self, call: Call) -> None:
-        """Does what a slash command says."""
+    def run_command(self, call: Call) -> bool:
+        """Does what a slash command says; returns whether it could."""
         raise NotImplementedError
 
     async def on_submitted(self, message: Submitted) -> None:
@@ -54,21 +65,25 @@ class ChatTurns(ChatRoom):
         Done here and not in a worker: the news of the turn wait behind this handler until its reply has a place.
         """
         message.stop()
+        prompt = self.composer.prompt
         try:
             call = parse(message.text)
         except UnknownCommand as error:
+            prompt.refuse()
             self.chat_app.tell(str(error), "warning")
             return
         if call is not None:
-            self.composer.prompt.clear_draft()
-            self.run_command(call)
+            prompt.clear_draft()
+            if not self.run_command(call):
+                prompt.load_draft(joined(message.text, prompt.draft))
         elif self.talk.running:
             self._queue(message.text)
-        elif await self.send(self.talk, message.text):
-            self.composer.prompt.clear_draft()
+        else:
+            await self.send(self.talk, message.text, typed=True)
 
     def _queue(self, text: str) -> None:
         if self.talk.queued:
+            self.composer.prompt.refuse()
             self.chat_app.tell("one message is queued already; it goes first", "warning")
             return
         self.talk.queued = text
@@ -76,33 +91,58 @@ class ChatTurns(ChatRoom):
         self.composer.show_queued(text)
         self.keeper.keep_draft(self.talk.conversation_id, self.whole_draft(self.talk))
 
-    async def send(self, talk: Talk, text: str) -> bool:
-        """Asks in a chat; returns whether it could be asked, and tells why where not."""
+    async def send(self, talk: Talk, text: str, *, typed: bool = False) -> bool:
+        """Asks in a chat; returns whether it could be asked, and tells why where not.
+
+        Args:
+            talk: the chat.
+            text: the message; the files that it names are put in front.
+            typed: whether it stands in the prompt, which is cleared before anything else can be shown in it.
+        """
         try:
+            if await self._went_on_elsewhere(talk):
+                self.composer.prompt.refuse()
+                return False
             question = chat_actions.with_files(self, text)
+            talk.title = talk.title or chat_actions.title_of(text)
             replaced = self._ask(talk, question)
         except (UserError, EngineError) as error:
+            self.composer.prompt.refuse()
             self.chat_app.tell_error(error)
             return False
-        talk.title = talk.title or chat_actions.title_of(text)
+        if typed:
+            self.composer.prompt.clear_draft()
+            self.end_edit()
         if transcript := self.transcript_of(talk.key):
-            if view := transcript.view_of(replaced):
-                await transcript.remove_from(view)
+            if replaced:
+                await chat_actions.leave_before(transcript, replaced)
             await transcript.add(QuestionView(question), ReplyView(growing=True))
             turn_paint.begin(transcript, self.chat_app.model)
         if talk is self.talk:
             self.query_one(Header).show_title(talk.title)
         return True
 
-    def _ask(self, talk: Talk, question: str) -> str:
+    def _ask(self, talk: Talk, question: str) -> StoredMessage | None:
         """Starts the turn; returns the question that it replaces, if one was being edited."""
-        replaced = self.editing if talk is self.talk else ""
-        if replaced:
-            self.talks.edit(talk, self.desk.history.tail(replaced, 1)[0], question)
-            self.editing = ""
-        else:
+        if talk is not self.talk or not self.editing:
             self.talks.ask(talk, question)
+            return None
+        (replaced,) = self.desk.history.tail(self.editing, 1)
+        self.talks.edit(talk, replaced, question)
         return replaced
+
+    async def _went_on_elsewhere(self, talk: Talk) -> bool:
+        """Shows what another llmchat wrote in a chat: a question must not follow what the user did not see."""
+        if not talk.conversation_id or talk.running or self.editing:
+            return False
+        leaf_id = self.desk.history.conversation(talk.conversation_id).leaf_id
+        if leaf_id == talk.leaf_id:
+            return False
+        talk.leaf_id = leaf_id
+        if transcript := self.transcript_of(talk.key):
+            await transcript.show(leaf_id)
+        self.chat_app.tell("another llmchat went on in this chat; now you see it. Enter sends", "warning")
+        return True
 
     async def on_again(self, message: Again) -> None:
         """Has a question answered once more; the old answer stays on disk."""
@@ -110,10 +150,13 @@ class ChatTurns(ChatRoom):
         if self.talk.running:
             self.chat_app.tell("a reply is being written; Esc stops it", "warning")
             return
-        path = self.desk.history.tail(message.message_id, 2) if message.message_id else ()
+        path = self._tail(message.message_id, 2)
         if not path:
             return
         question = path[-1] if path[-1].role == "user" else path[-2]
+        self._unless_behind(question, "answer again", partial(self.call_later, self._answer_again, question))
+
+    async def _answer_again(self, question: StoredMessage) -> None:
         try:
             self.talks.again(self.talk, question)
         except (UserError, EngineError) as error:
@@ -130,10 +173,39 @@ class ChatTurns(ChatRoom):
         if not message.message_id or self.talk.running:
             self.chat_app.tell("a reply is being written; Esc stops it", "warning")
             return
-        self.editing = message.message_id
-        self.composer.prompt.load_draft(self.desk.history.tail(message.message_id, 1)[0].text)
-        self.composer.prompt.focus()
+        path = self._tail(message.message_id, 1)
+        if not path:
+            return
+        self._unless_behind(path[0], "edit", partial(self._edit, path[0]))
+
+    def _edit(self, question: StoredMessage) -> None:
+        self.begin_edit(question)
         self.chat_app.tell("Enter asks this in place of the old question; Esc leaves it as it is")
+
+    def _unless_behind(self, question: StoredMessage, what: str, do: Callable[[], object]) -> None:
+        """Does something to a question; where more than its answer stands behind it, only if the user says so."""
+        path = self.desk.history.path_ids(self.talk.leaf_id)
+        behind = len(path) - path.index(question.id) - 2 if question.id in path else 0
+        if behind <= 0:
+            do()
+            return
+        from llmchat_tui.screens.dialogs import ConfirmScreen
+
+        words = f"The {behind} messages behind it leave this view; they stay on disk. Go on?"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                do()
+
+        self.app.push_screen(ConfirmScreen(words, what, "leave it"), answered)
+
+    def _tail(self, message_id: str, limit: int) -> Sequence[StoredMessage]:
+        """Returns the end of the path to a message; tells where it is gone, as in a chat deleted by another program."""
+        try:
+            return self.desk.history.tail(message_id, limit) if message_id else ()
+        except UserError as error:
+            self.chat_app.tell_error(error)
+            return ()
 
     async def on_talk_news(self, message: TalkNews) -> None:
         """Takes what a turn tells, in whichever chat it runs."""
@@ -147,6 +219,8 @@ class ChatTurns(ChatRoom):
             await turn_paint.paint(transcript, news.event)
         if isinstance(news.event, (Started, Ended, Failed)):
             await self._turned(news, talk, question, is_new)
+        elif isinstance(news.event, Loaded):
+            self.chat_app.join_model_again()
         elif talk is self.talk and time.monotonic() - self._counted_at >= _COUNT_SECONDS:
             self._counted_at = time.monotonic()
             self.count()  # the reply takes room while it comes
@@ -201,15 +275,11 @@ class ChatTurns(ChatRoom):
 
     def on_model_news(self, message: ModelNews) -> None:
         """Shows how the model is, and what the context holds."""
-        header = self.query_one(Header)
+        self._show_model()
         match message.news:
-            case ModelLoading(fraction):
-                header.show_model(f"loading the model {fraction:.0%}")
-            case ModelReady(model, _):
-                header.show_model(chat_actions.model_line(model))
+            case ModelReady():
                 self.count()
             case ModelFailed(error):
-                header.show_model(error.what, "red")
                 self.query_one(ContextGauge).gauge = None
                 if not self.talk.running:
                     self.chat_app.tell_error(error)

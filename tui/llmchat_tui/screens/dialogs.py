@@ -78,6 +78,15 @@ class TextScreen(Panel[str | None]):
         self.dismiss(self._value if event.value == sanitize_line(self._value) else event.value)
 
 
+    async def action_copy_or_leave(self) -> None:
+        """Leaves also where all is selected as it was when the page opened: that was not the user."""
+        field = self.query_one(Line)
+        if field.value == sanitize_line(self._value) == field.selected_text:
+            self.action_leave()
+        else:
+            await super().action_copy_or_leave()
+
+
 class Line(SafeInput):
     """An input that tells of its Enter in the line of keys."""
 

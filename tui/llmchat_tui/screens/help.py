@@ -53,7 +53,7 @@ class HelpScreen(Panel[None]):
 
     DEFAULT_CSS = """
     HelpScreen > #panel { height: 100%; }
-    HelpScreen.-wide > #panel { max-width: 180; max-height: 52; }
+    HelpScreen.-wide > #panel { max-width: 180; max-height: 60; }
     HelpScreen VerticalScroll { height: 1fr; }
     HelpScreen.-wide VerticalScroll { layout: horizontal; }
     HelpScreen.-wide Entries { width: 1fr; margin-right: 3; }

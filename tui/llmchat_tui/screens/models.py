@@ -22,7 +22,7 @@ from llmchat_tui.bindings import bindings_of
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.model_facts import ModelFacts, free_memory, path_in, read_facts, with_current
 from llmchat_tui.screens.model_rows import Columns, columns_for, header_row, model_row
-from llmchat_tui.screens.panel import Panel, SafeInput, line
+from llmchat_tui.screens.panel import Panel, SafeInput, is_open, line
 from llmchat_tui.screens.small_model import small_model_command
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class ModelsScreen(Panel[ModelChosen | None]):
     def on_facts_read(self, message: FactsRead) -> None:
         """Fills in a row, or takes the file that was named."""
         self._facts[message.path] = message.facts
+        if not is_open(self):
+            return
         if not message.typed:
             self._fill_in(message.path)
         elif message.facts.problem:

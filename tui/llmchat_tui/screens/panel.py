@@ -5,15 +5,17 @@ Knows nothing of what the pages show.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from llmchat_tui.keymap import ACTIONS, shown_key
+from llmchat_tui.messages import Copied
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -88,7 +90,11 @@ class Panel(ModalScreen[Result], Generic[Result]):
         color: ansi_default; background: ansi_default; text-style: bold underline;
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "close"),
+        # First, for the toolkit's own fields take the key for a copy of nothing.
+        Binding("ctrl+c", "copy_or_leave", "copy", id="copy", show=False, priority=True),
+    ]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
 
@@ -108,9 +114,37 @@ class Panel(ModalScreen[Result], Generic[Result]):
         """Yields what stands between the heading and the keys."""
         yield from ()
 
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Closes the page with a result; a second key that was pressed meanwhile closes nothing."""
+        return super().dismiss(result) if is_on_top(self) else AwaitComplete()
+
     def action_leave(self) -> None:
         """Closes the page."""
         self.dismiss(None)
+
+    async def action_copy_or_leave(self) -> None:
+        """Copies what is selected; leaves as Esc does where nothing is."""
+        if text := selected_text(self):
+            self.post_message(Copied(text, "selection"))
+        else:
+            await self.run_action("leave")
+
+
+def is_open(screen: Screen[Any]) -> bool:
+    """Returns whether a page is still there; what its threads found out later may come when it is not."""
+    return screen in screen.app.screen_stack
+
+
+def is_on_top(screen: Screen[Any]) -> bool:
+    """Returns whether a page is the one that the user sees; only that one can be closed."""
+    return is_open(screen) and screen.app.screen is screen
+
+
+def selected_text(screen: Screen[Any]) -> str:
+    """Returns what is selected in the field that has the focus, or by mouse on the page."""
+    field = screen.focused
+    in_field = field.selected_text if isinstance(field, Input | TextArea) else ""
+    return in_field or screen.get_selected_text() or ""
 
 
 def size_classes(width: int, height: int) -> list[str]:

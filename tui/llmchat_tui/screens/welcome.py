@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -24,7 +25,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Copied
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.model_facts import ModelFacts, free_memory, path_in, read_facts, size_text
-from llmchat_tui.screens.panel import HEIGHTS, WIDTHS, KeyLine, line, size_classes
+from llmchat_tui.screens.panel import HEIGHTS, WIDTHS, KeyLine, is_on_top, is_open, line, selected_text, size_classes
 from llmchat_tui.screens.small_model import small_model_command
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class WelcomeScreen(Screen[Path | None]):
         Binding("y", "copy", "copy the command"),
         Binding("r", "look", "look again"),
         Binding("q,escape", "leave", "leave"),
+        Binding("ctrl+c", "copy_or_leave", "copy", id="copy", show=False, priority=True),
     ]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -118,12 +120,16 @@ class WelcomeScreen(Screen[Path | None]):
 
     def on_models_found(self, message: ModelsFound) -> None:
         """Shows what can be used now."""
+        if not is_open(self):
+            return
         self._models = message.models
         self._write_ways()
         self.refresh_bindings()
 
     def on_file_checked(self, message: FileChecked) -> None:
         """Takes the file that was named, or says why not."""
+        if not is_open(self):
+            return
         if message.facts.problem:
             self._tell(f"{message.path}: {message.facts.problem}")
         else:
@@ -167,6 +173,17 @@ class WelcomeScreen(Screen[Path | None]):
     def action_leave(self) -> None:
         """Leaves without a model."""
         self.dismiss(None)
+
+    def action_copy_or_leave(self) -> None:
+        """Copies what is selected by mouse; leaves where nothing is."""
+        if text := selected_text(self):
+            self.post_message(Copied(text, "selection"))
+        else:
+            self.action_leave()
+
+    def dismiss(self, result: Path | None = None) -> AwaitComplete:
+        """Ends the page with a model or none; a second key that was pressed meanwhile ends nothing."""
+        return super().dismiss(result) if is_on_top(self) else AwaitComplete()
 
     @property
     def _bundled(self) -> LocalModel | None:

@@ -147,6 +147,7 @@ class Answer(Markdown):
     DEFAULT_CSS = """
     Answer { padding: 0; margin: 0; background: transparent; }
     Answer MarkdownFence { margin: 0 0 1 0; max-height: 1000; }
+    Answer MarkdownFence, Answer MarkdownFence:light { background: $panel 50%; }
     Answer MarkdownFence > Label { padding: 0 1; }
     Answer MarkdownFence.-picked { border-left: thick $accent; }
     Answer MarkdownH1, Answer MarkdownH2 { content-align: left middle; text-style: bold; margin: 0 0 1 0; }
@@ -167,3 +168,8 @@ class Answer(Markdown):
     def code_blocks(self) -> list[Fence]:
         """Returns the code blocks in order."""
         return list(self.query(Fence))
+
+
+def code_blocks(text: str) -> list[str]:
+    """Returns the code blocks of a text in order."""
+    return [token.content.rstrip() for token in CleanParser().parse(text) if token.type in ("fence", "code_block")]

@@ -27,7 +27,7 @@ class Header(Horizontal):
     Header {
         height: 1; padding: 0 1 0 2; background: $panel;
         & > #title { width: 1fr; height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > #model { width: auto; max-width: 60%; height: 1; color: $text-muted; }
+        & > #model { width: auto; max-width: 70%; height: 1; color: $text-muted; }
         & > #model { margin: 0 0 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
         & > #model.-amber { color: $text-warning; }
         & > #model.-red { color: $text-error; }
@@ -73,7 +73,7 @@ class ContextGauge(Widget):
         if gauge is None:
             return ""
         parts = "  ".join(f"{name} {count:,}" for name, count in gauge.segments())
-        rest = f"{gauge.free:,} free" if gauge.free > 0 else f"{-gauge.free:,} too many"
+        rest = f"{gauge.free:,} free" if gauge.free >= 0 else f"{-gauge.free:,} too many"
         share = gauge.used / gauge.n_ctx if gauge.n_ctx else 0.0
         small = f"▕{bar(share, 10)}▏ {rest}"
         lines = [f"{parts} ▕{bar(share, _BAR_WIDTH)}▏ {rest}", f"{parts} · {rest}"] if parts else []
@@ -87,6 +87,8 @@ class KeyBar(Widget):
     KeyBar { height: 1; padding: 0 2; background: $panel; color: $text-muted; }
     """
     COMPONENT_CLASSES = {"key-bar--key"}  # noqa: RUF012 - the toolkit's own way to name parts
+    stops: reactive[bool] = reactive(False)
+    """Whether the key that goes back would stop a reply now."""
 
     def on_mount(self) -> None:
         """Follows the focus."""
@@ -114,5 +116,6 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.action not in seen:
-                seen[binding.action] = (shown_key(binding.key), binding.description)
+                label = "stop" if self.stops and binding.id == "back" else binding.description
+                seen[binding.action] = (shown_key(binding.key), label)
         return list(seen.values())

@@ -162,8 +162,9 @@ class ChatList(Vertical):
                 made.append(Option(Content.styled(label, "dim"), disabled=True))
             made.append(Option(self._line(chat), id=chat.id))
         for hit in found.hits:
-            snippet = Content.styled("  " + sanitize_line(hit.snippet)[:200], "dim")
-            prompt = Content("\n").join([self._line(hit.conversation), snippet])
+            prompt = self._line(hit.conversation)
+            if hit.snippet.strip() != hit.conversation.title:
+                prompt = Content("\n").join([prompt, Content.styled(f"  {sanitize_line(hit.snippet)[:200]}", "dim")])
             made.append(Option(prompt, id=f"{hit.conversation.id}/{hit.message_id}"))
         return made
 

@@ -73,6 +73,10 @@ class Prompt(TokenArea, inherit_bindings=False):
         self._recall.end()
         self.put(text)
 
+    def refuse(self) -> None:
+        """Says that what was sent was not taken: it may be sent again."""
+        self._sent = ""
+
     def clear_draft(self) -> None:
         """Takes away what was sent, or everything where nothing was; what was typed since stays."""
         draft, sent = self.draft, self._sent
@@ -130,7 +134,7 @@ class Prompt(TokenArea, inherit_bindings=False):
     def action_send(self) -> None:
         """Sends the draft, unless it is blank; whoever takes it calls `clear_draft`."""
         draft = self.draft
-        if draft.strip():
+        if draft.strip() and draft != self._sent:  # Enter twice sends once
             self._sent = draft
             self._recall.sent()
             self.post_message(Submitted(draft))

@@ -21,7 +21,10 @@ from llmchat_tui.sanitize import sanitize_line
 class TokenArea(TextArea, inherit_bindings=False):
     """A text area with tokens."""
 
-    DEFAULT_CSS = "TokenArea .token-area--token { color: $text-accent; }"
+    DEFAULT_CSS = """
+    TokenArea .token-area--token { color: $text-accent; }
+    TokenArea:light .text-area--cursor { color: $input-cursor-foreground; background: $input-cursor-background; }
+    """
     COMPONENT_CLASSES = {"token-area--token"}  # noqa: RUF012 - the toolkit's own way to name parts
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002 - the toolkit's name

@@ -13,11 +13,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.rlock import RLock
 from textual.widgets import Static
 
 from llmchat_tui.bindings import bindings_of
+from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.messages import LeaveMessages
+from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.widgets.ending import ending_of, statistics_of
 from llmchat_tui.widgets.message import MessageView, QuestionView, ReplyView
 
@@ -49,7 +52,7 @@ class Transcript(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     Transcript {
         height: 1fr; padding: 1 1 0 0; scrollbar-size-vertical: 1;
-        & > .hint { color: $text-muted; height: auto; padding: 0 2; }
+        & > .hint { color: $text-muted; height: auto; padding: 0 2 1 2; }
     }
     """
 
@@ -62,6 +65,12 @@ class Transcript(VerticalScroll, can_focus=False):
         """The path's message that is mounted first; those up to `_end` are mounted too."""
         self._end = 0
         self._moving = False
+        self._window = RLock()
+        """Held by whoever changes what is mounted: keys come faster than messages are read."""
+        self._brought: MessageView | None = None
+        """The message that the user went to since others began to come or go."""
+        self._is_gone = False
+        """Whether what is not mounted cannot be read any more."""
 
     def compose(self) -> ComposeResult:
         """Makes the words of an empty chat."""
@@ -91,7 +100,13 @@ class Transcript(VerticalScroll, can_focus=False):
         return next((view for view in self.views if view.message_id == message_id), None)
 
     async def show(self, leaf_id: str, at: str = "") -> None:
-        """Shows the path to a message: its end, or the place of the message `at`."""
+        """Shows the path to a message: its end, or the place of the message `at`.
+
+        A reply that grows here stays: then the view goes no further than to what is mounted.
+        """
+        if at and any(map(_is_growing, self.views)):
+            self._go(self.view_of(at) or self.views[-1])
+            return
         self._path = list(self._pages.path_ids(leaf_id)) if leaf_id else []
         place = self._path.index(at) + 1 if at in self._path else len(self._path)
         await self._show_window(max(0, place - FIRST), min(len(self._path), place + STEP))
@@ -99,11 +114,11 @@ class Transcript(VerticalScroll, can_focus=False):
             self.call_after_refresh(self._go, view)
 
     async def _show_window(self, start: int, end: int) -> None:
-        self._start = self._end = start
-        with self.app.batch_update():
-            await self.query_children(MessageView).remove()
-            await self._mount_views(self._read(start, end))
-        self._end = end
+        async with self._window:
+            with self.app.batch_update():
+                await self.query_children(MessageView).remove()
+                await self._mount_views(self._read(start, end))
+            self._start, self._end = start, end
         self.anchor(end == len(self._path))
         self.call_after_refresh(self._fill)
 
@@ -117,11 +132,12 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def add(self, *views: MessageView) -> None:
         """Puts messages at the bottom and goes there."""
-        if self._end < len(self._path):
-            await self._show_window(max(0, len(self._path) - FIRST), len(self._path))
-        await self._mount_views(views)
-        self.anchor()
-        await self._prune_top()
+        async with self._window:
+            if self._end < len(self._path):
+                await self._show_window(max(0, len(self._path) - FIRST), len(self._path))
+            await self._mount_views(views)
+            self.anchor()
+            await self._prune_top()
 
     def record(self, *message_ids: str) -> None:
         """Takes the ids of messages that were added and are on disk now."""
@@ -130,13 +146,13 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def remove_from(self, view: MessageView) -> None:
         """Takes a message and all below it away."""
-        views = self.views
-        gone = views[views.index(view) :]
-        if view.message_id in self._path:
-            del self._path[self._path.index(view.message_id) :]
-            self._end = min(self._end, len(self._path))
-        await self.remove_children(gone)
-        self._show_hint()
+        async with self._window:
+            views = self.views
+            if view.message_id in self._path:
+                del self._path[self._path.index(view.message_id) :]
+                self._end = min(self._end, len(self._path))
+            await self.remove_children(views[views.index(view) :])
+            self._show_hint()
 
     def release_anchor(self) -> None:
         """Lets go of the bottom, unless the scroll that asks for it could not go anywhere."""
@@ -149,6 +165,11 @@ class Transcript(VerticalScroll, can_focus=False):
         if self._anchored and min(self.scroll_y, self.scroll_target_y) >= at:
             self.anchor()
 
+    def _hold_end(self) -> None:
+        """Holds on to the bottom again, unless the user has gone up before this was heard."""
+        if self.is_vertical_scroll_end:
+            self.anchor()
+
     def limit_width(self, columns: int) -> None:
         """Sets how wide a message may get."""
         self._width = columns
@@ -159,7 +180,7 @@ class Transcript(VerticalScroll, can_focus=False):
         """Loads more when an end of what is mounted comes near."""
         super().watch_scroll_y(old_value, new_value)
         if new_value > old_value and new_value >= self.max_scroll_y and self._end == len(self._path):
-            self.call_later(self.anchor)
+            self.call_later(self._hold_end)
         ahead = self.size.height
         if new_value < old_value and new_value < ahead and self._start:
             self._load(self._load_older)
@@ -167,41 +188,50 @@ class Transcript(VerticalScroll, can_focus=False):
             self._load(self._load_newer)
 
     def _load(self, how: object) -> None:
-        if not self._moving and callable(how):
+        if not self._moving and not self._is_gone and callable(how):
             self._moving = True
             self.run_worker(how(), group="pages")
 
     async def _load_older(self) -> None:
-        start, views = max(0, self._start - STEP), self.views
-        if start == self._start or not views:
-            self._moving = False
-            return
-        height, at = self.virtual_size.height, self.scroll_y
-        at_bottom = self.is_vertical_scroll_end
-        with self.app.batch_update():
-            await self._mount_views(self._read(start, self._start), before=views[0])
-            self._start = start
+        async with self._window:
+            start, views = max(0, self._start - STEP), self.views
+            if start == self._start or not views:
+                self._moving = False
+                return
+            first, at_bottom = views[0], self.is_vertical_scroll_end
+            above, self._brought = first.virtual_region.y - self.scroll_y, None
+            with self.app.batch_update():
+                await self._mount_views(self._read(start, self._start), before=first)
+                self._start = start
         if at_bottom:
             self._moving = False
             self.call_after_refresh(self._fill)
         else:
             self.release_anchor()
-            self.call_after_refresh(self._keep_place, at, height)
+            self.call_after_refresh(self._keep_place, first, above)
 
     async def _load_newer(self) -> None:
-        end = min(len(self._path), self._end + STEP)
-        await self._mount_views(self._read(self._end, end))
-        self._end = end
+        async with self._window:
+            end = min(len(self._path), self._end + STEP)
+            await self._mount_views(self._read(self._end, end))
+            self._end = end
+            await self._prune_top()
         self._moving = False
-        await self._prune_top()
         self.call_after_refresh(self._fill)
 
-    def _keep_place(self, at: float, height: int) -> None:
-        """Shows the same lines as before there was something above them."""
-        self.scroll_to(y=at + self.virtual_size.height - height, animate=False, force=True, immediate=True)
+    def _keep_place(self, first: MessageView, above: float) -> None:
+        """Goes on once what was loaded above has its place."""
+        self._show_again(first, above)
         self._moving = False
         self._fill()
         self.run_worker(self._prune_bottom(), group="prune")
+
+    def _show_again(self, view: MessageView, above: float) -> None:
+        """Shows the same lines as before something came or went above them."""
+        if self._brought is not None:  # the user has gone to a message meanwhile
+            self._bring_into_sight(self._brought)
+        elif view.parent is self:  # else other messages are shown by now
+            self.scroll_to(y=view.virtual_region.y - above, animate=False, force=True, immediate=True)
 
     async def _prune_top(self) -> None:
         """Lets the oldest messages go where many are mounted."""
@@ -210,15 +240,19 @@ class Transcript(VerticalScroll, can_focus=False):
         if len(views) > MOST and self._is_below(gone[-1]):
             if any(view.has_focus for view in gone):
                 first[0].focus(scroll_visible=False)
+            above, self._brought = first[0].virtual_region.y - self.scroll_y, None
             self._start += len(gone)
             await self.remove_children(gone)
+            if not self._anchored:
+                self.call_after_refresh(self._show_again, first[0], above)
 
     async def _prune_bottom(self) -> None:
-        views = self.views
-        gone = views[MOST:]
-        if gone and all(view.message_id for view in gone) and not any(_is_growing(view) for view in gone):
-            self._end -= len(gone)
-            await self.remove_children(gone)
+        async with self._window:
+            gone = self.views[MOST:]
+            if gone and all(view.message_id for view in gone) and not any(_is_growing(view) for view in gone):
+                self._end -= len(gone)
+                self.anchor(False)  # the bottom is not the end any more: holding on to it would run through the chat
+                await self.remove_children(gone)
 
     def _is_below(self, view: MessageView) -> bool:
         return view.virtual_region.bottom < self.scroll_y or self.is_vertical_scroll_end or self._anchored
@@ -226,7 +260,12 @@ class Transcript(VerticalScroll, can_focus=False):
     def _read(self, start: int, end: int) -> list[MessageView]:
         if start >= end:
             return []
-        return [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
+        try:
+            return [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
+        except UserError as error:  # another program deleted the chat: what is mounted is all that is left
+            self.notify(sanitize_line(str(error)), severity="error", markup=False)
+            self._is_gone = True
+            return []
 
     async def _mount_views(self, views: Iterable[MessageView], before: MessageView | None = None) -> None:
         made = list(views)
@@ -253,18 +292,20 @@ class Transcript(VerticalScroll, can_focus=False):
 
     def action_next_message(self) -> None:
         """Goes down one message, or out of them."""
-        at = self._focused_at()
-        if 0 <= at < len(self.views) - 1:
-            self._go(self.views[at + 1])
-        elif self._end < len(self._path):
-            self._load(self._load_newer)
-        else:
+        at, views = self._focused_at(), self.views
+        if 0 <= at < len(views) - 1:
+            self._go(views[at + 1])
+        elif self._end == len(self._path):
             self.anchor()
             self.post_message(LeaveMessages())
+        if at >= len(views) - 2 and self._end < len(self._path):
+            self._load(self._load_newer)
 
     async def action_first_message(self) -> None:
         """Goes to the first message of the chat."""
-        if self._start:
+        if self._start and any(map(_is_growing, self.views)):
+            self._load(self._load_older)
+        elif self._start:
             await self._show_window(0, min(len(self._path), 2 * FIRST))
         if self.views:
             self.call_after_refresh(self._go, self.views[0])
@@ -284,7 +325,13 @@ class Transcript(VerticalScroll, can_focus=False):
         if view is not self.views[-1]:
             self.anchor(False)
         view.focus(scroll_visible=False)
-        self.scroll_to_widget(view, animate=False, top=view.size.height > self.size.height)
+        self.call_after_refresh(self._bring_into_sight, view)
+
+    def _bring_into_sight(self, view: MessageView) -> None:
+        """Scrolls to a view where it has its place by now, unless the user has gone on."""
+        if view.has_focus and view.parent is self:
+            self._brought = view
+            self.scroll_to_widget(view, animate=False, top=view.size.height > self.size.height, immediate=True)
 
 
 def _is_growing(view: MessageView) -> bool:

@@ -1,0 +1,134 @@
+"""Keys that are pressed faster than a page closes, Ctrl+C on a page, and what threads find when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tui.screen.screen_stage import Hand, Stage, play, press
+from textual.events import Key
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
+
+from llmchat_engine import Sampling
+from llmchat_engine.models.library import LocalModel
+from llmchat_tui.errors import ModelChoiceError
+from llmchat_tui.screens.chat_settings import ChatSettings, ChatSettingsScreen
+from llmchat_tui.screens.dialogs import ConfirmScreen, TextScreen
+from llmchat_tui.screens.info import InfoScreen
+from llmchat_tui.screens.model_facts import ModelFacts
+from llmchat_tui.screens.models import FactsRead, ModelChosen, ModelsScreen
+from llmchat_tui.screens.settings import SettingsScreen
+from llmchat_tui.screens.themes import ThemesScreen
+from llmchat_tui.screens.welcome import FileChecked, ModelsFound, WelcomeScreen
+from llmchat_tui.themes import DARK
+
+MODEL = LocalModel("small", Path("/nowhere/small.gguf"), "package", 1 << 20)
+
+
+@pytest.fixture(autouse=True)
+def readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("models", "welcome"):
+        monkeypatch.setattr(f"llmchat_tui.screens.{module}.read_facts", lambda *_: ModelFacts())
+
+
+def models() -> ModelsScreen:
+    return ModelsScreen([MODEL], None, Path("/nowhere"))
+
+
+def welcome() -> WelcomeScreen:
+    return WelcomeScreen(ModelChoiceError("there is no model"), Path("/nowhere"), lambda: [MODEL])
+
+
+def settings() -> SettingsScreen:
+    return SettingsScreen(Path("/nowhere/config.toml"), {})
+
+
+PAGES: list[tuple[Callable[[], Screen[Any]], str, Any]] = [
+    (lambda: TextScreen("Title", "old"), "enter", "old"),
+    (lambda: ConfirmScreen("Sure?"), "enter", False),
+    (lambda: ConfirmScreen("Sure?"), "y", True),
+    (models, "enter", ModelChosen(MODEL.path, make_default=False)),
+    (models, "escape", None),
+    (lambda: ThemesScreen([DARK], DARK), "enter", DARK),
+    (settings, "escape", frozenset()),
+    (lambda: ChatSettingsScreen("chat", "", {}, Sampling()), "ctrl+s", ChatSettings("", {})),
+    (lambda: InfoScreen("Title", "text"), "escape", None),
+    (welcome, "q", None),
+    (welcome, "b", MODEL.path),
+]
+
+
+@pytest.mark.parametrize(("page", "key", "result"), PAGES)
+def test_a_key_pressed_twice_closes_one_page(page: Callable[[], Screen[Any]], key: str, result: Any) -> None:
+    async def steps(hand: Hand, app: Stage) -> None:
+        await hand.settle()
+        for _ in range(3):  # all three are there before the first is handled
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await hand.settle()
+        assert len(app.screen_stack) == 1
+
+    assert play(page(), steps).results == [result]
+
+
+@pytest.mark.parametrize("message", [FactsRead, FileChecked])
+def test_what_a_thread_finds_for_a_page_that_is_gone_is_dropped(message: type[Any]) -> None:
+    page: Screen[Any] = models() if message is FactsRead else welcome()
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await hand.settle()
+        app.post_message(Key("escape", None))
+        facts = [ModelFacts(problem="broken"), ModelFacts()]
+        typed = [(True,), (True,)] if message is FactsRead else [(), ()]
+        page.dismiss(None)
+        for fact, more in zip(facts, typed, strict=True):
+            page.post_message(message(MODEL.path, fact, *more))
+        if isinstance(page, WelcomeScreen):
+            page.post_message(ModelsFound([MODEL]))
+        await hand.settle()
+        assert len(app.screen_stack) == 1
+
+    assert play(page, steps).results == [None]
+
+
+def test_what_was_found_late_does_not_touch_widgets_that_are_gone() -> None:
+    async def steps(hand: Hand, app: Stage) -> None:
+        for page in (first, second):
+            if app.screen is not page:
+                await app.push_screen(page)
+            await hand.settle()
+            await page.dismiss(None)
+        first.on_facts_read(FactsRead(MODEL.path, ModelFacts(problem="broken"), typed=True))
+        second.on_file_checked(FileChecked(MODEL.path, ModelFacts(problem="broken")))
+        second.on_models_found(ModelsFound([]))
+
+    first, second = models(), welcome()
+    play(first, steps)
+
+
+@pytest.mark.parametrize(("page", "key", "result"), PAGES)
+def test_ctrl_c_leaves_as_esc_does(page: Callable[[], Screen[Any]], key: str, result: Any) -> None:  # noqa: ARG001
+    found = play(page(), press("ctrl+c")).results
+    assert found == play(page(), press("escape")).results
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), [(lambda: TextScreen("Title", "old"), "new"), (lambda: InfoScreen("Title", "old"), "old")]
+)
+def test_ctrl_c_copies_what_is_selected(page: Callable[[], Screen[Any]], text: str) -> None:
+    async def steps(hand: Hand, app: Stage) -> None:
+        field = app.screen.query_one("Input, TextArea")
+        assert isinstance(field, Input | TextArea)
+        field.focus()
+        if isinstance(field, Input):
+            field.value = "new"
+        field.action_select_all()
+        await hand.press("ctrl+c")
+        assert len(app.screen_stack) == 2
+
+    stage = play(page(), steps)
+    assert [(copied.text, copied.what) for copied in stage.copied] == [(text, "selection")]
+    assert stage.results == []
