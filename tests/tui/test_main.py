@@ -75,6 +75,20 @@ def test_a_usage_error_has_the_shape_of_every_error(home: Path, arguments: tuple
     assert second.endswith("--help")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("-m", "a b"), "llmchat chat -m 'a b'"),
+        (("--debug", "--model=x", "-c"), "llmchat --debug chat --model=x -c"),
+        (("--plain",), "llmchat chat --plain"),
+        (("ask", "--plain"), "llmchat ask --help"),
+    ],
+)
+def test_an_option_of_the_chat_needs_its_name(home: Path, arguments: tuple[str, ...], hint: str) -> None:
+    asked = ask(home, *arguments[1:], command=arguments[0])
+    assert (asked.code, asked.err.splitlines()[-1]) == (2, f"hint: {hint}")
+
+
 def test_what_click_quotes_is_sanitised(home: Path) -> None:
     evil = "\x1b]0;t\x07\x9b31m\u202e"
     for arguments in ((evil,), (f"--{evil}",), ("ask", f"--{evil}"), ("ask", "--color", evil), ("chats", evil)):

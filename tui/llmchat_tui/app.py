@@ -26,6 +26,7 @@ from llmchat_tui.housekeeping import YOUNG_SECONDS, Housekeeper
 from llmchat_tui.keymap import normal_keys
 from llmchat_tui.leaving import Terminal, catch_signals, start_watchdog
 from llmchat_tui.messages import Copied, ModelNews, TalkNews
+from llmchat_tui.notices import fitted
 from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.chat import ChatScreen
@@ -47,7 +48,7 @@ class ChatApp(App[int], inherit_bindings=False):
     TITLE = "llmchat"
     # At the top, where nothing is typed and nothing is counted.
     CSS = """
-    ToastRack { dock: top; align: right top; margin: 0; }
+    ToastRack { dock: top; align: right top; margin: 0; scrollbar-size: 0 0; }
     Toast { width: 60; max-width: 90%; max-height: 3; margin: 0 0 1 0; padding: 0 1; }
     """
     # The chat screen opens the palette: the toolkit's own key for it could not be changed in the config.
@@ -161,14 +162,15 @@ class ChatApp(App[int], inherit_bindings=False):
     def tell(self, text: str, severity: str = "information", seconds: float = 4.0) -> None:
         """Shows a notice; its text is data."""
         level: Any = severity
-        self.notify(sanitize_line(text), severity=level, timeout=seconds, markup=False)
+        shown = fitted(sanitize_line(text), "", self.size.width)
+        if all(notice.message != shown for notice in self._notifications):
+            self.notify(shown, severity=level, timeout=seconds, markup=False)
 
     def tell_error(self, error: UserError | EngineError) -> None:
         """Shows what failed, why, and what helps."""
-        lines = (str(error), error.hint)
-        self.notify(
-            "\n".join(sanitize_line(line) for line in lines if line), severity="error", timeout=10, markup=False
-        )
+        shown = fitted(sanitize_line(str(error)), sanitize_line(error.hint), self.size.width)
+        if all(notice.message != shown for notice in self._notifications):
+            self.notify(shown, severity="error", timeout=10, markup=False)
 
     def _engine(self) -> Any:
         if self.spec is None:

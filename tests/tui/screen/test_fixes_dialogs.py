@@ -109,7 +109,7 @@ def test_what_was_found_late_does_not_touch_widgets_that_are_gone() -> None:
 
 
 @pytest.mark.parametrize(("page", "key", "result"), PAGES)
-def test_ctrl_c_leaves_as_esc_does(page: Callable[[], Screen[Any]], key: str, result: Any) -> None:  # noqa: ARG001
+def test_ctrl_c_leaves_as_esc_does(page: Callable[[], Screen[Any]], key: str, result: Any) -> None:
     found = play(page(), press("ctrl+c")).results
     assert found == play(page(), press("escape")).results
     assert len(found) == 1

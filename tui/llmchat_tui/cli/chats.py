@@ -108,7 +108,12 @@ def export(context: click.Context, ref: str, form: str, output: str, force: bool
 
 @chats.command(name="import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the chats; `new` is false for those that were here already.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON list of the chats; `new` is false for those that were here already.",
+)
 @click.pass_context
 def import_(context: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     """Add the chats of FILEs; - is stdin.
@@ -131,7 +136,7 @@ def import_(context: click.Context, files: tuple[str, ...], as_json: bool) -> No
         else:
             print_rows([_fitted(_imported_row(conversation)) for conversation in taken.new])
         if taken.known or len(taken.new) < len(found):
-            console_of(app).info(str(taken))
+            console_of(app).warn(str(taken))
 
 
 @chats.command()

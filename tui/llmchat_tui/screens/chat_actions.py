@@ -258,7 +258,6 @@ def import_file(screen: ChatScreen, name: str) -> None:
         app.call_later(app.tell, f"{taken}{left}", "information", 8)
         screen.post_message(ChatListChanged())
 
-
     screen.run_worker(work, thread=True, group="import", exit_on_error=False)
 
 

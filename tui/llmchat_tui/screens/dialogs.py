@@ -77,7 +77,6 @@ class TextScreen(Panel[str | None]):
         """Takes the text; what was left alone comes back as it was, whatever was shown for it."""
         self.dismiss(self._value if event.value == sanitize_line(self._value) else event.value)
 
-
     async def action_copy_or_leave(self) -> None:
         """Leaves also where all is selected as it was when the page opened: that was not the user."""
         field = self.query_one(Line)

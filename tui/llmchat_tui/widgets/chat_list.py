@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,6 +23,10 @@ from llmchat_tui.sanitize import sanitize_line
 
 PAGE = 200
 """Chats read at a time; the next page comes when the end of the list is reached."""
+_WIDE = 120
+"""From so many columns on, the list takes more room while it shows what was found."""
+_BEFORE = 12
+"""Characters of a snippet that stand before its match."""
 _DAY = 86_400
 _SPACE = " " * 4
 
@@ -78,6 +83,7 @@ class ChatList(Vertical):
     DEFAULT_CSS = """
     ChatList {
         width: 30; height: 1fr; background: $panel; padding: 0 1;
+        &.-searching { width: 44; }
         & > Input { height: 1; border: none; padding: 0; background: $panel; }
         & > Input:focus { background: $surface; }
         & > ChatOptions, & > ChatOptions:focus { border: none; }
@@ -164,7 +170,8 @@ class ChatList(Vertical):
         for hit in found.hits:
             prompt = self._line(hit.conversation)
             if hit.snippet.strip() != hit.conversation.title:
-                prompt = Content("\n").join([prompt, Content.styled(f"  {sanitize_line(hit.snippet)[:200]}", "dim")])
+                snippet = sanitize_line(around(hit.snippet, query))[:200]
+                prompt = Content("\n").join([prompt, Content.styled(f"  {snippet}", "dim")])
             made.append(Option(prompt, id=f"{hit.conversation.id}/{hit.message_id}"))
         return made
 
@@ -176,6 +183,7 @@ class ChatList(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Searches as the user types."""
         event.stop()
+        self.set_class(bool(event.value.strip()) and self.app.size.width >= _WIDE, "-searching")
         self._limit = PAGE
         self.reload()
 
@@ -212,6 +220,23 @@ class ChatList(Vertical):
 def _split(option_id: str) -> tuple[str, str]:
     conversation_id, _, message_id = option_id.partition("/")
     return conversation_id, message_id
+
+
+def around(snippet: str, query: str) -> str:
+    """Returns a snippet from a word or two before the first match on, for the list is too narrow for all of it."""
+    terms = [_folded(term) for term in query.split()]
+    words = snippet.split()
+    match = next((at for at, word in enumerate(words) if any(term in _folded(word) for term in terms)), 0)
+    start = match
+    while start and len(" ".join(words[start - 1 : match])) <= _BEFORE:
+        start -= 1
+    return ("…" if start else "") + " ".join(words[start:])
+
+
+def _folded(text: str) -> str:
+    """Returns a text as the search compares it: without case and accents."""
+    plain = unicodedata.normalize("NFD", text.casefold())
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def day_of(seconds: float, now: float | None = None) -> str:
