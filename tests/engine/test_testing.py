@@ -65,7 +65,8 @@ def test_a_request_cancelled_before_it_began_generates_nothing(make: MakeEngine)
 
 
 def test_a_request_can_be_cancelled_from_another_thread(make: MakeEngine) -> None:
-    engine, reasons = make(), []
+    engine = make()
+    reasons: list[str] = []
     while "cancelled" not in reasons and len(reasons) < 20:  # a tiny model may end before it hears
         request = question("hello", max_tokens=None)
         events = engine.generate(request)

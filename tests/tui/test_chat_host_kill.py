@@ -23,7 +23,7 @@ def stored(home: RealHome) -> list[StoredMessage]:
 
 def test_a_killed_host_costs_the_rest_of_a_reply_and_nothing_else() -> None:
     with real_home("30s") as home, ChatTerminal(home.environ, program=MAIN, size=(100, 30)) as chat:
-        chat.wait_for("threads")
+        chat.wait_for("CPU 1 thread")
         killed = 0
         for number in range(RUNS):
             chat.type(f"question {number}\r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -88,12 +89,9 @@ def test_an_unknown_command_like_no_other_points_to_the_list() -> None:
 @given(st.text(max_size=60).map(lambda text: f"/{text}"))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_a_command_a_message_or_unknown(text: str) -> None:
-    try:
+    with contextlib.suppress(UnknownCommand):
         call = parse(text)
-    except UnknownCommand as error:
-        assert str(error)
-        return
-    assert call is None or call.command in COMMANDS
+        assert call is None or call.command in COMMANDS
 
 
 def test_completing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +13,9 @@ from textual import events
 from llmchat_tui.driver import PasteGuard, _Parser
 
 START, END = "\x1b[200~", "\x1b[201~"
-PIECES = st.sampled_from(["\x1b", "[", "2", "0", "1", "~", "a", "\r", "\n", "é", "\x1b[A", START, END, START[:-1], END[:-1]])
+PIECES = st.sampled_from(
+    ["\x1b", "[", "2", "0", "1", "~", "a", "\r", "\n", "é", "\x1b[A", START, END, START[:-1], END[:-1]]
+)
 TYPED = st.lists(PIECES, max_size=14).map("".join)
 PASTED = st.lists(PIECES | st.characters(blacklist_categories=["Cs"]), max_size=14).map("".join)
 CUTS = st.lists(st.integers(0, 80), max_size=8)
@@ -21,7 +24,7 @@ CUTS = st.lists(st.integers(0, 80), max_size=8)
 def cut(text: str, places: Sequence[int]) -> list[str]:
     """Returns a text in pieces, cut at places."""
     edges = [0, *sorted({place for place in places if place < len(text)}), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def cleaned(pieces: Sequence[str]) -> str:
@@ -55,7 +58,9 @@ def test_outside_of_pastes_nothing_is_held_for_ever(text: str) -> None:
     assert (before.rpartition(START)[1] and END not in before.rpartition(START)[2]) or after == "xyz"
 
 
-@pytest.mark.parametrize("key", ["\x1b", "\x1bOP", "\x1b[A", "\x1b[1;3A", "\x1b\r", "\x1b\x1b", "\x1bx", "\x1b[27;2;13~"])
+@pytest.mark.parametrize(
+    "key", ["\x1b", "\x1bOP", "\x1b[A", "\x1b[1;3A", "\x1b\r", "\x1b\x1b", "\x1bx", "\x1b[27;2;13~"]
+)
 def test_keys_go_through_at_once_or_with_the_next_tick(key: str) -> None:
     guard = PasteGuard()
     assert guard.clean(key) + guard.flush() == key

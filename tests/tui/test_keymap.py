@@ -1,4 +1,4 @@
-"""The table of keys: ids are unique, no two actions of a place want the same key, and `[keys]` is checked against it."""
+"""The table of keys: ids are unique, no two actions of a place want the same key, `[keys]` is checked against it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_bindings_carry_the_id_and_leave_out_what_is_handled_elsewhere(place: Pl
 
 @pytest.mark.parametrize(
     "keys",
-    ["ctrl+n", "k,up", "G,end", "f1", "f24", "ctrl+shift+minus", "alt+enter", "ctrl+underscore", "slash", "+", "é", "é,x",
-     " ctrl+n , up ", "Ctrl+N", "ctrl+question_mark", "super+k", "-"],
+    ["ctrl+n", "k,up", "G,end", "f1", "f24", "ctrl+shift+minus", "alt+enter", "ctrl+underscore", "slash", "+", "é",
+     "é,x", " ctrl+n , up ", "Ctrl+N", "ctrl+question_mark", "super+k", "-"],
 )  # fmt: skip
 def test_keys_that_can_be_had(keys: str) -> None:
     assert check_keys(keys) == ""
@@ -83,7 +83,13 @@ def test_keys_that_cannot_be_had(keys: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "named"),
-    [("Ctrl+N", "ctrl+n"), (" K , UP ", "K,up"), ("G,End", "G,end"), ("+", "+"), ("CTRL+Shift+Minus", "ctrl+shift+minus")],
+    [
+        ("Ctrl+N", "ctrl+n"),
+        (" K , UP ", "K,up"),
+        ("G,End", "G,end"),
+        ("+", "+"),
+        ("CTRL+Shift+Minus", "ctrl+shift+minus"),
+    ],
 )
 def test_keys_are_known_however_they_are_written(written: str, named: str) -> None:
     assert check_keys(written) == "" and normal_keys(written) == named
@@ -91,8 +97,9 @@ def test_keys_are_known_however_they_are_written(written: str, named: str) -> No
 
 @pytest.mark.parametrize(
     ("key", "shown"),
-    [("ctrl+n", "^N"), ("escape", "Esc"), ("up", "↑"), ("k,up", "k"), ("f1", "F1"), ("alt+enter", "Alt+Enter"), ("G", "G"),
-     ("slash", "/"), ("delete", "Del"), ("ctrl+shift+x", "^Shift+X"), ("super+k", "Super+K"), ("r", "r"), ("pageup", "PgUp")],
+    [("ctrl+n", "^N"), ("escape", "Esc"), ("up", "↑"), ("k,up", "k"), ("f1", "F1"), ("alt+enter", "Alt+Enter"),
+     ("G", "G"), ("slash", "/"), ("delete", "Del"), ("ctrl+shift+x", "^Shift+X"), ("super+k", "Super+K"), ("r", "r"),
+     ("pageup", "PgUp")],
 )  # fmt: skip
 def test_keys_as_the_footer_writes_them(key: str, shown: str) -> None:
     assert shown_key(key) == shown

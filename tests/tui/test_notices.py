@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
-from llmchat_tui.notices import ROWS, WIDTH, fitted
+from llmchat_tui.notices import ROWS, WIDTH, fitted, rows_of
 
 
 @pytest.mark.parametrize("width", [1, 40, 80, 200])
@@ -15,7 +13,7 @@ from llmchat_tui.notices import ROWS, WIDTH, fitted
 def test_a_notice_has_three_lines(width: int, text: str, hint: str) -> None:
     columns = max(1, min(WIDTH, int(width * 0.9)) - 4)
     shown = fitted(text, hint, width)
-    assert sum(len(textwrap.wrap(line, columns)) for line in shown.split("\n")) <= ROWS
+    assert sum(rows_of(line, columns) for line in shown.split("\n")) <= ROWS
 
 
 def test_what_is_cut_keeps_its_reason_and_what_helps() -> None:
@@ -26,3 +24,9 @@ def test_what_is_cut_keeps_its_reason_and_what_helps() -> None:
 
 def test_what_fits_stays_whole() -> None:
     assert fitted("it failed", "try again", 80) == "it failed\ntry again"
+
+
+def test_rows() -> None:
+    assert [rows_of(text, 4) for text in ("", "a", "ab c", "ab cd", "a bcdefg", "abcdefgh i", "abcd e")] == [
+        0, 1, 1, 2, 3, 3, 2,
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The chosen model kept loaded, and the counting: the newest wish, failures, a reply that grows, leaving at any moment."""
+"""The chosen model kept loaded, and the counting: the newest wish, failures, growing replies, leaving at any moment."""
 
 from __future__ import annotations
 

@@ -119,6 +119,7 @@ def shown_key(key: str) -> str:
     names = {
         "escape": "Esc", "enter": "Enter", "up": "↑", "down": "↓", "left": "←", "right": "→", "slash": "/",
         "delete": "Del", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+        "underscore": "_", "minus": "-", "plus": "+", "space": "Space", "tab": "Tab",
     }  # fmt: skip
     first = key.split(",")[0].strip()
     *modifiers, name = first.split("+")

@@ -131,7 +131,8 @@ class Presence:
             self._changed.wait_for(lambda: self._closed or self._reload or (ready and self._wish is not None))
             while ready and not (self._closed or self._reload):
                 wish = self._wish
-                if not self._changed.wait(SETTLE_SECONDS) or wish == self._wish:
+                self._changed.wait(SETTLE_SECONDS)
+                if wish is self._wish:
                     self._wish = None
                     return wish
             self._reload = False

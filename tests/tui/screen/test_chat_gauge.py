@@ -1,4 +1,4 @@
-"""The context gauge of the whole chat: what it counts and when, its colours, and that counting never stops the typing."""
+"""The context gauge of the whole chat: what it counts and when, its colours, and that typing never waits for it."""
 
 from __future__ import annotations
 

@@ -151,12 +151,10 @@ class ChatScreen(ChatTurns):
 
     def action_commands(self) -> None:
         """Opens the command palette."""
-        from textual.command import CommandPalette
+        from llmchat_tui.screens.palette import Palette
 
-        from llmchat_tui.screens.palette import ChatCommands
-
-        if not CommandPalette.is_open(self.app):
-            self.app.push_screen(CommandPalette([ChatCommands], placeholder="Search for commands…"))
+        if not Palette.is_open(self.app):
+            self.app.push_screen(Palette())
 
     def action_help(self) -> None:
         """Opens the help page."""

@@ -35,7 +35,11 @@ def title_of(text: str) -> str:
 
 def model_line(model: ModelInfo) -> str:
     """Returns the model in a few words: name, quantisation, what it runs on."""
-    place = ", ".join(model.devices) if model.gpu_layers and model.devices else f"CPU {model.threads} threads"
+    place = (
+        ", ".join(model.devices)
+        if model.gpu_layers and model.devices
+        else f"CPU {model.threads} thread{'s' * (model.threads != 1)}"
+    )
     return f"{short_name(model.name)} · {model.quantization} · {place}"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from textual.command import DiscoveryHit, Hit, Provider
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, DiscoveryHit, Hit, Provider
 
 from llmchat_tui.commands import COMMANDS, Call, Command
 from llmchat_tui.screens.panel import live_key
@@ -22,6 +23,15 @@ class Commander(Protocol):
 
     def begin_command(self, name: str) -> None:
         """Begins a command in the prompt, for the user to add what it needs."""
+
+
+class Palette(CommandPalette):
+    """The toolkit's palette over our commands; Ctrl+C closes it, as it does every page."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "escape", show=False, priority=True)]
+
+    def __init__(self) -> None:
+        super().__init__([ChatCommands], placeholder="Search for commands…")
 
 
 class ChatCommands(Provider):

@@ -146,7 +146,7 @@ class Answer(Markdown):
     }
     DEFAULT_CSS = """
     Answer { padding: 0; margin: 0; background: transparent; }
-    Answer MarkdownFence { margin: 0 0 1 0; max-height: 1000; }
+    Answer MarkdownFence { margin: 0 0 1 0; }
     Answer MarkdownFence, Answer MarkdownFence:light { background: $panel 50%; }
     Answer MarkdownFence > Label { padding: 0 1; }
     Answer MarkdownFence.-picked { border-left: thick $accent; }

@@ -133,7 +133,6 @@ class ReplyView(MessageView):
     def __init__(self, text: str = "", message_id: str = "", *, model: str = "", growing: bool = False) -> None:
         super().__init__(text, message_id)
         self.growing = growing
-        self._model = model
         self._stream: MarkdownStream | None = None
         self._waiting: list[str] = []
         self._picked = -1
@@ -144,17 +143,17 @@ class ReplyView(MessageView):
         """What was replaced or left out on the way, for the line at the end."""
         self.first_note = ("", "")
         """What the line says from the start, and how loudly."""
+        # Held and not looked for: news of a reply may come when its view has just been taken away.
+        self._who = Static(sanitize_line(short_name(model)) or "reply", classes="who", markup=False)
+        self._line = Static("", classes="note -empty", markup=False)
+        self.answer = Answer(text, growing=growing)
+        """The Markdown."""
 
     def compose(self) -> ComposeResult:
         """Makes the three parts."""
-        yield Static(sanitize_line(short_name(self._model)) or "reply", classes="who", markup=False)
-        yield Answer(self.text, growing=self.growing)
-        yield Static("", classes="note -empty", markup=False)
-
-    @property
-    def answer(self) -> Answer:
-        """The Markdown."""
-        return self.query_one(Answer)
+        yield self._who
+        yield self.answer
+        yield self._line
 
     def on_mount(self) -> None:
         """Begins to take tokens where the reply is still to come."""
@@ -165,8 +164,7 @@ class ReplyView(MessageView):
 
     def name_model(self, model: str) -> None:
         """Says who writes."""
-        self._model = model
-        self.query_one(".who", Static).update(Content(sanitize_line(short_name(model))))
+        self._who.update(Content(sanitize_line(short_name(model))))
 
     def add(self, text: str, count: int = 1) -> None:
         """Takes the next piece of the text, and the number of tokens that it is made of."""
@@ -244,7 +242,7 @@ class ReplyView(MessageView):
             text: the line; empty takes it away.
             level: `amber` or `red` where something was lost.
         """
-        line = self.query_one(".note", Static)
+        line = self._line
         classes = frozenset({"note", f"-{level}" if level else "", "" if text else "-empty"} - {""})
         is_same_shape = classes == line.classes and len(text) < self.size.width
         line.set_classes(classes)
