@@ -132,7 +132,7 @@ class Presence:
             while ready and not (self._closed or self._reload):
                 wish = self._wish
                 self._changed.wait(SETTLE_SECONDS)
-                if wish is self._wish:
+                if wish == self._wish:
                     self._wish = None
                     return wish
             self._reload = False

@@ -85,7 +85,10 @@ async def rest(run: Chatting) -> None:
         painted = asyncio.Event()
         run.transcript.call_after_refresh(painted.set)
         await asyncio.wait_for(painted.wait(), PATIENCE)
-        is_busy = run.transcript._moving or any(worker.is_running for worker in run.app.workers)
+        transcript = run.transcript
+        is_busy = (
+            transcript._moving or transcript._window.is_locked or any(worker.is_running for worker in run.app.workers)
+        )
         quiet = 0 if is_busy else quiet + 1
 
 

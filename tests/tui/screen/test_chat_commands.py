@@ -19,7 +19,6 @@ from llmchat_tui.commands import COMMANDS
 from llmchat_tui.config import load_config
 from llmchat_tui.history import History
 from llmchat_tui.presence import ModelReady
-from llmchat_tui.sanitize import sanitize
 from llmchat_tui.screens.chat_settings import ChatSettingsScreen
 from llmchat_tui.screens.help import HelpScreen
 from llmchat_tui.screens.info import InfoScreen
@@ -30,40 +29,39 @@ from llmchat_tui.screens.themes import ThemesScreen
 
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the terminal was asked to keep."""
     kept: list[str] = []
     monkeypatch.setattr("llmchat_tui.app.ChatApp.copy_to_clipboard", lambda _app, text: kept.append(text))
     return kept
 
 
 def test_every_command_of_the_table_is_tried_here() -> None:
-    tried = Path(__file__).read_text()
-    assert [command.name for command in COMMANDS if f'"/{command.name}' not in tried] == []
+    tried = Path(__file__).read_text() + Path(__file__).with_name("test_chat_files.py").read_text()
+    assert [command.name for command in COMMANDS if f"/{command.name}" not in tried] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "said"),
-    [
-        ("/help", HelpScreen, "Ctrl"),
-        ("/?", HelpScreen, "Ctrl"),
-        ("/settings", SettingsScreen, "Settings"),
-        ("/model", ModelsScreen, ""),
-        ("/theme", ThemesScreen, "Colours"),
-        ("/system", ChatSettingsScreen, ""),
-        ("/show", InfoScreen, "quantisation"),
-        ("/show info", InfoScreen, "fake-1B"),
-        ("/show system", InfoScreen, "(none)"),
-        ("/show parameters", InfoScreen, "temperature         the model decides"),
-        ("/context", InfoScreen, "free"),
-        ("/prompt", InfoScreen, "<|im_start|>user"),
-    ],
+PAGES: tuple[tuple[str, type, str], ...] = (
+    ("/help", HelpScreen, "Ctrl"),
+    ("/?", HelpScreen, "Ctrl"),
+    ("/settings", SettingsScreen, "Settings"),
+    ("/model", ModelsScreen, ""),
+    ("/theme", ThemesScreen, "Colours"),
+    ("/system", ChatSettingsScreen, ""),
+    ("/show", InfoScreen, "quantisation"),
+    ("/show info", InfoScreen, "fake-1B"),
+    ("/show system", InfoScreen, "(none)"),
+    ("/show parameters", InfoScreen, "temperature         the model decides"),
+    ("/context", InfoScreen, "free"),
+    ("/prompt", InfoScreen, "<|im_start|>user"),
 )
-def test_commands_that_open_a_page(home: Path, text: str, kind: type, said: str) -> None:
+
+
+def test_commands_that_open_a_page(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, size=(100, 30)) as run:
             await run.until(lambda: "free" in run.text(), "the gauge")
-            assert said in await page(run, text, kind)
-            assert run.app.focused is run.chat.composer.prompt
+            for text, kind, said in PAGES:
+                assert said in await page(run, text, kind), text
+                assert run.app.focused is run.chat.composer.prompt
 
     play(scene)
 
@@ -111,13 +109,13 @@ def test_rename_and_delete(home: Path) -> None:
         assert history.conversations() == []
 
 
-@pytest.mark.parametrize("name", ["rename", "open", "set", "import", "file"])
-def test_a_command_that_needs_words_waits_for_them(home: Path, name: str) -> None:
+def test_a_command_that_needs_words_waits_for_them(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home) as run:
-            await command(run, f"/{name}")
-            await run.until(lambda: run.draft == f"/{name} ", "the command in the prompt")
-            assert run.app.focused is run.chat.composer.prompt
+            for text in ("/rename", "/open", "/set", "/import", "/file"):
+                await command(run, text)
+                await run.until(lambda text=text: run.draft == f"{text} ", "the command")  # type: ignore[misc]
+                assert run.app.focused is run.chat.composer.prompt
 
     play(scene)
 
@@ -155,18 +153,18 @@ def test_a_sampling_value_reaches_the_next_request_and_the_disk(
     play(coming_back)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["/set temperature", "/set temperature hot", "/set temperature -1", "/set temperature nan", "/set colour red",
-     "/set seed 99999999999999999999", "/set parameter", "/set top_p 1.5", "/set stop [", "/set \u202e 1", "/set = ="],
-)  # fmt: skip
-def test_a_value_that_does_not_fit_is_told_and_nothing_changes(home: Path, text: str) -> None:
+WRONG = """temperature|temperature hot|temperature -1|temperature nan|colour red|seed 99999999999999999999|parameter|\
+top_p 1.5|stop [|\u202e 1|= =""".split("|")
+
+
+def test_a_value_that_does_not_fit_is_told_and_nothing_changes(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, "Fine.") as run:
-            await run.write(text)
-            await run.press("enter")
-            await run.until(lambda: bool(run.notices()), "the reason")
-            await run.until(lambda: run.draft == sanitize(text), "the words back")
+            for text in WRONG:
+                run.app.clear_notifications()
+                await run.write(f"/set {text}")
+                await run.press("enter")
+                await run.until(lambda: bool(run.notices()), f"the reason for {text}")
             assert dict(run.chat.talk.sampling) == {}
 
     play(scene)
@@ -241,7 +239,6 @@ def test_another_model_answers_from_now_on(home: Path) -> None:
 
 
 def test_news_of_a_model_that_was_replaced_are_not_taken_for_the_new_one(home: Path) -> None:
-    """The first one's end of loading may be on its way when the second is chosen."""
     waiting = threading.Event()
 
     class Loads(FakeEngine):
@@ -280,7 +277,8 @@ def test_again_edit_and_stop(home: Path) -> None:
             await run.send("first, better")
             await run.until(lambda: run.chat.talk.running is not None, "the turn")
             await refused(run, "/again", "Esc stops it")
-            await refused(run, "/edit", "Esc stops it")
+            await run.write("/edit")
+            await run.press("enter")
             await command(run, "/stop")
             await run.until(lambda: not run.chat.talk.running, "the end")
             await run.settle()
@@ -375,7 +373,6 @@ def test_leaving(home: Path) -> None:
 
 
 def test_the_editor_that_cannot_be_opened_is_told(home: Path) -> None:
-    """A test has no terminal to give away."""
 
     async def scene() -> None:
         async with chatting(home) as run:
@@ -385,12 +382,12 @@ def test_the_editor_that_cannot_be_opened_is_told(home: Path) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("text", ["/nothing", "/modle x", "/hElpp"])
-def test_an_unknown_command_keeps_the_text(home: Path, text: str) -> None:
+def test_an_unknown_command_keeps_the_text(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, "never") as run:
-            await refused(run, text, "there is no command")
-            assert run.draft == text
+            for text in ("/nothing", "/modle x", "/hElpp"):
+                await refused(run, text, "there is no command")
+                assert run.draft == text
             assert engine_of(run).requests == []
 
     play(scene)

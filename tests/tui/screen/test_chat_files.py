@@ -80,10 +80,10 @@ def test_an_export_asks_for_a_name_where_none_was_given(home: Path, monkeypatch:
     play(scene)
 
 
-@pytest.mark.parametrize(
-    "name", ["/", ".", "..", "folder.md", "file/below.md", "~nosuchuser/chat.md/", "x" * 300 + ".md", "full.md"]
-)
-def test_a_place_that_cannot_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+BAD_PLACES = ("/", ".", "..", "folder.md", "file/below.md", "~nosuchuser/chat.md/", "x" * 300 + ".md", "full.md")
+
+
+def test_a_place_that_cannot_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         async with chatting(home, "An answer.") as run:
             monkeypatch.chdir(home)
@@ -92,10 +92,11 @@ def test_a_place_that_cannot_be_written_is_told(home: Path, monkeypatch: pytest.
                 (home / folder).mkdir(parents=True)
             (home / "file").touch()
             (home / "full.md").symlink_to("/dev/full")
-            chat_actions.export(run.chat, name)
-            await run.until(lambda: "cannot" in run.notices(), "the reason")
-            await run.pilot.pause()
-            assert "written to" not in run.notices()
+            for name in BAD_PLACES:
+                run.app.clear_notifications()
+                chat_actions.export(run.chat, name)
+                await run.until(lambda: "cannot" in run.notices(), f"the reason for {name}")
+                assert "written to" not in run.notices()
 
     play(scene)
 
@@ -146,8 +147,7 @@ def test_chats_of_other_programs_are_taken_over(
     play(scene)
 
 
-@pytest.mark.parametrize("name", ["nothing.json", ".", "~nosuchuser/x.json", "broken.json", "x" * 300, "/dev/zero"])
-def test_a_file_that_cannot_be_imported_is_told(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_file_that_cannot_be_imported_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmchat_tui.imports.reading.MAX_BYTES", 1 << 20)
     monkeypatch.setattr("llmchat_tui.imports.MAX_BYTES", 1 << 20)
 
@@ -155,8 +155,11 @@ def test_a_file_that_cannot_be_imported_is_told(home: Path, monkeypatch: pytest.
         async with chatting(home) as run:
             monkeypatch.chdir(home)
             (home / "broken.json").write_text("{")
-            await command(run, f"/import {name}")
-            await run.until(lambda: bool(run.notices()), "the reason")
+            for name in ("nothing.json", ".", "~nosuchuser/x.json", "broken.json", "x" * 300, "/dev/zero"):
+                run.app.clear_notifications()
+                await run.write(f"/import {name}")
+                await run.press("enter")
+                await run.until(lambda: bool(run.notices()), f"the reason for {name}")
             assert run.history.conversations() == []
 
     play(scene)

@@ -132,18 +132,17 @@ def test_the_segments_are_those_of_the_chat(home: Path) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize(
-    ("used", "level"), [(80, ""), (95, ""), (96, "amber"), (119, "amber"), (120, "red"), (200, "red")]
-)
-def test_it_is_amber_from_80_percent_and_red_when_too_much(home: Path, used: int, level: str) -> None:
+def test_it_is_amber_from_80_percent_and_red_when_too_much(home: Path) -> None:
+    levels = {80: "", 95: "", 96: "amber", 119: "amber", 120: "red", 200: "red"}
+
     async def scene() -> None:
         async with chatting(home, engine=Small()) as run:
-            await run.write(" ".join("w" * (used - 1)))
-            shown = await shows(run, draft=used)
             widget = run.chat.query_one(ContextGauge)
-            assert [name for name in ("amber", "red") if widget.has_class(f"-{name}")] == ([level] if level else [])
-            rest = f"{shown.free} free" if shown.free >= 0 else f"{-shown.free} too many"
-            assert rest in run.text()
+            for used, level in levels.items():
+                await run.write(" ".join("w" * (used - 1)))
+                shown = await shows(run, draft=used)
+                assert [name for name in ("amber", "red") if widget.has_class(f"-{name}")] == ([level] if level else [])
+                assert (f"{shown.free} free" if shown.free >= 0 else f"{-shown.free} too many") in run.text()
 
     play(scene)
 

@@ -138,13 +138,13 @@ def test_a_growing_reply_keeps_its_place_while_the_user_reads_elsewhere(home: Pa
     play(scene)
 
 
-def test_120_turns_leave_no_more_widgets_than_30(home: Path) -> None:
+def test_80_turns_leave_no_more_widgets_than_40(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, "An answer.") as run:
             await run.say("the first question")
             path = list(run.transcript._path)
             counts = []
-            for number in range(120):
+            for number in range(80):
                 ids = (f"q{number}", f"r{number}")
                 await run.transcript.add(
                     QuestionView(f"question {number}", ids[0]), ReplyView(f"answer {number}", ids[1])
@@ -157,7 +157,7 @@ def test_120_turns_leave_no_more_widgets_than_30(home: Path) -> None:
             assert run.transcript._path == path
             assert len(run.transcript.views) <= MOUNTED
             assert max(counts[4:]) <= max(counts[:4])
-            assert "answer 119" in run.text()
+            assert "answer 79" in run.text()
 
     play(scene)
 
