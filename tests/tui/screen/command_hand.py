@@ -8,6 +8,11 @@ from textual.widgets import TextArea
 from llmchat_engine.testing import FakeEngine
 
 CODE = "First:\n\n```python\nprint(1)\n```\n\nthen:\n\n```sh\nls -l\n```\n\ndone."
+WRONG = (
+    *("temperature", "temperature hot", "temperature -1", "temperature nan", "colour red", "parameter", "= ="),
+    *("seed 99999999999999999999", "top_p 1.5", "stop [", "\u202e 1"),
+)
+"""What `/set` refuses."""
 
 
 def engine_of(run: Chatting) -> FakeEngine:

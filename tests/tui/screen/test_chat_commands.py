@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.tui.screen.chatting import Chatting, chatting, play
-from tests.tui.screen.command_hand import CODE, command, engine_of, page, refused
+from tests.tui.screen.command_hand import CODE, WRONG, command, engine_of, page, refused
 from tests.tui.stored import add_turn
 from textual.widgets import TextArea
 
@@ -151,10 +151,6 @@ def test_a_sampling_value_reaches_the_next_request_and_the_disk(
 
     play(setting)
     play(coming_back)
-
-
-WRONG = """temperature|temperature hot|temperature -1|temperature nan|colour red|seed 99999999999999999999|parameter|\
-top_p 1.5|stop [|\u202e 1|= =""".split("|")
 
 
 def test_a_value_that_does_not_fit_is_told_and_nothing_changes(home: Path) -> None:
