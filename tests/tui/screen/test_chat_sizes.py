@@ -53,7 +53,7 @@ def test_a_storm_of_sizes_while_a_reply_streams(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, REPLY * 2, size=(80, 24), speed=300) as run:
             await run.send("a question")
-            for round_ in range(12):
+            for round_ in range(8):
                 await run.pilot.resize_terminal(*SIZES[round_ % len(SIZES)])
                 await asyncio.sleep(0.005)
             await run.pilot.resize_terminal(80, 24)

@@ -139,7 +139,7 @@ def test_walking_up_reaches_every_message(home: Path) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("number", [0, 1, 500, 501, 999])
+@pytest.mark.parametrize("number", [0, 501, 999])
 def test_it_opens_at_a_message_anywhere(home: Path, number: int) -> None:
     long_chat(home, 1000)
 
@@ -166,7 +166,7 @@ def test_any_keys_in_any_order_leave_a_piece_of_the_chat_in_sight(home: Path, ro
 
     async def scene() -> None:
         async with chatting(home, start=CHAT) as run:
-            for _ in range(6):
+            for _ in range(4):
                 for key in chance.choices(keys, k=8):
                     await run.press(key)
                     if chance.random() < 0.2:
