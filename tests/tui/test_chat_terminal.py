@@ -76,7 +76,6 @@ def test_signals_restore_the_terminal_and_lose_nothing(home: Path, number: signa
             chat.child.send_signal(number)
             assert chat.end() == code
             assert chat.not_restored() == []
-            assert chat.unexpected() == []
         question, reply = messages(own)
         assert question.text == "tell me"
         assert reply.status == "stopped"
