@@ -119,12 +119,11 @@ def test_kill_9_loses_at_most_half_a_second(home: Path) -> None:
 def test_stop_and_continue_paint_again(home: Path) -> None:
     with terminal(home, STREAM) as chat:
         ask_and_wait(chat)
-        for _ in range(3):
-            chat.child.send_signal(signal.SIGTSTP)
-            chat.wait_until(lambda: _is_stopped(chat.child.pid), "stop")
-            assert chat.modes()["1049"] is False
-            chat.child.send_signal(signal.SIGCONT)
-            chat.wait_until(partial(_paints_again, chat, len(chat.bytes())), "a new paint")
+        chat.child.send_signal(signal.SIGTSTP)
+        chat.wait_until(lambda: _is_stopped(chat.child.pid), "stop")
+        chat.wait_until(lambda: chat.modes()["1049"] is False, "the shell's screen")
+        chat.child.send_signal(signal.SIGCONT)
+        chat.wait_until(partial(_paints_again, chat, len(chat.bytes())), "a new paint")
         chat.wait_for("tok/s")
         chat.type("\x11")
         assert chat.end() == 0
