@@ -49,6 +49,7 @@ class ChatTerminal:
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
+        self._hung_up = threading.Event()
         self.master, slave = pty.openpty()
         self._resize(size)
         self.before = _settings(slave)
@@ -68,22 +69,21 @@ class ChatTerminal:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait(10)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Takes the terminal away. The reader ends first: the next terminal may get the number of this descriptor."""
+        self._hung_up.set()
+        self._reader.join()
         for descriptor in (self.slave, self.master):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        self._reader.join(5)
 
     def _read(self) -> None:
-        while True:
+        while not self._hung_up.is_set():
             try:
-                if not select.select([self.master], [], [], 1.0)[0]:
-                    if self.child.poll() is not None:
-                        return
-                    continue
-                data = os.read(self.master, 65536)
-            except (OSError, ValueError):
-                return
-            if not data:
+                data = os.read(self.master, 65536) if select.select([self.master], [], [], 0.05)[0] else b""
+            except OSError:  # nobody has the other end open any more
                 return
             with self._lock:
                 self.raw += data
@@ -139,7 +139,10 @@ class ChatTerminal:
     def end(self, seconds: float = _PATIENCE) -> int:
         """Waits for the end and returns the exit code; everything written is read then."""
         code = self.child.wait(seconds)
-        time.sleep(0.05)
+        known = -1
+        while known < len(self.bytes()):  # this end of the terminal stays open, so no end of file tells
+            known = len(self.bytes())
+            time.sleep(0.06)
         return code
 
     def modes(self) -> dict[str, bool]:

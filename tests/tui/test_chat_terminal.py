@@ -76,6 +76,7 @@ def test_signals_restore_the_terminal_and_lose_nothing(home: Path, number: signa
             chat.child.send_signal(number)
             assert chat.end() == code
             assert chat.not_restored() == []
+            assert chat.unexpected() == []
         question, reply = messages(own)
         assert question.text == "tell me"
         assert reply.status == "stopped"
@@ -91,8 +92,7 @@ def test_signals_restore_the_terminal_and_lose_nothing(home: Path, number: signa
 def test_a_terminal_that_goes_away_ends_the_chat_and_keeps_the_reply(home: Path) -> None:
     with terminal(home, STREAM) as chat:
         ask_and_wait(chat)
-        os.close(chat.slave)
-        os.close(chat.master)
+        chat.hang_up()
         assert chat.end() == 129
     question, reply = messages(home)
     assert (question.text, reply.status) == ("tell me", "stopped")
