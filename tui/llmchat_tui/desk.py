@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Engine, ModelSpec, Sampling
@@ -16,9 +15,11 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
 from llmchat_tui.paths import Paths
+from llmchat_tui.places import working_directory
 
 if TYPE_CHECKING:
     from llmchat_engine.models.library import LocalModel
+    from llmchat_tui.attachments import Expanded
 
 
 @dataclass
@@ -65,13 +66,21 @@ class Desk:
         """How much is read from files."""
         return Limits(self.config.settings.stdin_limit_mib)
 
-    def with_files(self, text: str) -> str:
-        """Returns a draft as it would be sent, with its files; without them where they cannot be read."""
+    def expand(self, text: str) -> Expanded:
+        """Returns a message with the files that it names.
+
+        Raises:
+            UserError: a file is too large or not text.
+        """
         from llmchat_tui.attachments import expand
 
+        return expand(text, self.limits, working_directory())
+
+    def with_files(self, text: str) -> str:
+        """Returns a draft as it would be sent; without its files where they cannot be read: sending it tells why."""
         try:
-            return expand(text, self.limits, Path.cwd()).question
-        except (UserError, OSError):  # sending it tells what is wrong
+            return self.expand(text).question
+        except UserError:
             return text
 
     def models(self) -> list[LocalModel]:

@@ -133,7 +133,7 @@ class _GrowingReply:
             token_ids=finished.token_ids,
             model_key=self._model.key if self._model else "",
             settings=_settings(self._turn, self._model, finished) if self._model else {},
-            stats=_stats(finished),
+            stats=stats_of(finished),
         )
         self._history.finish(self._begun.reply_id, end)
         self._ended = True
@@ -160,7 +160,8 @@ def _settings(turn: Turn, model: ModelInfo, finished: Finished) -> dict[str, Any
     }
 
 
-def _stats(finished: Finished) -> dict[str, Any]:
+def stats_of(finished: Finished) -> dict[str, Any]:
+    """Returns what is kept of how a reply went: counts in tokens, times in seconds."""
     return {
         "reason": finished.reason,
         "prompt_tokens": finished.prompt_tokens,

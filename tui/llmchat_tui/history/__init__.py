@@ -3,8 +3,20 @@
 Knows nothing of the engine, of screens or of exit codes. Import from here, not from the files behind it.
 """
 
+from llmchat_tui.history.rows import title_of
 from llmchat_tui.history.store import History
 from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, ReplyStatus, Role, StoredMessage
 from llmchat_tui.history.whole import check_tree
 
-__all__ = ["Begun", "Conversation", "History", "Hit", "ReplyEnd", "ReplyStatus", "Role", "StoredMessage", "check_tree"]
+__all__ = [
+    "Begun",
+    "Conversation",
+    "History",
+    "Hit",
+    "ReplyEnd",
+    "ReplyStatus",
+    "Role",
+    "StoredMessage",
+    "check_tree",
+    "title_of",
+]

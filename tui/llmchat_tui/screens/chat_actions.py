@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_engine import EngineError, ModelInfo
-from llmchat_tui.attachments import expand
 from llmchat_tui.errors import UsageError, UserError
-from llmchat_tui.history import StoredMessage
-from llmchat_tui.history.rows import title_of as stored_title
+from llmchat_tui.history import title_of
 from llmchat_tui.messages import ChatListChanged
-from llmchat_tui.places import whole_path, working_directory
+from llmchat_tui.places import whole_path
 from llmchat_tui.widgets.ending import short_name
 
 if TYPE_CHECKING:
@@ -25,12 +23,6 @@ if TYPE_CHECKING:
     from llmchat_tui.screens.chat_settings import ChatSettings
     from llmchat_tui.screens.chat_turns import ChatTurns
     from llmchat_tui.screens.models import ModelChosen
-    from llmchat_tui.widgets.transcript import Transcript
-
-
-def title_of(text: str) -> str:
-    """Returns the title that a chat gets from its first message."""
-    return stored_title(text)
 
 
 def model_line(model: ModelInfo) -> str:
@@ -49,28 +41,10 @@ def with_files(screen: ChatScreen | ChatTurns, text: str) -> str:
     Raises:
         UserError: a file is too large or not text.
     """
-    expanded = expand(text, screen.desk.limits, working_directory())
+    expanded = screen.desk.expand(text)
     for warning in expanded.warnings:
         screen.chat_app.tell(warning, "warning")
     return expanded.question
-
-
-async def leave_question_only(transcript: Transcript, question_id: str) -> None:
-    """Takes away what stands behind a question, for another reply to take its place."""
-    views = transcript.views
-    behind = next((views[at + 1] for at, view in enumerate(views[:-1]) if view.message_id == question_id), None)
-    if behind is not None:
-        await transcript.remove_from(behind)
-    else:  # it is far from what is mounted, or the last of it
-        await transcript.show(question_id)
-
-
-async def leave_before(transcript: Transcript, question: StoredMessage) -> None:
-    """Takes away a question and what stands behind it, for another one to take its place."""
-    if view := transcript.view_of(question.id):
-        await transcript.remove_from(view)
-    else:
-        await transcript.show(question.parent_id)
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from llmchat_tui.commands import Call, UnknownCommand, parse
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.gauge import gauge_of
-from llmchat_tui.history import StoredMessage
+from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import Again, DraftChanged, EditQuestion, ModelNews, Submitted, TalkNews
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
 from llmchat_tui.screens import chat_actions, turn_paint
@@ -104,7 +104,7 @@ class ChatTurns(ChatRoom):
                 self.composer.prompt.refuse()
                 return False
             question = chat_actions.with_files(self, text)
-            talk.title = talk.title or chat_actions.title_of(text)
+            talk.title = talk.title or title_of(text)
             replaced = self._ask(talk, question)
         except (UserError, EngineError) as error:
             self.composer.prompt.refuse()
@@ -115,7 +115,7 @@ class ChatTurns(ChatRoom):
             self.end_edit()
         if transcript := self.transcript_of(talk.key):
             if replaced:
-                await chat_actions.leave_before(transcript, replaced)
+                await transcript.end_at(replaced.parent_id)
             await transcript.add(QuestionView(question), ReplyView(growing=True))
             turn_paint.begin(transcript, self.chat_app.model)
         if talk is self.talk:
@@ -162,7 +162,7 @@ class ChatTurns(ChatRoom):
         except (UserError, EngineError) as error:
             self.chat_app.tell_error(error)
             return
-        await chat_actions.leave_question_only(self.transcript, question.id)
+        await self.transcript.end_at(question.id)
         await self.transcript.add(ReplyView(growing=True))
         turn_paint.begin(self.transcript, self.chat_app.model)
         self.composer.prompt.focus()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
 from llmchat_tui.events import Ended, Started, TurnEvent
 from llmchat_tui.talks import Failed
+from llmchat_tui.turn import stats_of
 from llmchat_tui.widgets.ending import statistics_of
 from llmchat_tui.widgets.message import ReplyView
 from llmchat_tui.widgets.transcript import Transcript
@@ -67,17 +68,7 @@ async def _end(view: ReplyView, finished: Finished, model: ModelInfo | None) -> 
         "context": f"cut: the context of {model.n_ctx:,} tokens is full" if model else "cut: the context is full",
         "max_tokens": "cut at max_tokens",
     }.get(finished.reason, "")
-    numbers = statistics_of(
-        {
-            "reply_tokens": finished.reply_tokens,
-            "tokens_per_second": finished.tokens_per_second,
-            "time_to_first_token": finished.time_to_first_token,
-            "cached_tokens": finished.cached_tokens,
-            "prompt_tokens": finished.prompt_tokens,
-        }
-        if finished.prompt_tokens
-        else {}
-    )
+    numbers = statistics_of(stats_of(finished)) if finished.prompt_tokens else ""
     view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), "amber" if ending else "")
 
 

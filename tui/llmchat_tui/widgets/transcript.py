@@ -154,6 +154,15 @@ class Transcript(VerticalScroll, can_focus=False):
             await self.remove_children(views[views.index(view) :])
             self._show_hint()
 
+    async def end_at(self, message_id: str) -> None:
+        """Ends the path at a message, for something else to follow it; empty takes all of it away."""
+        views = self.views
+        behind = next((views[at + 1] for at, view in enumerate(views[:-1]) if view.message_id == message_id), None)
+        if behind is not None:
+            await self.remove_from(behind)
+        else:  # it is far from what is mounted, or the last of it
+            await self.show(message_id)
+
     def release_anchor(self) -> None:
         """Lets go of the bottom, unless the scroll that asks for it could not go anywhere."""
         at, was_at_end = self.scroll_y, self.is_vertical_scroll_end
