@@ -14,7 +14,7 @@ from tests.tui.screen.chatting import MODEL, PATIENCE, Chatting
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.history import History
 from llmchat_tui.widgets.message import MessageView
-from llmchat_tui.widgets.transcript import MOST, STEP
+from llmchat_tui.widgets.window import MOST, STEP
 
 SEED = int(os.environ.get("LLMCHAT_TEST_SEED", "20261122"))
 

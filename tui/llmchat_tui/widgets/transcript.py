@@ -1,89 +1,26 @@
-"""The messages of one chat; only a window of them, near the eye, is mounted.
+"""The messages of one chat: what is added to them, and the keys that walk through them.
 
-A chat may have 2,000 messages and a session 1,000 turns. The ids of the whole path are kept, the messages are loaded
-when the user scrolls to them and leave when he has gone on. Knows no engine; reads through what it is given.
+What is mounted of them is window.py's. Knows no engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.rlock import RLock
-from textual.widgets import Static
 
 from llmchat_tui.bindings import bindings_of
-from llmchat_tui.errors import UserError
-from llmchat_tui.history import StoredMessage
 from llmchat_tui.messages import LeaveMessages
-from llmchat_tui.sanitize import sanitize_line
-from llmchat_tui.widgets.ending import ending_of, statistics_of
 from llmchat_tui.widgets.message import MessageView, QuestionView, ReplyView
-
-FIRST = 4
-"""Messages mounted at once when a chat is opened; a reply with a table and code takes 80 ms."""
-STEP = 4
-"""Messages loaded at a time, ahead of the eye."""
-KEPT = 12
-MOST = 40
-"""Messages mounted at most; from there those far from the eye go, down to KEPT."""
+from llmchat_tui.widgets.window import FIRST, MessageWindow, is_growing
 
 
-class Pages(Protocol):
-    """Where a transcript reads: `History` is one."""
+class Transcript(MessageWindow, can_focus=False):
+    """The path through a chat that is shown."""
 
-    def path_ids(self, message_id: str) -> Sequence[str]:
-        """Returns the ids of the path that ends at a message, oldest first."""
-
-    def tail(self, message_id: str, limit: int) -> Sequence[StoredMessage]:
-        """Returns the last messages of the path that ends at a message, oldest first."""
-
-
-class Transcript(VerticalScroll, can_focus=False):
-    """A scroll of messages that stays at its bottom while the user has not scrolled away from it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings_of("message", leave_out=frozenset({"again", "edit", "copy_message", "next_code", "unfold"}))
-    ]
-    DEFAULT_CSS = """
-    Transcript {
-        height: 1fr; padding: 1 1 0 0; scrollbar-size-vertical: 1;
-        & > .hint { color: $text-muted; height: auto; padding: 0 2 1 2; }
-    }
-    """
-
-    def __init__(self, key: str, pages: Pages, hint: str = "", width: int = 100) -> None:
-        super().__init__(id=f"transcript-{key}")
-        self.key = key
-        self._pages, self._hint, self._width = pages, hint, width
-        self._path: list[str] = []
-        self._start = 0
-        """The path's message that is mounted first; those up to `_end` are mounted too."""
-        self._end = 0
-        self._moving = False
-        self._window = RLock()
-        """Held by whoever changes what is mounted: keys come faster than messages are read."""
-        self._brought: MessageView | None = None
-        """The message that the user went to since others began to come or go."""
-        self._is_gone = False
-        """Whether what is not mounted cannot be read any more."""
-
-    def compose(self) -> ComposeResult:
-        """Makes the words of an empty chat."""
-        yield Static(Content(self._hint), classes="hint", markup=False)
-
-    def on_mount(self) -> None:
-        """Holds on to the bottom."""
-        self.anchor()
-
-    @property
-    def views(self) -> list[MessageView]:
-        """The mounted messages, oldest first."""
-        return [child for child in self.children if isinstance(child, MessageView)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(
+        "message", leave_out=frozenset({"again", "edit", "copy_message", "next_code", "unfold"})
+    )
 
     @property
     def last_reply(self) -> ReplyView | None:
@@ -94,41 +31,6 @@ class Transcript(VerticalScroll, can_focus=False):
     def last_question(self) -> QuestionView | None:
         """The newest mounted question."""
         return next((view for view in reversed(self.children) if isinstance(view, QuestionView)), None)
-
-    def view_of(self, message_id: str) -> MessageView | None:
-        """Returns the view of a message, where it is mounted."""
-        return next((view for view in self.views if view.message_id == message_id), None)
-
-    async def show(self, leaf_id: str, at: str = "") -> None:
-        """Shows the path to a message: its end, or the place of the message `at`.
-
-        A reply that grows here stays: then the view goes no further than to what is mounted.
-        """
-        if at and any(map(_is_growing, self.views)):
-            self._go(self.view_of(at) or self.views[-1])
-            return
-        self._path = list(self._pages.path_ids(leaf_id)) if leaf_id else []
-        place = self._path.index(at) + 1 if at in self._path else len(self._path)
-        await self._show_window(max(0, place - FIRST), min(len(self._path), place + STEP))
-        if at and (view := self.view_of(at)):
-            self.call_after_refresh(self._go, view)
-
-    async def _show_window(self, start: int, end: int) -> None:
-        async with self._window:
-            with self.app.batch_update():
-                await self.query_children(MessageView).remove()
-                await self._mount_views(self._read(start, end))
-            self._start, self._end = start, end
-        self.anchor(end == len(self._path))
-        self.call_after_refresh(self._fill)
-
-    def _fill(self) -> None:
-        """Loads ahead until there is something to scroll to."""
-        ahead = self.size.height
-        if self._start and self.virtual_size.height < 2 * ahead:
-            self._load(self._load_older)
-        elif self._end < len(self._path) and self.scroll_y > self.max_scroll_y - ahead:
-            self._load(self._load_newer)
 
     async def add(self, *views: MessageView) -> None:
         """Puts messages at the bottom and goes there."""
@@ -163,129 +65,6 @@ class Transcript(VerticalScroll, can_focus=False):
         else:  # it is far from what is mounted, or the last of it
             await self.show(message_id)
 
-    def release_anchor(self) -> None:
-        """Lets go of the bottom, unless the scroll that asks for it could not go anywhere."""
-        at, was_at_end = self.scroll_y, self.is_vertical_scroll_end
-        super().release_anchor()
-        if was_at_end and self._anchored:
-            self.call_after_refresh(self._hold_again, at)
-
-    def _hold_again(self, at: float) -> None:
-        if self._anchored and min(self.scroll_y, self.scroll_target_y) >= at:
-            self.anchor()
-
-    def _hold_end(self) -> None:
-        """Holds on to the bottom again, unless the user has gone up before this was heard."""
-        if self.is_vertical_scroll_end:
-            self.anchor()
-
-    def limit_width(self, columns: int) -> None:
-        """Sets how wide a message may get."""
-        self._width = columns
-        for view in self.views:
-            view.styles.max_width = columns
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Loads more when an end of what is mounted comes near."""
-        super().watch_scroll_y(old_value, new_value)
-        if new_value > old_value and new_value >= self.max_scroll_y and self._end == len(self._path):
-            self.call_later(self._hold_end)
-        ahead = self.size.height
-        if new_value < old_value and new_value < ahead and self._start:
-            self._load(self._load_older)
-        elif new_value > old_value and new_value > self.max_scroll_y - ahead and self._end < len(self._path):
-            self._load(self._load_newer)
-
-    def _load(self, how: object) -> None:
-        if not self._moving and not self._is_gone and callable(how):
-            self._moving = True
-            self.run_worker(how(), group="pages")
-
-    async def _load_older(self) -> None:
-        async with self._window:
-            start, views = max(0, self._start - STEP), self.views
-            if start == self._start or not views:
-                self._moving = False
-                return
-            first, at_bottom = views[0], self.is_vertical_scroll_end
-            above, self._brought = first.virtual_region.y - self.scroll_y, None
-            with self.app.batch_update():
-                await self._mount_views(self._read(start, self._start), before=first)
-                self._start = start
-        if at_bottom:
-            self._moving = False
-            self.call_after_refresh(self._fill)
-        else:
-            self.release_anchor()
-            self.call_after_refresh(self._keep_place, first, above)
-
-    async def _load_newer(self) -> None:
-        async with self._window:
-            end = min(len(self._path), self._end + STEP)
-            await self._mount_views(self._read(self._end, end))
-            self._end = end
-            await self._prune_top()
-        self._moving = False
-        self.call_after_refresh(self._fill)
-
-    def _keep_place(self, first: MessageView, above: float) -> None:
-        """Goes on once what was loaded above has its place."""
-        self._show_again(first, above)
-        self._moving = False
-        self._fill()
-        self.run_worker(self._prune_bottom(), group="prune")
-
-    def _show_again(self, view: MessageView, above: float) -> None:
-        """Shows the same lines as before something came or went above them."""
-        if self._brought is not None:  # the user has gone to a message meanwhile
-            self._bring_into_sight(self._brought)
-        elif view.parent is self:  # else other messages are shown by now
-            self.scroll_to(y=view.virtual_region.y - above, animate=False, force=True, immediate=True)
-
-    async def _prune_top(self) -> None:
-        """Lets the oldest messages go where many are mounted."""
-        views = self.views
-        gone, first = views[:-KEPT], views[-KEPT:][:1]
-        if len(views) > MOST and self._is_below(gone[-1]):
-            if any(view.has_focus for view in gone):
-                first[0].focus(scroll_visible=False)
-            above, self._brought = first[0].virtual_region.y - self.scroll_y, None
-            self._start += len(gone)
-            await self.remove_children(gone)
-            if not self._anchored:
-                self.call_after_refresh(self._show_again, first[0], above)
-
-    async def _prune_bottom(self) -> None:
-        async with self._window:
-            gone = self.views[MOST:]
-            if gone and all(view.message_id for view in gone) and not any(_is_growing(view) for view in gone):
-                self._end -= len(gone)
-                self.anchor(False)  # the bottom is not the end any more: holding on to it would run through the chat
-                await self.remove_children(gone)
-
-    def _is_below(self, view: MessageView) -> bool:
-        return view.virtual_region.bottom < self.scroll_y or self.is_vertical_scroll_end or self._anchored
-
-    def _read(self, start: int, end: int) -> list[MessageView]:
-        if start >= end:
-            return []
-        try:
-            return [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
-        except UserError as error:  # another program deleted the chat: what is mounted is all that is left
-            self.notify(sanitize_line(str(error)), severity="error", markup=False)
-            self._is_gone = True
-            return []
-
-    async def _mount_views(self, views: Iterable[MessageView], before: MessageView | None = None) -> None:
-        made = list(views)
-        for view in made:
-            view.styles.max_width = self._width
-        await self.mount_all(made, before=before)
-        self._show_hint()
-
-    def _show_hint(self) -> None:
-        self.query_one(".hint").display = not self.views
-
     def focus_last(self) -> None:
         """Goes to the newest message that is mounted."""
         if self.views:
@@ -312,7 +91,7 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def action_first_message(self) -> None:
         """Goes to the first message of the chat."""
-        if self._start and any(map(_is_growing, self.views)):
+        if self._start and any(map(is_growing, self.views)):
             self._load(self._load_older)
         elif self._start:
             await self._show_window(0, min(len(self._path), 2 * FIRST))
@@ -329,30 +108,3 @@ class Transcript(VerticalScroll, can_focus=False):
     def _focused_at(self) -> int:
         focused = self.screen.focused
         return next((at for at, view in enumerate(self.views) if view is focused), -1)
-
-    def _go(self, view: MessageView) -> None:
-        if view is not self.views[-1]:
-            self.anchor(False)
-        view.focus(scroll_visible=False)
-        self.call_after_refresh(self._bring_into_sight, view)
-
-    def _bring_into_sight(self, view: MessageView) -> None:
-        """Scrolls to a view where it has its place by now, unless the user has gone on."""
-        if view.has_focus and view.parent is self:
-            self._brought = view
-            self.scroll_to_widget(view, animate=False, top=view.size.height > self.size.height, immediate=True)
-
-
-def _is_growing(view: MessageView) -> bool:
-    return isinstance(view, ReplyView) and view.growing
-
-
-def stored_view(message: StoredMessage) -> MessageView:
-    """Returns the view of a message on disk."""
-    if message.role == "user":
-        return QuestionView(message.text, message.id)
-    model = message.settings.get("model", "")
-    view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "")
-    ending, level = ending_of(message)
-    view.first_note = (" · ".join(part for part in (ending, statistics_of(message.stats)) if part), level)
-    return view
