@@ -275,7 +275,6 @@ def test_a_piece_more_of_something_long_is_quick(line: str, known: int, most: fl
     async def scene(app: Stage, _pilot: Pilot[None]) -> None:
         text = head + "".join(line.format(number) for number in range(known))
         taken, whole = await cost(app, text, [line.format(known + number) for number in range(24)])
-        print(f"taken in {1000 * taken:.1f} ms, painted in {1000 * whole:.1f} ms")
         assert taken < 0.04
         assert whole < most
 

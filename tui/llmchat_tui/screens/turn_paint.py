@@ -6,7 +6,7 @@ from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill
 from llmchat_tui.events import Ended, Started, TurnEvent
 from llmchat_tui.talks import Failed
 from llmchat_tui.turn import stats_of
-from llmchat_tui.widgets.ending import statistics_of
+from llmchat_tui.widgets.ending import ending_of, statistics_of
 from llmchat_tui.widgets.message import ReplyView
 from llmchat_tui.widgets.transcript import Transcript
 
@@ -42,8 +42,8 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             view.add(text, count)
         case Notice(text):
             view.warn(text)
-        case Ended(_, finished, used):
-            await _end(view, finished, used)
+        case Ended(_, finished, _):
+            await _end(view, finished)
         case Failed(_, begun) if begun is not None:
             await _fail(view, event)
         case Prefill() | Waiting() | Failed():
@@ -61,17 +61,13 @@ def _name(transcript: Transcript, view: ReplyView, question_id: str, reply_id: s
         transcript.record(question_id, reply_id)
 
 
-async def _end(view: ReplyView, finished: Finished, model: ModelInfo | None) -> None:
+async def _end(view: ReplyView, finished: Finished) -> None:
     await view.finish(finished.text)
-    ending = {
-        "cancelled": "stopped   r again",
-        "context": f"cut: the context of {model.n_ctx:,} tokens is full" if model else "cut: the context is full",
-        "max_tokens": "cut at max_tokens",
-    }.get(finished.reason, "")
+    ending, level = ending_of("stopped" if finished.reason == "cancelled" else "complete", finished.reason)
     numbers = statistics_of(stats_of(finished)) if finished.prompt_tokens else ""
-    view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), "amber" if ending else "")
+    view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), level)
 
 
 async def _fail(view: ReplyView, failed: Failed) -> None:
     await view.finish()
-    view.note(f"{failed.error.what}; everything is saved   r again   Ctrl+O other model", "red")
+    view.note(*ending_of("failed", error=failed.error.what))

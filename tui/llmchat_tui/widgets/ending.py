@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llmchat_tui.history import StoredMessage
+from llmchat_tui.history import ReplyStatus
 
 _QUANTISATION = re.compile(r"[.-](?:I?Q\d\w*|[BF]F?16|F32)$", re.IGNORECASE)
+
+_CUT = {"context": ("cut: the context is full", "amber"), "max_tokens": ("cut at max_tokens", "amber")}
 
 
 def short_name(model: str) -> str:
@@ -30,18 +32,22 @@ def statistics_of(stats: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def ending_of(message: StoredMessage) -> tuple[str, str]:
-    """Returns what is to be said of a reply's end and how loudly: nothing, `amber` or `red`."""
-    reason = message.stats.get("reason", "")
-    if message.status == "complete":
-        return {
-            "context": ("cut: the context is full", "amber"),
-            "max_tokens": ("cut at max_tokens", "amber"),
-        }.get(str(reason), ("", ""))
-    if message.status == "failed":
-        return f"{message.error or 'failed'}; everything is saved   r again", "red"
-    if message.status == "interrupted":
-        return "interrupted: llmchat was killed while this was written   r again", "amber"
-    if message.status == "streaming":
-        return "another llmchat is writing this", ""
-    return "stopped   r again", "amber"
+def ending_of(status: ReplyStatus, reason: str = "", error: str = "") -> tuple[str, str]:
+    """Returns what is to be said of a reply's end and how loudly: nothing, `amber` or `red`.
+
+    Args:
+        status: how it stands on disk.
+        reason: why the model stopped, where it did.
+        error: what failed, where something did.
+    """
+    match status:
+        case "complete":
+            return _CUT.get(reason, ("", ""))
+        case "failed":
+            return f"{error or 'failed'}; everything is saved   r again   Ctrl+O other model", "red"
+        case "interrupted":
+            return "interrupted: llmchat was killed while this was written   r again", "amber"
+        case "streaming":
+            return "another llmchat is writing this", ""
+        case "stopped":
+            return "stopped   r again", "amber"

@@ -261,6 +261,6 @@ def stored_view(message: StoredMessage) -> MessageView:
         return QuestionView(message.text, message.id)
     model = message.settings.get("model", "")
     view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "")
-    ending, level = ending_of(message)
+    ending, level = ending_of(message.status, str(message.stats.get("reason", "")), message.error)
     view.first_note = (" · ".join(part for part in (ending, statistics_of(message.stats)) if part), level)
     return view
