@@ -38,6 +38,7 @@ from llmchat_engine.types import (
     Queued,
     Rendered,
     Request,
+    Restored,
     Token,
     Waiting,
     new_request_id,
@@ -153,6 +154,12 @@ class LocalEngine:
             raise HostUnreachable("the engine gave no count", type(answer).__name__, "llmchat stop")
         return answer
 
+    def forget(self, chat: str) -> None:
+        """Drops all that is kept of a chat, in every host of this user and on disk. Safe from any thread."""
+        from llmchat_engine.hosts import forget_chat
+
+        forget_chat(self._places.runtime, self._places.kv, chat)
+
     def cancel(self, request_id: str) -> None:
         """Stops one request. Safe from any thread, before and after it has begun."""
         self._cancelled.add(request_id)
@@ -206,7 +213,7 @@ class LocalEngine:
     def _check_file(self) -> Load:
         from llmchat_engine.preflight import check_model
 
-        return check_model(self._spec, self._places.state)
+        return check_model(self._spec, self._places)
 
     def _answer(self, order: Render | Measure | Tokenize) -> News:
         for _ in self.load():
@@ -267,6 +274,6 @@ def _event(news: News) -> Event:
     """
     if isinstance(news, Failure):
         raise to_error(news)
-    if isinstance(news, (Loading, Loaded, Queued, Prefill, Token, Notice, Finished)):
+    if isinstance(news, (Loading, Loaded, Queued, Restored, Prefill, Token, Notice, Finished)):
         return news
     raise HostUnreachable("the engine answered out of turn", type(news).__name__, "llmchat stop")

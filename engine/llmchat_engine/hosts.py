@@ -1,4 +1,4 @@
-"""The hosts of this user: what runs, and stopping it. Behind `llmchat ps` and `llmchat stop`."""
+"""The hosts of this user: what runs, stopping it, having a chat forgotten. Behind `ps`, `stop` and `chats delete`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from llmchat_engine.connection import Connection
 from llmchat_engine.errors import EngineError
 from llmchat_engine.launch import Link, host_pid, join, sweep
-from llmchat_engine.protocol import AskStatus, HostStatus, Ping, Quit
+from llmchat_engine.protocol import AskStatus, Forget, HostStatus, Ping, Pong, Quit
 
 _ANSWER_TIME = 2.0
 
@@ -48,6 +48,33 @@ def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
             os.kill(host.pid, signal.SIGKILL)
     _sweep_soon(host.socket, seconds)
     return True
+
+
+def forget_chat(runtime: Path, kv: Path | None, chat: str) -> None:
+    """Drops all that is kept of a chat: in every host that answers, then on disk.
+
+    Args:
+        runtime: Where the sockets are.
+        kv: Where chats are kept on disk; None where nowhere.
+        chat: Its name, as in `Request.chat`.
+    """
+    for path in sorted(runtime.glob("*.sock")):
+        with contextlib.suppress(OSError, EngineError), _visit(path) as connection:
+            if connection is not None:
+                _forget_in(connection, chat)
+    if kv is not None:
+        from llmchat_engine.kvstore import forget_chat as forget_on_disk
+
+        forget_on_disk(kv, chat)
+
+
+def _forget_in(connection: Connection, chat: str) -> None:
+    """Has one host forget a chat, and waits until it can write nothing more of it."""
+    connection.open("forget")
+    connection.send(Forget(chat), "forget")
+    deadline = time.monotonic() + _ANSWER_TIME
+    while time.monotonic() < deadline and not isinstance(connection.next("forget"), Pong):
+        pass
 
 
 def _look_at(path: Path) -> RunningHost | None:

@@ -41,6 +41,10 @@ class Places:
     logs: Path
     state: Path
     """What was learned about this machine."""
+    kv: Path | None = None
+    """Chats as the model saw them, kept for the next time; None keeps none on disk."""
+    kv_budget: int = 0
+    """Bytes that they may take; 0 takes min(8 GiB, 5 % of the free disk)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,16 @@ def socket_name(spec: ModelSpec) -> str:
         found = path.stat()
     except (OSError, RuntimeError) as error:
         raise ModelMissing(f"{spec.path} cannot be read", getattr(error, "strerror", "") or str(error)) from error
-    identity = (VERSION, str(path), found.st_size, found.st_mtime_ns, spec.n_ctx, spec.gpu_layers, spec.threads)
+    identity = (VERSION, str(path), found.st_size, found.st_mtime_ns, *_options(spec))
     text = repr(identity).encode()
     # Not hashlib: its OpenSSL takes 5 ms to load before the host can be started. Two models of one user that share
     # 64 bits of checksum do not happen by accident.
     return f"{zlib.crc32(text):08x}{zlib.crc32(text[::-1]):08x}"
+
+
+def _options(spec: ModelSpec) -> tuple[object, ...]:
+    """Returns what of a spec makes another host of the same file."""
+    return spec.n_ctx, spec.gpu_layers, spec.threads, spec.batch, spec.cache_type_k, spec.cache_type_v
 
 
 def reach(name: str, places: Places) -> Link:

@@ -6,8 +6,8 @@ Pure Python, in the client, while the host is still starting. Knows no sockets.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from llmchat_engine.launch import Places
 from llmchat_engine.models.cpu import cpu_threads, usable_cores
 from llmchat_engine.models.fit import choose_context
 from llmchat_engine.models.gguf import model_key, read_header
@@ -21,7 +21,14 @@ _NEVER_REPACKED = frozenset({"F32", "F16", "BF16", "Q4_1", "Q5_0", "Q5_1"})
 cost of 20 to 60 ms of load, and nothing is gained: 173 against 182 tokens a second."""
 
 
-def check_model(spec: ModelSpec, state_dir: Path) -> Load:
+BATCH = 512
+"""Tokens of one prefill batch; the sweep over 128 to 2,048 on CPU peaks at 256 to 512."""
+MEMORY_SHARE = 8
+"""One part in so many of the free memory may hold chats that are not in the context."""
+MOST_MEMORY = 2 << 30
+
+
+def check_model(spec: ModelSpec, places: Places) -> Load:
     """Returns the order that loads a model.
 
     Raises:
@@ -36,10 +43,16 @@ def check_model(spec: ModelSpec, state_dir: Path) -> Load:
     return Load(
         path=str(path),
         model_key=model_key(path, header),
-        n_ctx=choose_context(header, spec.n_ctx, free),
+        n_ctx=choose_context(header, spec.n_ctx, free, spec.cache_type_k, spec.cache_type_v),
         gpu_layers=spec.gpu_layers,
         threads=spec.threads or cpu_threads(),
         batch_threads=spec.threads or usable_cores(),
         repackable=header.quantization not in _NEVER_REPACKED,
-        state_dir=str(state_dir),
+        state_dir=str(places.state),
+        batch=spec.batch or BATCH,
+        cache_type_k=spec.cache_type_k,
+        cache_type_v=spec.cache_type_v,
+        memory_budget=min(MOST_MEMORY, memory_free().bytes // MEMORY_SHARE),
+        kv_dir=str(places.kv or ""),
+        kv_budget=places.kv_budget,
     )

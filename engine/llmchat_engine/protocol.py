@@ -13,6 +13,7 @@ import msgspec
 
 from llmchat_engine import errors
 from llmchat_engine.types import (
+    CacheType,
     Finished,
     Loaded,
     Loading,
@@ -23,10 +24,11 @@ from llmchat_engine.types import (
     Queued,
     Rendered,
     Request,
+    Restored,
     Token,
 )
 
-VERSION = 2
+VERSION = 3
 MAX_LINE = 32 << 20
 """Bytes of one message; a whole path of messages has to fit."""
 
@@ -62,6 +64,15 @@ class Load(msgspec.Struct, frozen=True):
     repackable: bool
     """Most weights have a type that llama.cpp repacks for the CPU."""
     state_dir: str
+    batch: int = 512
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    memory_budget: int = 0
+    """Bytes that chats may take in memory when they are not in the context."""
+    kv_dir: str = ""
+    """Where chats are kept on disk; empty keeps none."""
+    kv_budget: int = 0
+    """Bytes that they may take there."""
 
 
 class Generate(msgspec.Struct, frozen=True):
@@ -92,6 +103,12 @@ class Ids(msgspec.Struct, frozen=True):
     """The answer to Tokenize."""
 
     ids: tuple[int, ...]
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """Drop all that is kept of a chat. Answered by `Pong`, once nothing more of it can be written."""
+
+    chat: str
 
 
 class Cancel(msgspec.Struct, frozen=True):
@@ -142,12 +159,13 @@ class Failure(msgspec.Struct, frozen=True):
     n_ctx_train: int = 0
 
 
-Order = Hello | Load | Generate | Render | Measure | Tokenize | Cancel | Ping | Quit | AskStatus
+Order = Hello | Load | Generate | Render | Measure | Tokenize | Forget | Cancel | Ping | Quit | AskStatus
 News = (
     Welcome
     | Loading
     | Loaded
     | Queued
+    | Restored
     | Prefill
     | Token
     | Notice
@@ -160,13 +178,14 @@ News = (
     | Failure
 )
 ORDERS: dict[str, type[Order]] = {
-    kind.__name__: kind for kind in (Hello, Load, Generate, Render, Measure, Tokenize, Cancel, Ping, Quit, AskStatus)
+    kind.__name__: kind
+    for kind in (Hello, Load, Generate, Render, Measure, Tokenize, Forget, Cancel, Ping, Quit, AskStatus)
 }
 NEWS: dict[str, type[News]] = {
     kind.__name__: kind
     for kind in (
-        Welcome, Loading, Loaded, Queued, Prefill, Token, Notice, Finished, Rendered, Measured, Ids, Pong, HostStatus,
-        Failure,
+        Welcome, Loading, Loaded, Queued, Restored, Prefill, Token, Notice, Finished, Rendered, Measured, Ids,
+        Pong, HostStatus, Failure,
     )
 }  # fmt: skip
 

@@ -74,6 +74,7 @@ class FakeEngine:
     """0 is as fast as the consumer reads."""
     model: ModelInfo = FAKE_MODEL
     requests: list[Request] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     _cancelled: dict[str, threading.Event] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -149,6 +150,10 @@ class FakeEngine:
         """Returns what `render` gives each message; it writes nothing before, between and after them."""
         alone = (self.render(replace(request, messages=(message,))) for message in request.messages)
         return Measured(0, tuple(len(rendered.token_ids) for rendered in alone), 0, self.model.n_ctx)
+
+    def forget(self, chat: str) -> None:
+        """Remembers what was to be forgotten."""
+        self.forgotten.append(chat)
 
     def cancel(self, request_id: str) -> None:
         """Stops a request, also before it has begun."""

@@ -15,6 +15,10 @@ from typing import Literal, Protocol
 Role = Literal["system", "user", "assistant"]
 StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled"]
 TemplateSource = Literal["model", "chatml", "none"]
+CacheType = Literal["f16", "q8_0", "q4_0"]
+"""How keys or values are kept in the KV cache."""
+Origin = Literal["memory", "disk"]
+"""Where a cache that had left the context came back from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class ModelSpec:
     """Layers on the GPU; -1 is all of them where the build supports one."""
     threads: int = 0
     """CPU threads of decode; 0 takes the physical cores this process may use, one less from four on."""
+    batch: int = 0
+    """Tokens of one prefill batch; 0 takes 512."""
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    """A quantised one turns flash attention on, which llama.cpp requires for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +79,27 @@ class Request:
     """One generation: the whole path of messages and how to sample the reply."""
 
     messages: tuple[Message, ...]
+    """Where the last one is a reply, it is continued: `Finished` has what comes behind it and nothing of it."""
     sampling: Sampling = Sampling()
     raw: bool = False
     """Complete the text of the messages as it stands, without a chat template (base models)."""
     private: bool = False
     """Drop the sequence from the cache when the reply ends."""
+    chat: str = ""
+    """Any name of the chat. Requests of one name share the context as branches; what is kept of them is filed under
+    the name and goes when `forget` is told of it. Empty for a request that belongs to none."""
+    store: bool = False
+    """Whether the cache of this chat may be written to disk."""
+    shared: int = 0
+    """So many of the first messages (system prompt, examples) begin other chats too: their part is kept on its own."""
+    shift: bool = False
+    """Where messages were left out of the middle, what stands behind them may be moved up instead of computed again:
+    at once, and approximate."""
+    now: float = 0.0
+    """Unix time for templates that print the date: the chat's beginning, so that its first tokens stay the same."""
+    next_messages: tuple[Message, ...] = ()
+    """The path as the next turn will hold it, without this reply, where it differs from `messages`: document passages
+    taken out, for instance. It is computed in idle time."""
     id: str = field(default_factory=new_request_id)
 
 
@@ -134,6 +159,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """The cache of this chat had left the context and came back: `tokens` of it, in `seconds`."""
+
+    tokens: int
+    seconds: float
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class Prefill:
     """`done` of `total` prompt tokens are in the context, `cached` of them came from the cache."""
 
@@ -179,6 +213,12 @@ class Finished:
     """Every field set, the seed too: enough to play the reply again."""
     decode_ms: float = 0.0
     """Mean time inside llama_decode per generated token, in milliseconds."""
+    restored: Restored | None = None
+    """Set where the cache came back from memory or disk; its tokens are among `cached_tokens`."""
+    shifted_tokens: int = 0
+    """Tokens that were moved up instead of computed again."""
+    recomputed: str = ""
+    """Why the prompt did not go on where the chat's last one ended, for the user; empty where it did, or branched."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -191,7 +231,7 @@ def nothing_generated(request: Request) -> Finished:
     return Finished("cancelled", "", (), 0, 0, 0, 0, 0.0, 0.0, 0.0, request.sampling)
 
 
-Event = Loading | Loaded | Queued | Waiting | Prefill | Token | Notice | Finished
+Event = Loading | Loaded | Queued | Waiting | Restored | Prefill | Token | Notice | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +285,9 @@ class Engine(Protocol):
 
     def measure(self, request: Request) -> Measured:
         """Counts the prompt of a request part by part without running it, also while another request runs."""
+
+    def forget(self, chat: str) -> None:
+        """Drops all that is kept of a chat, in every host and on disk. Starts no host; safe from any thread."""
 
     def cancel(self, request_id: str) -> None:
         """Stops one request; its generator ends with `Finished(reason="cancelled")`. Safe from any thread."""

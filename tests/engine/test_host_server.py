@@ -192,7 +192,7 @@ def _lonely_server(directory: Path, keepalive: float) -> tuple[server.Server, so
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(os.fspath(directory / "s.sock"))
     listener.listen(4)
-    return server.Server(listener, lambda: None, lambda _: None), listener
+    return server.Server(listener, lambda: None, lambda _: None, lambda _: None), listener
 
 
 def queues() -> tuple[JobQueue, JobQueue]:

@@ -84,6 +84,9 @@ class ScriptedEngine:
     def tokenize(self, text: str) -> tuple[int, ...]:
         return self.inner.tokenize(text)
 
+    def forget(self, chat: str) -> None:
+        self.inner.forget(chat)
+
     def measure(self, request: Request) -> Measured:
         return self.inner.measure(request)
 

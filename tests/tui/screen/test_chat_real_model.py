@@ -25,11 +25,11 @@ pytestmark = pytest.mark.real_model
 def places() -> Iterator[Places]:
     """Short private places for the host, which is gone at the end."""
     with tempfile.TemporaryDirectory(prefix="lc", dir="/tmp") as folder:
-        made = [Path(folder) / name for name in ("run", "log", "state")]
+        run, log, state = made = [Path(folder) / name for name in ("run", "log", "state")]
         for path in made:
             path.mkdir(mode=0o700)
-        yield Places(*made)
-        for host in running_hosts(made[0]):
+        yield Places(run, log, state)
+        for host in running_hosts(run):
             stop_host(host)
 
 

@@ -199,6 +199,7 @@ def _chats(paths: Paths, found: list[Finding]) -> str:
 def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[Finding]) -> str:
     """Checks the model that a question without -m goes to, as a load would."""
     from llmchat_engine import ModelSpec
+    from llmchat_engine.launch import Places
     from llmchat_engine.models.gguf import read_header
     from llmchat_engine.preflight import check_model
     from llmchat_tui.cli.model_choice import choose_model
@@ -210,7 +211,8 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
         if any(host.status and host.status.model and host.status.model.path == str(path) for host in hosts):
             return f"{line}, loaded"
         spec = ModelSpec(path, settings.ctx, settings.gpu_layers, settings.threads)
-        return f"{line}, fits with {check_model(spec, app.paths.state_dir).n_ctx:,} tokens of context"
+        places = Places(app.paths.runtime_dir, app.paths.log_dir, app.paths.state_dir)
+        return f"{line}, fits with {check_model(spec, places).n_ctx:,} tokens of context"
     except NotEnoughMemory as error:
         found.append(_problem(error))
         return f"{line}, does not fit"
