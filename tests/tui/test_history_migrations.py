@@ -46,6 +46,19 @@ def version_1(path: Path) -> None:
         )
 
 
+def version_2(path: Path) -> None:
+    """Writes a database as the second release left it: a question with two replies, and a draft."""
+    with closing(open_file(path, unclean=False, migrations=MIGRATIONS[:2])) as database:
+        database.execute("INSERT INTO conversations VALUES ('C1', 'Towers', '', 10.0, 20.0, '{\"top_k\":3}')")
+        database.execute(
+            "INSERT INTO messages (id, conversation_id, parent_id, role, text, status, created_at)"
+            " VALUES ('Q1', 'C1', NULL, 'user', 'Where is the tower?', 'complete', 10.0),"
+            " ('R1', 'C1', 'Q1', 'assistant', 'In Paris.', 'complete', 11.0),"
+            " ('R2', 'C1', 'Q1', 'assistant', 'In Rome.', 'complete', 12.0)"
+        )
+        database.execute("INSERT INTO drafts VALUES ('C1', 'How high')")
+
+
 def add_colour(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'")
 
@@ -177,6 +190,61 @@ def test_version_1_comes_along_with_all_it_holds(tmp_path: Path) -> None:
     with closing(connect(path.with_name("chats.db.backup-v1"), "ro")) as backup:
         assert version_of(backup) == 1
         assert backup.execute("SELECT count(*) FROM messages").fetchone()[0] == 4
+
+
+def test_version_2_comes_along_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "chats.db"
+    version_2(path)
+
+    with History.open(path) as history:
+        (chat,) = history.conversations()
+        assert (chat.leaf_id, chat.message_count, chat.sampling) == ("R2", 3, {"top_k": 3})
+        assert history.draft("C1") == "How high"
+        assert [hit.message_id for hit in history.search("paris")] == ["R1"]
+        history.choose("C1", "R1")
+        assert history.conversation("C1").leaf_id == "R1"
+        assert history.siblings("R1") == ["R1", "R2"]
+        assert history.check() == []
+
+    with closing(connect(path.with_name("chats.db.backup-v2"), "ro")) as backup:
+        assert version_of(backup) == 2
+        assert backup.execute("SELECT leaf_id FROM chats").fetchone()[0] == "R2"
+
+
+def test_a_kill_on_the_way_from_version_2_leaves_one_version_or_the_other(tmp_path: Path) -> None:
+    print("LLMCHAT_TEST_SEED", SEED)
+    chance = random.Random(SEED)
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child("migrate")) for _ in range(KILLS)]
+        for number, child in enumerate(children):
+            path = tmp_path / str(number) / "chats.db"
+            version_2(path)
+            child.wait_for("ready")
+            child.go(path)
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(timeout=chance.uniform(0.0005, 0.01))
+            child.kill()
+            with closing(connect(path, "rw")) as database:
+                version = version_of(database)
+                columns_now = columns(database)
+            assert ("chosen_id" in columns_now) == (version >= 3)
+            assert path.with_name("chats.db.backup-v2").exists() >= (version >= 3)
+            with closing(open_file(path, unclean=True, migrations=WITH_SLOW_STEP)) as database:
+                assert version_of(database) == NEWEST + 1
+                assert database.execute("SELECT leaf_id FROM chats").fetchone()[0] == "R2"
+
+
+def test_a_message_of_an_older_instance_takes_a_choice_back(tmp_path: Path) -> None:
+    path = tmp_path / "chats.db"
+    version_2(path)
+    with closing(connect(path, "rw")) as older, History.open(path) as history:
+        history.choose("C1", "R1")
+        older.execute(
+            "INSERT INTO messages (id, conversation_id, parent_id, role, text, status, created_at)"
+            " VALUES ('Q3', 'C1', 'R2', 'user', 'zebra', 'complete', 13.0)"
+        )
+        assert history.conversation("C1").leaf_id == "Q3"
+        assert history.check() == []
 
 
 def test_an_instance_of_version_1_goes_on_beside_a_newer_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Knows nothing of the engine, of screens or of exit codes. Import from here, not 
 
 from llmchat_tui.history.rows import title_of
 from llmchat_tui.history.store import History
-from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, ReplyStatus, Role, StoredMessage
+from llmchat_tui.history.values import Begun, Conversation, Hit, Node, ReplyEnd, ReplyStatus, Role, StoredMessage
 from llmchat_tui.history.whole import check_tree
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Conversation",
     "History",
     "Hit",
+    "Node",
     "ReplyEnd",
     "ReplyStatus",
     "Role",

@@ -111,6 +111,28 @@ _VERSION_2 = (
     "INSERT INTO messages_fts (messages_fts) VALUES ('rebuild')",
 )
 
+_VERSION_3 = (
+    # No reference: without an index of its own, each message that is deleted would search all chats for it.
+    "ALTER TABLE conversations ADD COLUMN chosen_id TEXT NOT NULL DEFAULT ''",
+    # In the database and not in the program, so that an older program beside a newer one keeps to it too.
+    """
+    CREATE TRIGGER messages_newest AFTER INSERT ON messages BEGIN
+        UPDATE conversations SET chosen_id = '' WHERE id = new.conversation_id AND chosen_id <> '';
+    END
+    """,
+    "DROP VIEW chats",
+    """
+    CREATE VIEW chats AS
+    SELECT id, title, system, sampling, created_at, updated_at,
+        coalesce(
+            (SELECT m.id FROM messages m WHERE m.id = c.chosen_id AND m.conversation_id = c.id),
+            (SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.seq DESC LIMIT 1)
+        ) AS leaf_id,
+        (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) AS message_count
+    FROM conversations c
+    """,
+)
+
 
 def _create(connection: sqlite3.Connection) -> None:
     for statement in _VERSION_1:
@@ -122,7 +144,12 @@ def _prepare_for_screens(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _prepare_for_screens)
+def _keep_the_chosen_branch(connection: sqlite3.Connection) -> None:
+    for statement in _VERSION_3:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _prepare_for_screens, _keep_the_chosen_branch)
 """Step N leads from version N-1 to N. Never change one that was released; add the next."""
 
 

@@ -1,60 +1,40 @@
 """`History`: the conversations on disk, one method per thing that can happen to them.
 
-Holds the connection, the lock and the transactions; the SQL is in tree.py, whole.py, typed.py and search.py, the
-checks in opening.py.
-Knows no engine and no screen.
+Holds the transactions; what is only read is in reading.py, the SQL in tree.py, branches.py, whole.py and typed.py, the
+checks in opening.py. Knows no engine and no screen.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
-from llmchat_tui.history import opening, rows, search, tree, typed, whole
+from llmchat_tui.history import branches, opening, rows, tree, typed, whole
 from llmchat_tui.history.connection import transaction
 from llmchat_tui.history.faults import translated
 from llmchat_tui.history.ids import IdClock
 from llmchat_tui.history.liveness import Liveness
-from llmchat_tui.history.values import Begun, Conversation, Hit, ReplyEnd, StoredMessage
+from llmchat_tui.history.reading import Reader, guarded
+from llmchat_tui.history.values import Begun, Conversation, ReplyEnd, StoredMessage
 
-_Given = ParamSpec("_Given")
-_Result = TypeVar("_Result")
 _FOREIGN_MODE = 0o077
 _NOT_SET: Mapping[str, Any] = MappingProxyType({})
 
 
-def _guarded(
-    method: Callable[Concatenate[History, _Given], _Result],
-) -> Callable[Concatenate[History, _Given], _Result]:
-    """Serialises the callers of one instance and translates what SQLite and the file system raise."""
-
-    @wraps(method)
-    def call(self: History, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-        with self._lock, translated(self.file):
-            return method(self, *args, **kwargs)
-
-    return call
-
-
-class History:
+class History(Reader):
     """The conversations of one database. Safe from any thread; any number of instances may share the file.
 
     Every method raises StorageError where the database cannot be used, and NotFound where an id fits nothing.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None, instance: str, live: Liveness | None) -> None:
-        self.file = path
-        """The database; None in memory."""
-        self._db = connection
+        super().__init__(connection, path)
         self._instance = instance
         self._live = live
         self._ids = IdClock()
-        self._lock = threading.RLock()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -95,14 +75,14 @@ class History:
     ) -> None:
         self.close()
 
-    @_guarded
+    @guarded
     def close(self) -> None:
         """Closes the database and says that this instance writes no more. Closing twice is fine."""
         self._db.close()
         if self._live is not None:
             self._live.release()
 
-    @_guarded
+    @guarded
     def begin(
         self,
         question: str,
@@ -112,8 +92,9 @@ class History:
         system: str = "",
         title: str = "",
         sampling: Mapping[str, Any] = _NOT_SET,
+        reply_text: str = "",
     ) -> Begun:
-        """Puts a question on disk, and an empty reply under it; both survive a power cut when this returns.
+        """Puts a question on disk, and a reply to grow under it; both survive a power cut when this returns.
 
         Args:
             question: the text as the model will see it.
@@ -122,32 +103,38 @@ class History:
             system: the system prompt of a new chat.
             title: of a new chat; empty takes the first line of the question.
             sampling: what the user set for a new chat, by the field names of `Sampling`.
+            reply_text: what the reply begins with.
         """
         self._come_alive()
-        begun = Begun(conversation_id or self._ids.next(), self._ids.next(), self._ids.next())
+        chat_id, question_id, reply_id = conversation_id or self._ids.next(), self._ids.next(), self._ids.next()
         with transaction(self._db, durable=True):
             if not conversation_id:
-                tree.add_conversation(self._db, begun.conversation_id, title or question, system, sampling)
-            tree.add_question(self._db, begun.question_id, begun.conversation_id, parent_id, question)
-            tree.add_reply(self._db, begun.reply_id, begun.question_id, self._instance)
-        return begun
+                tree.add_conversation(self._db, chat_id, title or question, system, sampling)
+            tree.add_question(self._db, question_id, chat_id, parent_id, question)
+            tree.add_reply(self._db, reply_id, question_id, self._instance, reply_text)
+            return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
 
-    @_guarded
-    def begin_reply(self, question_id: str) -> Begun:
-        """Puts one more empty reply under a question that has one already."""
+    @guarded
+    def begin_reply(self, question_id: str, text: str = "") -> Begun:
+        """Puts one more reply to grow under a question that has one already.
+
+        Args:
+            question_id: the question.
+            text: what the reply begins with.
+        """
         self._come_alive()
         reply_id = self._ids.next()
         with transaction(self._db, durable=True):
-            conversation_id = tree.add_reply(self._db, reply_id, question_id, self._instance)
-        return Begun(conversation_id, question_id, reply_id)
+            chat_id = tree.add_reply(self._db, reply_id, question_id, self._instance, text)
+            return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
 
-    @_guarded
+    @guarded
     def checkpoint(self, reply_id: str, text: str) -> None:
         """Saves a reply so far, against a kill but not a power cut. A reply that ended or was deleted stays so."""
         with transaction(self._db, durable=False):
             tree.grow_reply(self._db, reply_id, text)
 
-    @_guarded
+    @guarded
     def finish(self, reply_id: str, end: ReplyEnd) -> None:
         """Writes how a reply ended; it survives a power cut when this returns.
 
@@ -159,7 +146,7 @@ class History:
         with transaction(self._db, durable=True):
             tree.end_reply(self._db, reply_id, end)
 
-    @_guarded
+    @guarded
     def recover(self) -> int:
         """Marks as interrupted what instances left streaming that have died; returns how many replies."""
         if self._live is None:
@@ -167,79 +154,13 @@ class History:
         with self._live.dead() as dead:
             return self._interrupt(dead)
 
-    @_guarded
-    def path(self, message_id: str) -> tuple[StoredMessage, ...]:
-        """Returns the messages from the first question to this one."""
-        return tree.path_to(self._db, message_id)
-
-    @_guarded
-    def tail(self, message_id: str, limit: int) -> tuple[StoredMessage, ...]:
-        """Returns the last messages of the path that ends at this one, oldest first; at least one, however long it is.
-
-        Args:
-            message_id: where the path ends.
-            limit: the most messages.
-        """
-        return tree.path_to(self._db, message_id, max(1, limit))
-
-    @_guarded
-    def path_ids(self, message_id: str) -> list[str]:
-        """Returns the ids of the messages from the first question to this one."""
-        return tree.ids_to(self._db, message_id)
-
-    @_guarded
-    def messages(self, conversation_id: str) -> list[StoredMessage]:
-        """Returns the whole tree of a chat in the order the messages came."""
-        return tree.all_messages(self._db, conversation_id)
-
-    @_guarded
-    def conversation(self, ref: str) -> Conversation:
-        """Returns the chat with this id, whose id alone begins so (4 characters or more), or with this title."""
-        return search.find_conversation(self._db, ref)
-
-    @_guarded
-    def latest(self) -> Conversation | None:
-        """Returns the chat written last."""
-        return next(iter(tree.newest(self._db, 1, 0)), None)
-
-    @_guarded
-    def conversations(self, limit: int = 50, offset: int = 0) -> list[Conversation]:
-        """Returns chats, the one written last first."""
-        return tree.newest(self._db, limit, offset)
-
-    @_guarded
-    def search(self, query: str, limit: int = 50, *, prefix: bool = False) -> list[Hit]:
-        """Returns the messages that hold every word of the query, the best first; any text is a valid query.
-
-        Args:
-            query: the words.
-            limit: the most hits.
-            prefix: whether the last word stands for all that begin so, as while it is typed; then the newest first.
-        """
-        return search.find_messages(self._db, query, limit, prefix)
-
-    @_guarded
-    def titled(self, query: str, limit: int = 50) -> list[Conversation]:
-        """Returns the chats whose title holds every word of the query, in any case, the one written last first."""
-        return search.find_titles(self._db, query, limit)
-
-    @_guarded
-    def prompts(self, limit: int = 100) -> list[str]:
-        """Returns the questions of all chats that were typed, the newest first, each once."""
-        return typed.prompts(self._db, limit)
-
-    @_guarded
-    def draft(self, conversation_id: str) -> str:
-        """Returns what was typed into a chat and not sent; the empty id is the chat not begun."""
-        return typed.draft(self._db, conversation_id)
-
-    @_guarded
+    @guarded
     def keep_draft(self, conversation_id: str, text: str) -> None:
         """Keeps what was typed and not sent, against a kill but not a power cut; no text removes it."""
         with transaction(self._db, durable=False):
             typed.keep_draft(self._db, conversation_id, text)
 
-    @_guarded
+    @guarded
     def add(self, conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
         """Records a chat from elsewhere with its whole tree and its times, all or nothing; returns its new id.
 
@@ -254,7 +175,7 @@ class History:
         with transaction(self._db, durable=True):
             return whole.add_chat(self._db, conversation, messages, self._ids.next)
 
-    @_guarded
+    @guarded
     def configure(
         self, conversation_id: str, *, system: str | None = None, sampling: Mapping[str, Any] | None = None
     ) -> None:
@@ -270,20 +191,26 @@ class History:
         with transaction(self._db, durable=True):
             tree.configure(self._db, conversation_id, prompt, packed)
 
-    @_guarded
+    @guarded
+    def choose(self, conversation_id: str, leaf_id: str) -> None:
+        """Makes any message of a chat its leaf until the next one is written; this is no change of the chat."""
+        with transaction(self._db, durable=False):
+            branches.choose(self._db, conversation_id, leaf_id)
+
+    @guarded
     def rename(self, conversation_id: str, title: str) -> None:
         """Gives a chat another title: the first line of it, at most 80 characters."""
         with transaction(self._db, durable=True):
             tree.set_title(self._db, conversation_id, title)
 
-    @_guarded
+    @guarded
     def delete(self, conversation_id: str) -> None:
         """Deletes a chat and overwrites its text in the file, its index and its log. Backups keep what they hold."""
         with transaction(self._db, durable=True):
             tree.remove(self._db, conversation_id)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    @_guarded
+    @guarded
     def check(self) -> list[str]:
         """Returns what is wrong with the database, nothing where all is well: pages, references, index, permissions."""
         problems = []

@@ -27,6 +27,11 @@ def add_conversation(
     )
 
 
+def created_at(db: sqlite3.Connection, conversation_id: str) -> float:
+    """Returns when a conversation that is there began."""
+    return float(db.execute("SELECT created_at FROM conversations WHERE id = ?", (conversation_id,)).fetchone()[0])
+
+
 def add_question(db: sqlite3.Connection, question_id: str, conversation_id: str, parent_id: str, text: str) -> None:
     """Adds a question under a reply of the same conversation, or as a first one.
 
@@ -43,8 +48,8 @@ def add_question(db: sqlite3.Connection, question_id: str, conversation_id: str,
     )
 
 
-def add_reply(db: sqlite3.Connection, reply_id: str, question_id: str, owner: str) -> str:
-    """Adds an empty reply that `owner` writes; returns its conversation.
+def add_reply(db: sqlite3.Connection, reply_id: str, question_id: str, owner: str, text: str) -> str:
+    """Adds a reply that begins with a text and that `owner` writes; returns its conversation.
 
     Raises:
         NotFound: there is no such question.
@@ -55,8 +60,8 @@ def add_reply(db: sqlite3.Connection, reply_id: str, question_id: str, owner: st
     _touch(db, conversation_id)
     db.execute(
         "INSERT INTO messages (id, conversation_id, parent_id, role, text, status, owner, created_at)"
-        " VALUES (?, ?, ?, 'assistant', '', 'streaming', ?, ?)",
-        (reply_id, conversation_id, question_id, owner, time.time()),
+        " VALUES (?, ?, ?, 'assistant', ?, 'streaming', ?, ?)",
+        (reply_id, conversation_id, question_id, rows.clean(text), owner, time.time()),
     )
     return conversation_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ Role = Literal["user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One chat. Its messages are a tree; `leaf_id` is the newest message."""
+    """One chat. Its messages are a tree; `leaf_id` is the message chosen last, or the newest if that came later."""
 
     id: str
     title: str
@@ -44,6 +45,41 @@ class StoredMessage:
     stats: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
+    @property
+    def left_out(self) -> int:
+        """So many of the first messages of its path the model did not see when it wrote this reply."""
+        return left_out_of(self.settings)
+
+    @property
+    def summary(self) -> str:
+        """What the model saw in their place; empty where it saw nothing."""
+        text = self.settings.get("summary", "")
+        return text if isinstance(text, str) else ""
+
+
+def left_out_of(settings: Mapping[str, Any]) -> int:
+    """Returns how many messages a reply's settings say were left out; settings from a file may say anything."""
+    count = settings.get("left_out", 0)
+    return max(0, count) if isinstance(count, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One message as the picture of the tree needs it: without its text."""
+
+    id: str
+    parent_id: str
+    """Empty for a first question."""
+    role: Role
+    line: str
+    """The first line that says something, at most 80 characters; empty where there is none."""
+    created_at: float
+    status: ReplyStatus
+    tokens: int
+    """Of a reply, as it was generated; 0 where that is not known."""
+    left_out: int
+    """So many of the first messages of its path the model did not see when it wrote this reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -52,6 +88,8 @@ class Begun:
     conversation_id: str
     question_id: str
     reply_id: str
+    created_at: float = 0.0
+    """When the conversation began, as Unix time."""
 
 
 @dataclass(frozen=True, slots=True)
