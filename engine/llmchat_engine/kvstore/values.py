@@ -1,0 +1,67 @@
+"""The values of the store: what is saved, what the index knows, what is loaded. Knows no files and no bytes of them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+ID_BYTES = 4
+
+
+def pack_ids(ids: Iterable[int]) -> bytes:
+    """Returns token ids as int32, as this machine keeps them: the state behind them is no more portable."""
+    return (ids if isinstance(ids, array) and ids.typecode == "i" else array("i", ids)).tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state, at `length` tokens, of a memory that cannot be rewound."""
+
+    length: int
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index knows of a file without reading its payload."""
+
+    path: Path
+    chat: str
+    """The hash of the chat's name: the directory that the file is in."""
+    packed: bytes = field(repr=False)
+    """The ids as int32: bytes compare 50 times faster than an array or a memoryview."""
+    grid: int
+    size: int
+    """Bytes of the whole file."""
+    used_at: float
+    prefill_seconds: float
+    shared: bool
+    checkpoints: tuple[int, ...]
+    """The lengths that have a checkpoint, ascending."""
+    inode: int
+
+    @property
+    def tokens(self) -> int:
+        """How many ids there are."""
+        return len(self.packed) // ID_BYTES
+
+    @property
+    def ids(self) -> array[int]:
+        """The ids; a copy, 1 µs for 3,000."""
+        return array("i", self.packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a file held, all of it checked. The views are writable and nobody else's."""
+
+    ids: array[int]
+    grid: int
+    state: memoryview
+    checkpoints: tuple[Checkpoint, ...]
