@@ -124,8 +124,11 @@ def opened(path: Path) -> Iterator[int]:
             raise Damaged("it is no regular file") from error
         raise
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise Damaged("it is no regular file")
+        if found.st_uid != os.geteuid():  # a checksum is no signature: llama.cpp would believe whoever wrote it
+            raise PermissionError(errno.EPERM, "it belongs to another user")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -154,7 +157,7 @@ def temporary(target: Path) -> Iterator[Temporary]:
         yield Temporary(descriptor, path)
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
+            remove(path)
         os.close(descriptor)
 
 
@@ -192,12 +195,15 @@ def sync_directory(directory: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, and its directory where that is empty then; no file is no error.
+    """Removes what stands at a path, and the directory around it where that is empty then.
 
     Raises:
         OSError: it cannot be removed.
     """
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):  # macOS calls a directory "not permitted"
+        path.rmdir()
     remove_empty(path.parent)
 
 
@@ -207,15 +213,17 @@ def remove_empty(directory: Path) -> None:
         directory.rmdir()
 
 
-def empty(chat_directory: Path) -> None:
+def empty(chat_directory: Path) -> bool:
     """Removes what the store has in a chat's directory, and the directory; the unfinished files of any process too.
 
-    Raises:
-        OSError: something cannot be removed.
+    Returns:
+        Whether nothing of it is left.
     """
     for found in (*entries_in(chat_directory), *temporaries_in(chat_directory)):
-        found.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            remove(found.path)
     remove_empty(chat_directory)
+    return not (any(entries_in(chat_directory)) or any(temporaries_in(chat_directory)))
 
 
 def sweep(root: Path) -> None:
@@ -226,6 +234,7 @@ def sweep(root: Path) -> None:
                 if _writer_is_gone(found):
                     with contextlib.suppress(OSError):
                         remove(found.path)
+            remove_empty(chat_directory)  # of a writer that was killed before its first file
 
 
 def _writer_is_gone(found: Found) -> bool:

@@ -85,11 +85,12 @@ class Index:
                 if other.inode == entry.inode:
                     self._entries[path] = replace(other, used_at=now / 1e9)
 
-    def tell_others(self) -> None:
-        """Has every store of this key look again. The clock of a directory is too coarse: two changes in 4 ms."""
+    def announce(self) -> None:
+        """Has every store of this key look again: the others when they are asked, this one now."""
         now = time.time_ns()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the kernel's own time of a change is too coarse: two of them in 4 ms
             os.utime(self.directory, ns=(now, now))
+        self.entries()
 
     def _stamp(self) -> int:
         try:
@@ -129,10 +130,14 @@ class Index:
         return entry_of(head, file)
 
     def refuse(self, path: Path, damage: Damaged) -> None:
-        """Removes a damaged file and says so in the log."""
-        self.drop([path])
+        """Removes a damaged file, under all its names, and says so in the log."""
+        with self._lock:
+            inode = self._entries[path].inode if path in self._entries else -1
+            names = {path, *(other for other, entry in self._entries.items() if entry.inode == inode)}
+        self.drop(names)
         try:
-            remove(path)
+            for name in names:
+                remove(name)
         except OSError as error:
             self._log(f"kv: {path.name} refused: {damage}; it cannot be removed: {error.strerror}")
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,16 +69,19 @@ def _read(path: Path, thorough: bool) -> Head:
         return head
 
 
-def forget_chat(root: Path, chat: str) -> None:
+def forget_chat(root: Path, chat: str) -> bool:
     """Deletes what is kept of a chat, for every model, what is being written too. Hosts are told first, elsewhere.
 
     Args:
         root: The directory of all stores; it need not exist.
         chat: Name of the chat.
+
+    Returns:
+        Whether nothing of it is left; False where the disk refused.
     """
-    for key_directory in files.key_directories(root):
-        with contextlib.suppress(OSError):
-            files.empty(key_directory / files.chat_name(chat))
+    name = files.chat_name(chat)
+    left = [directory for directory in files.key_directories(root) if not files.empty(directory / name)]
+    return not left
 
 
 def clear(root: Path) -> tuple[int, int]:
@@ -94,8 +96,7 @@ def clear(root: Path) -> tuple[int, int]:
     found = [names[0] for names in all_files(root).values()]
     for key_directory in files.key_directories(root):
         for chat_directory in files.chat_directories(key_directory):
-            with contextlib.suppress(OSError):
-                files.empty(chat_directory)
+            files.empty(chat_directory)
         files.remove_empty(key_directory)
     gone = [file for file in found if not file.path.exists()]
     return len(gone), sum(file.size for file in gone)

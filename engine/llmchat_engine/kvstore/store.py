@@ -10,12 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_engine.kvstore import files
 from llmchat_engine.kvstore.budget import KEPT_FREE, default_budget, free_disk, over_budget
-from llmchat_engine.kvstore.format import Damaged, Head, Origin, pack, read_head, read_payload
+from llmchat_engine.kvstore.format import CHUNK, Damaged, Head, Origin, pack, read_head, read_payload
 from llmchat_engine.kvstore.index import Index, entry_of, identify
 from llmchat_engine.kvstore.listing import forget_chat
 from llmchat_engine.kvstore.values import Checkpoint, Entry, Stored, pack_ids
@@ -115,6 +116,8 @@ class KvStore:
         origin = Origin(self._key, "" if shared else directory, self._name, grid, prefill_seconds, time.time(), shared)
         target = self._index.directory / directory / files.file_name(packed)
         try:
+            if self._is_kept(target, grid, checkpoints, shared):
+                return
             pieces = pack(origin, packed, state, checkpoints)
             if self._fits(sum(piece.nbytes for piece in pieces)) and self._write(target, pieces):
                 self._make_room(target)
@@ -133,6 +136,7 @@ class KvStore:
         """
         packed = ids if isinstance(ids, bytes) else pack_ids(ids)
         target = self._index.directory / files.chat_name(chat) / files.file_name(packed)
+        self._index.entries()
         for entry in self._index.named(target.name):
             try:
                 if entry.shared and (entry.path == target or self._link(entry, target)):
@@ -148,13 +152,23 @@ class KvStore:
         with self._lock:
             self._forgotten.add(directory)
             self._index.drop(entry.path for entry in self._index.of_chat(directory))
-        forget_chat(self._root, chat)
-        self._index.tell_others()
+        if not forget_chat(self._root, chat):
+            self._log(f"kv: files of a forgotten chat are left in {directory}")
+        self._index.announce()
 
     def _head(self, descriptor: int, path: Path) -> Head:
         head = read_head(descriptor)
         identify(head, path, self._key)
         return head
+
+    def _is_kept(self, target: Path, grid: int, checkpoints: Sequence[Checkpoint], shared: bool) -> bool:
+        """Tells whether the same state is there already, and notes that it is in use."""
+        lengths = tuple(sorted(checkpoint.length for checkpoint in checkpoints))
+        for entry in self._index.of_chat(target.parent.name):
+            if entry.path == target and (entry.grid, entry.checkpoints, entry.shared) == (grid, lengths, shared):
+                self._index.touch(entry)
+                return target.is_file()
+        return False
 
     def _fits(self, size: int) -> bool:
         room = min(self._budget, free_disk(self._root) - KEPT_FREE)
@@ -162,75 +176,69 @@ class KvStore:
             self._log(f"kv: a state of {size:,} bytes was not kept: there is room for {max(0, room):,}")
         return size <= room
 
-    def _write(self, target: Path, pieces: Sequence[memoryview]) -> bool:
-        """Writes a new file; False where its chat was forgotten meanwhile."""
-        if target.parent.name in self._forgotten:
+    def _write(self, target: Path, pieces: Iterable[memoryview]) -> bool:
+        """Writes a new file; False where its chat was forgotten."""
+        if self._is_forgotten(target):
             return False
         with files.temporary(target) as new:
             for piece in pieces:
-                if target.parent.name in self._forgotten:
-                    break
+                if self._is_forgotten(target):
+                    return False
                 files.write_all(new.descriptor, piece)
-            else:
-                os.fsync(new.descriptor)
-            done = self._commit(new, target)
-        if not done:
-            files.remove_empty(target.parent)
-            return False
+            os.fsync(new.descriptor)
+            if not self._commit(new.path.rename, target):
+                return False
         files.sync_directory(target.parent)
         return True
 
-    def _commit(self, new: files.Temporary, target: Path) -> bool:
-        """Gives a written file its name, unless its chat was forgotten."""
+    def _is_forgotten(self, target: Path) -> bool:
+        return target.parent.name in self._forgotten
+
+    def _commit(self, give_name: Callable[[Path], object], target: Path) -> bool:
+        """Gives a whole file its name and files it; False, and nothing done, where its chat was forgotten."""
         with self._lock:
-            if target.parent.name in self._forgotten:
+            if self._is_forgotten(target):
                 return False
-            new.path.rename(target)
-            self._file(target)
+            give_name(target)
+            with files.opened(target) as descriptor:
+                head, found = read_head(descriptor), os.fstat(descriptor)
+            name = files.Found(target, found.st_size, found.st_mtime, found.st_ino, found.st_nlink)
+            self._index.add(entry_of(head, name))
             return True
 
-    def _file(self, target: Path) -> None:
-        """Puts a file into the index, from its own front: what is there and not what was meant."""
-        with files.opened(target) as descriptor:
-            head, found = read_head(descriptor), os.fstat(descriptor)
-        self._index.add(
-            entry_of(head, files.Found(target, found.st_size, found.st_mtime, found.st_ino, found.st_nlink))
-        )
-
     def _link(self, entry: Entry, target: Path) -> bool:
-        """Puts a checked entry into another chat's directory: a second name of it, or a copy; False if neither."""
+        """Puts a checked entry into another chat's directory; False where it is damaged or gone, or the chat is."""
         try:
             with files.opened(entry.path) as descriptor:
                 head = self._head(descriptor, entry.path)
                 read_payload(descriptor, head)
-                return self._name_or_copy(entry.path, target, descriptor, head.size)
+                linked = self._name_or_copy(entry.path, target, descriptor, head.size)
         except Damaged as damage:
             self._index.refuse(entry.path, damage)
+            return False
         except FileNotFoundError:
             self._index.drop([entry.path])
-        return False
+            return False
+        if linked:
+            self._make_room(target)
+        return linked
 
     def _name_or_copy(self, source: Path, target: Path, descriptor: int, size: int) -> bool:
         files.make_room_for(target)
         try:
-            with self._lock:
-                if target.parent.name in self._forgotten:
-                    return False
-                os.link(source, target)
-                self._file(target)
-        except OSError:  # the file system has no links, or this file has too many
-            pieces = (memoryview(os.pread(descriptor, 1 << 20, at)) for at in range(0, size, 1 << 20))
-            return self._write(target, list(pieces))
-        self._index.tell_others()
-        return True
+            return self._commit(partial(os.link, source), target)
+        except OSError:  # the file system has no links, or this file has too many of them
+            pieces = (memoryview(os.pread(descriptor, CHUNK, at)) for at in range(0, size, CHUNK))
+            return self._fits(size) and self._write(target, pieces)
 
     def _make_room(self, target: Path) -> None:
         """Removes what the new file makes needless, then what is over the budget."""
-        new = next((entry for entry in self._index.of_chat(target.parent.name) if entry.path == target), None)
+        of_chat = self._index.of_chat(target.parent.name)
+        new = next((entry for entry in of_chat if entry.path == target), None)
         if new is not None and not new.shared:
-            self._remove(_needless(new, self._index.of_chat(new.chat)))
+            self._remove(_needless(new, of_chat))
         self._remove(over_budget(self._root, self._budget, target))
-        self._index.tell_others()
+        self._index.announce()
 
     def _remove(self, paths: Sequence[Path]) -> None:
         self._index.drop(paths)
