@@ -1,6 +1,7 @@
 """FakeEngine: an `Engine` without a model, for the tests of whoever uses one. Scripted text, speed, crashes and hangs.
 
-Keeps the contract of types.Engine. One "token" is one word with the space before it. Knows no process and no socket.
+Keeps the contract of types.Engine. One "token" is one word with the space before it; what a script says goes on where
+the request ends, also behind a reply that is continued. Knows no process and no socket.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from llmchat_engine.types import (
     Loaded,
     Loading,
     Measured,
+    Message,
     ModelInfo,
     Notice,
     Prefill,
@@ -87,10 +89,11 @@ class FakeEngine:
 
     def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the next script."""
-        script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
-        self.requests.append(request)
         cancelled = self._cancelled.setdefault(request.id, threading.Event())
         yield from self.load()
+        # A consumer that leaves at `Loaded` asked for nothing: the real engine has sent nothing either.
+        script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
+        self.requests.append(request)
         if script.notice:
             yield Notice(script.notice)
         prompt = self.render(request).token_ids
@@ -119,6 +122,9 @@ class FakeEngine:
             if limit is not None and index >= limit:
                 reason = "max_tokens"
                 break
+            if prompt + index >= self.model.n_ctx:
+                reason = "context"
+                break
             said.append(word)
             yield Token(word)
         yield self._finished(request, reason, said, prompt)
@@ -138,8 +144,8 @@ class FakeEngine:
         )
 
     def render(self, request: Request) -> Rendered:
-        """Returns the messages in ChatML; one id per word."""
-        text = "".join(f"<|im_start|>{m.role}\n{m.text}<|im_end|>\n" for m in request.messages)
+        """Returns the messages in ChatML; one id per word. A reply at the end is left open: it is continued."""
+        text = "".join(_in_chatml(request.messages))
         return Rendered(text, tuple(range(len(text.split()))))
 
     def tokenize(self, text: str) -> tuple[int, ...]:
@@ -148,8 +154,8 @@ class FakeEngine:
 
     def measure(self, request: Request) -> Measured:
         """Returns what `render` gives each message; it writes nothing before, between and after them."""
-        alone = (self.render(replace(request, messages=(message,))) for message in request.messages)
-        return Measured(0, tuple(len(rendered.token_ids) for rendered in alone), 0, self.model.n_ctx)
+        counts = (len(text.split()) for text in _in_chatml(request.messages))
+        return Measured(0, tuple(counts), 0, self.model.n_ctx)
 
     def forget(self, chat: str) -> None:
         """Remembers what was to be forgotten."""
@@ -161,3 +167,10 @@ class FakeEngine:
 
     def close(self) -> None:
         """Does nothing."""
+
+
+def _in_chatml(messages: Sequence[Message]) -> list[str]:
+    texts = [f"<|im_start|>{message.role}\n{message.text}<|im_end|>\n" for message in messages]
+    if messages and messages[-1].role == "assistant":
+        texts[-1] = texts[-1].removesuffix("<|im_end|>\n")
+    return texts

@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from llmchat_engine import EngineError
 from llmchat_tui.errors import NotFound, UserError
 from llmchat_tui.history import Conversation, History, Hit
 
@@ -29,6 +31,7 @@ class Keeper:
         *,
         draft_seconds: float = DRAFT_SECONDS,
         undo_seconds: float = UNDO_SECONDS,
+        forget: Callable[[str], None] = lambda _conversation_id: None,
     ) -> None:
         """Starts nothing yet.
 
@@ -37,7 +40,9 @@ class Keeper:
             failed: told what could not be written, from the thread.
             draft_seconds: how long a draft rests before it is written.
             undo_seconds: how long a deletion can be taken back.
+            forget: has the engine drop what it keeps of a deleted chat; called in the thread, may take seconds.
         """
+        self._forget = forget
         self._history, self._failed = history, failed
         self._draft_seconds, self._undo_seconds = draft_seconds, undo_seconds
         self._changed = threading.Condition()
@@ -134,8 +139,10 @@ class Keeper:
             if self._doomed.pop(key, None) is None:
                 return
         try:
-            self._history.delete(key)
-        except NotFound:
-            pass
+            with suppress(NotFound):  # another llmchat was faster
+                self._history.delete(key)
+            self._forget(key)
         except UserError as error:
             self._failed(error)
+        except EngineError as error:
+            self._failed(UserError(error.what, error.why, error.hint))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from llmchat_engine import Engine, EngineError, Loaded, Loading, Message, ModelInfo, Request
 from llmchat_engine.types import Measured
 from llmchat_tui.errors import UserError
-from llmchat_tui.history import History
+from llmchat_tui.history import History, StoredMessage
+from llmchat_tui.overflow import seen_of
 from llmchat_tui.turn import compose
 
 SETTLE_SECONDS = 0.12
@@ -59,6 +60,8 @@ class Counted:
 
     wish: Wish
     measured: Measured
+    has_system: bool = False
+    """Whether the first message is a system prompt, or a summary in the place of what was left out."""
 
 
 PresenceNews = ModelLoading | ModelReady | ModelFailed | Counted
@@ -87,7 +90,7 @@ class Presence:
         self._wish: Wish | None = None
         self._closed = False
         self._reload = True
-        self._path: tuple[str | None, tuple[Message, ...]] = (None, ())
+        self._path: tuple[str | None, tuple[StoredMessage, ...]] = (None, ())
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
         self._thread.start()
 
@@ -114,7 +117,9 @@ class Presence:
         while (task := self._next(ready)) is not None:
             try:
                 if isinstance(task, Wish):
-                    self._say(Counted(task, self._engine.measure(Request(self._messages(task)))))
+                    messages = self._messages(task)
+                    has_system = bool(messages) and messages[0].role == "system"
+                    self._say(Counted(task, self._engine.measure(Request(messages)), has_system))
                 else:
                     ready = False
                     self._load()
@@ -148,13 +153,15 @@ class Presence:
                 self._say(ModelReady(event.model, event.seconds))
 
     def _messages(self, wish: Wish) -> tuple[Message, ...]:
-        """Returns the path with the draft behind it; a path that was read stays until its end changes."""
+        """Returns what the model sees of the path, and the draft; a path that was read stays until its end changes."""
         if wish.growing or self._path[0] != wish.leaf_id:
             path = self._history.path(wish.leaf_id) if wish.leaf_id else ()
-            self._path = (None if wish.growing else wish.leaf_id, compose("", path, "")[:-1])
-        first = (Message("system", wish.system),) if wish.system else ()
-        last = (Message("user", self._expand(wish.draft)),) if wish.draft.strip() else ()
-        return (*first, *self._path[1], *last)
+            self._path = (None if wish.growing else wish.leaf_id, path)
+        path = self._path[1]
+        seen = seen_of(path)
+        draft = self._expand(wish.draft) if wish.draft.strip() else ""
+        messages = compose(wish.system, path, draft, left_out=seen.left_out, summary=seen.summary)
+        return messages if draft else messages[:-1]
 
     def _say(self, news: PresenceNews) -> None:
         with self._changed:  # `close` waits for a call that is on its way, and none comes after it

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Sampling
@@ -18,6 +18,7 @@ from llmchat_engine.types import new_request_id
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started, TurnEvent
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
+from llmchat_tui.overflow import Overflow
 from llmchat_tui.turn import Turn, run
 
 
@@ -58,7 +59,7 @@ class Talk:
     conversation_id: str = ""
     title: str = ""
     leaf_id: str = ""
-    """The message that the next question follows; empty in a new chat."""
+    """The message that the next question follows, the newest or the one branched from; empty in a new chat."""
     system: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     """What the user set for this chat, over the settings."""
@@ -80,6 +81,9 @@ class Talks:
         make_engine: Callable[[], Engine],
         sampling: Callable[[], Sampling],
         tell: Callable[[News], None],
+        *,
+        overflow: Callable[[], Overflow] = lambda: "ask",
+        store: Callable[[], bool] = lambda: True,
     ) -> None:
         """Opens nothing yet.
 
@@ -88,8 +92,12 @@ class Talks:
             make_engine: returns an engine of the model that is chosen now; each turn gets its own connection.
             sampling: returns the sampling of the settings, which a chat's own goes over.
             tell: takes news from any thread.
+            overflow: returns what becomes of the oldest turns when the context is full. Where that is to ask, such a
+                turn ends as `Failed(ContextOverflow, None)`, and may be begun again with another word for it.
+            store: returns whether the engine may keep its cache of the chats on disk.
         """
         self._history, self._make_engine, self._sampling, self._tell = history, make_engine, sampling, tell
+        self._overflow, self._store = overflow, store
         self._open: dict[str, Talk] = {}
 
     def running(self) -> list[Talk]:
@@ -137,21 +145,59 @@ class Talks:
         own = {name: tuple(value) if isinstance(value, list) else value for name, value in talk.sampling.items()}
         return Sampling(**{name: own.get(name, getattr(base, name)) for name in Sampling.__dataclass_fields__})
 
-    def ask(self, talk: Talk, question: str) -> None:
-        """Asks behind the newest message.
+    def ask(self, talk: Talk, question: str, overflow: Overflow | None = None) -> None:
+        """Asks behind the newest message, or behind the one that was branched from.
+
+        Args:
+            talk: the chat.
+            question: the text as the model will see it.
+            overflow: what becomes of the oldest turns when the context is full; None is what the settings say.
 
         Raises:
             UserError: the engine's folders cannot be made; nothing was asked.
         """
-        self._start(talk, question, talk.leaf_id)
+        self._start(talk, self._turn(talk, overflow, question), talk.leaf_id)
 
-    def again(self, talk: Talk, question: StoredMessage) -> None:
+    def again(self, talk: Talk, question: StoredMessage, overflow: Overflow | None = None) -> None:
         """Has a question answered once more; the answers it has stay."""
-        self._start(talk, question.text, question.parent_id, question.id)
+        self._start(talk, replace(self._turn(talk, overflow), question_id=question.id), talk.leaf_id)
 
-    def edit(self, talk: Talk, question: StoredMessage, text: str) -> None:
+    def edit(self, talk: Talk, question: StoredMessage, text: str, overflow: Overflow | None = None) -> None:
         """Asks another question in place of one, which stays beside it."""
-        self._start(talk, text, question.parent_id)
+        self._start(talk, self._turn(talk, overflow, text), question.parent_id)
+
+    def continue_reply(
+        self, talk: Talk, reply: StoredMessage, text: str | None = None, overflow: Overflow | None = None
+    ) -> None:
+        """Has a reply go on exactly where it ends, as one more reply to its question; the old one stays.
+
+        Args:
+            talk: the chat.
+            reply: the reply.
+            text: what to go on from in place of its text; None goes on from its text, token by token where it can.
+            overflow: as for `ask`.
+        """
+        as_it_was = text is None or text == reply.text
+        turn = replace(
+            self._turn(talk, overflow),
+            question_id=reply.parent_id,
+            prefill=reply.text if text is None else text,
+            prefill_ids=_spoken_ids(reply) if as_it_was else (),
+            prefill_key=reply.model_key if as_it_was else "",
+            left_out=reply.left_out,
+            summary=reply.summary,
+        )
+        self._start(talk, turn, reply.id)
+
+    def branch(self, talk: Talk, message_id: str) -> None:
+        """Lets the next question follow this message, also when the chat is opened again; what is behind it stays.
+
+        Raises:
+            UserError: there is no such message in the chat, or it cannot be kept.
+        """
+        _check_idle(talk)
+        self._history.choose(talk.conversation_id, message_id)
+        talk.leaf_id = message_id
 
     def stop(self, talk: Talk) -> None:
         """Stops the reply; its text is kept. The turn's end comes as news."""
@@ -191,34 +237,41 @@ class Talks:
         self._open[talk.key] = talk
         return talk
 
-    def _start(self, talk: Talk, question: str, parent_id: str, question_id: str = "") -> None:
-        if talk.running:
-            raise RuntimeError("a turn runs in this chat")
-        running = Running(self._make_engine(), new_request_id(), "" if question_id else question)
-        begin = Turn(
+    def _turn(self, talk: Talk, overflow: Overflow | None, question: str = "") -> Turn:
+        """Returns a turn of a chat, without the path that it follows."""
+        return Turn(
             question,
             conversation_id=talk.conversation_id,
-            question_id=question_id,
             title=talk.title,
             system=talk.system,
             own_sampling=dict(talk.sampling),
             sampling=self.sampling_of(talk),
-            request_id=running.request_id,
+            overflow=overflow or self._overflow(),
+            store=self._store(),
         )
+
+    def _start(self, talk: Talk, turn: Turn, behind: str) -> None:
+        """Begins a turn in a thread.
+
+        Args:
+            talk: the chat.
+            turn: what is asked, without the path that it follows.
+            behind: the message that a new question follows; for a question that was asked before, the end of the path
+                on which it was.
+        """
+        _check_idle(talk)
+        running = Running(self._make_engine(), turn.request_id, turn.question)
         talk.running = running
-        arguments = (talk.key, running, begin, parent_id)
+        arguments = (talk.key, running, turn, behind)
         running.thread = threading.Thread(target=self._run, args=arguments, name=f"turn-{talk.key}", daemon=True)
         running.thread.start()
 
-    def _run(self, key: str, running: Running, turn: Turn, parent_id: str) -> None:
+    def _run(self, key: str, running: Running, turn: Turn, behind: str) -> None:
         """Walks one turn, in its thread."""
-        from dataclasses import replace
-
         begun: Begun | None = None
         try:
             with closing(running.engine) as engine:
-                turn = replace(turn, earlier=self._history.path(parent_id) if parent_id else ())
-                for event in run(turn, engine, self._history):
+                for event in run(self._with_path(turn, behind), engine, self._history):
                     if isinstance(event, Started):
                         begun = event.begun
                     self._tell(News(key, event))
@@ -227,3 +280,25 @@ class Talks:
         except Exception as error:  # whatever happens in a turn must end it, or the chat would wait for ever
             failure = UserError("the turn failed", f"{type(error).__name__}: {error}", "run llmchat doctor")
             self._tell(News(key, Failed(failure, begun)))
+
+    def _with_path(self, turn: Turn, behind: str) -> Turn:
+        """Returns a turn with the path that it follows."""
+        if not turn.question_id:
+            return replace(turn, earlier=self._history.path(behind) if behind else ())
+        *earlier, question = self._history.path(turn.question_id)
+        turn = replace(turn, question=question.text, earlier=tuple(earlier))
+        if turn.prefill:
+            return turn
+        # Another answer sees what the one in its place saw, or the user would be asked what to leave out once more.
+        shown = next((m for m in self._history.path(behind) if m.parent_id == question.id), None) if behind else None
+        return replace(turn, left_out=shown.left_out, summary=shown.summary) if shown else turn
+
+
+def _check_idle(talk: Talk) -> None:
+    if talk.running:
+        raise RuntimeError("a turn runs in this chat")
+
+
+def _spoken_ids(reply: StoredMessage) -> tuple[int, ...]:
+    """Returns the ids of a reply without the one that ended it."""
+    return reply.token_ids[:-1] if reply.stats.get("reason") == "eog" else reply.token_ids

@@ -129,10 +129,17 @@ class History(Reader):
             return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
 
     @guarded
-    def checkpoint(self, reply_id: str, text: str) -> None:
-        """Saves a reply so far, against a kill but not a power cut. A reply that ended or was deleted stays so."""
+    def checkpoint(self, reply_id: str, text: str, settings: Mapping[str, Any] | None = None) -> None:
+        """Saves a reply so far, against a kill but not a power cut. A reply that ended or was deleted stays so.
+
+        Args:
+            reply_id: the reply.
+            text: all of it.
+            settings: what is known of how it is made; None leaves what was saved before.
+        """
+        packed = None if settings is None else rows.pack_object(settings)
         with transaction(self._db, durable=False):
-            tree.grow_reply(self._db, reply_id, text)
+            tree.grow_reply(self._db, reply_id, text, packed)
 
     @guarded
     def finish(self, reply_id: str, end: ReplyEnd) -> None:

@@ -66,9 +66,12 @@ def add_reply(db: sqlite3.Connection, reply_id: str, question_id: str, owner: st
     return conversation_id
 
 
-def grow_reply(db: sqlite3.Connection, reply_id: str, text: str) -> None:
-    """Replaces the text of a reply that still streams; the search index is left alone."""
-    db.execute("UPDATE messages SET text = ? WHERE id = ? AND status = 'streaming'", (rows.clean(text), reply_id))
+def grow_reply(db: sqlite3.Connection, reply_id: str, text: str, settings: str | None) -> None:
+    """Replaces the text of a reply that still streams, and its packed settings; the search index is left alone."""
+    db.execute(
+        "UPDATE messages SET text = ?, settings = coalesce(?, settings) WHERE id = ? AND status = 'streaming'",
+        (rows.clean(text), settings, reply_id),
+    )
 
 
 def end_reply(db: sqlite3.Connection, reply_id: str, end: ReplyEnd) -> None:

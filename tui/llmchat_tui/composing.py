@@ -1,0 +1,61 @@
+"""What the model is given: the path of messages with what was left out of it, and the request for a summary of that.
+
+Runs no engine and counts nothing; the texts are data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmchat_engine import Message, Request, Sampling
+from llmchat_tui.history.values import StoredMessage
+from llmchat_tui.overflow import summary_tokens
+
+_TASK = (
+    "Summarise the conversation below for somebody who goes on with it. Keep names, numbers, decisions and open"
+    " questions. Write a few sentences and nothing else."
+)
+_HEADING = "Summary of the earlier conversation:"
+_SPEAKERS = {"user": "User", "assistant": "Assistant"}
+
+
+def compose(
+    system: str, earlier: Sequence[StoredMessage], question: str, *, left_out: int = 0, summary: str = ""
+) -> tuple[Message, ...]:
+    """Returns the path of messages that the model is given; replies carry their own ids.
+
+    Args:
+        system: the system prompt.
+        earlier: the path that the question follows, oldest first.
+        question: the newest question.
+        left_out: so many messages of the path, from the first one on, are left out.
+        summary: stands in their place, behind the system prompt.
+    """
+    whole = "\n\n".join(part for part in (system, f"{_HEADING}\n{summary}" if summary else "") if part)
+    first = (Message("system", whole),) if whole else ()
+    path = (
+        Message(stored.role, stored.text, stored.token_ids, stored.model_key)
+        for stored in earlier[left_out:]
+        if is_sent(stored)
+    )
+    return (*first, *path, Message("user", question))
+
+
+def is_sent(stored: StoredMessage) -> bool:
+    """Returns whether the model is given a message: a reply without a word is none."""
+    return stored.role == "user" or bool(stored.text)
+
+
+def summary_request(gone: Sequence[StoredMessage], before: str, n_ctx: int, request_id: str) -> Request:
+    """Returns the request that has messages summarised; it belongs to no chat and leaves nothing in the cache.
+
+    Args:
+        gone: the messages.
+        before: the summary of what stood in front of them; empty where nothing did.
+        n_ctx: the context that its answer takes an eighth of at most.
+        request_id: what cancels it.
+    """
+    said = [f"{_SPEAKERS[message.role]}: {message.text}" for message in gone if is_sent(message)]
+    text = "\n\n".join([_TASK, *([f"{_HEADING}\n{before}"] if before else []), *said])
+    sampling = Sampling(temperature=0.0, max_tokens=summary_tokens(n_ctx))
+    return Request((Message("user", text),), sampling, private=True, id=request_id)

@@ -1,0 +1,201 @@
+"""The way of a turn to its reply: does the chat fit, what becomes of it where it does not, and the engine's answer.
+
+Asks the engine and yields what it tells; writes only through the reply it is given. The arithmetic is overflow.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from llmchat_engine import (
+    ContextFull,
+    Engine,
+    EngineError,
+    Event,
+    Finished,
+    Loaded,
+    Loading,
+    Message,
+    ModelInfo,
+    Queued,
+    Request,
+    Token,
+    Waiting,
+)
+from llmchat_engine.types import Measured, nothing_generated
+from llmchat_tui.composing import compose, is_sent, summary_request
+from llmchat_tui.events import LeftOut, Summarising, TurnEvent
+from llmchat_tui.history import Begun, StoredMessage
+from llmchat_tui.overflow import (
+    ChatFull,
+    ContextOverflow,
+    Plan,
+    Seen,
+    most_tokens,
+    plan,
+    reserve_of,
+    seen_of,
+    summary_room,
+)
+
+if TYPE_CHECKING:
+    from llmchat_tui.growing import GrowingReply
+    from llmchat_tui.turn import Turn
+
+
+class Course:
+    """The way of one turn to its reply: what the model sees, whether that fits, and what becomes of it."""
+
+    def __init__(self, turn: Turn, engine: Engine) -> None:
+        self._turn, self._engine = turn, engine
+        self.seen = seen_of(turn.earlier, Seen(turn.left_out, turn.summary))
+        self._model: ModelInfo | None = None
+        self._plan: Plan | None = None
+        self._stopped: Finished | None = None
+
+    def look_ahead(self) -> Generator[TurnEvent, None, None]:
+        """Waits for the model, and counts where the chat might not fit; a chat that begins has nothing to leave out."""
+        if not self._turn.earlier:
+            return
+        request = self._request(Begun("", "", ""))
+        with closing(self._engine.generate(request)) as events:  # closed at `Loaded`, before anything is run
+            for event in events:
+                if isinstance(event, Finished):
+                    self._stopped = event
+                    return
+                yield event
+                if isinstance(event, Loaded):
+                    self._model = event.model
+                    break
+        if self._model and self._might_overflow(request, self._model):
+            with suppress(EngineError):  # what cannot be counted is asked as it is, and fails with its own words
+                self._plan = self._planned(self._engine.measure(request))
+
+    def refuse(self) -> None:
+        """Raises where the turn cannot go on without a choice of the user.
+
+        Raises:
+            ContextOverflow: older turns must leave.
+            ContextFull: that would not help.
+        """
+        if self._plan:
+            self._check_fit(self._plan)
+            raise ContextOverflow(self._plan)
+
+    def make_room(self) -> Generator[TurnEvent, None, None]:
+        """Leaves out what has to leave, or puts a summary in its place.
+
+        Raises:
+            ContextFull: that would not help, or nothing shall leave.
+        """
+        found = self._plan
+        if found is None:
+            return
+        self._check_fit(found)
+        if self._turn.overflow == "stop":
+            raise ChatFull(found)
+        gone = self._turn.earlier[self.seen.left_out : found.left_out]
+        summary = ""
+        if self._summarises and found.prompt + summary_room(found.n_ctx) < found.n_ctx:
+            summary = yield from self._summarise(gone, found.n_ctx)
+            if self._stopped:
+                return
+        self.seen = Seen(found.left_out, summary or self.seen.summary)
+        yield LeftOut(len(gone), found.frees, summary=bool(summary), left_out=found.left_out)
+
+    def answer(self, reply: GrowingReply) -> Generator[TurnEvent, None, None]:
+        """Has the model answer, and records its end."""
+        reply.model = self._model
+        prefill = self._turn.prefill
+        with closing(self._events(reply.begun)) as events:
+            for event in events:
+                if prefill and isinstance(event, (Token, Finished)):  # no status of a front end comes behind it
+                    yield Token(prefill, 0)
+                    prefill = ""
+                if isinstance(event, Finished):
+                    yield reply.finish(event)
+                else:
+                    reply.see(event)
+                    yield event
+
+    def _events(self, begun: Begun) -> Generator[Event, None, None]:
+        """Yields what the engine tells of the reply; that the model is loaded only once."""
+        if self._stopped:
+            yield self._stopped
+            return
+        with closing(self._engine.generate(self._request(begun))) as events:
+            for event in events:
+                if self._model is None or not isinstance(event, (Loading, Loaded)):
+                    yield event
+
+    def _request(self, begun: Begun) -> Request:
+        turn, seen = self._turn, self.seen
+        messages = compose(turn.system, turn.earlier, turn.question, left_out=seen.left_out, summary=seen.summary)
+        if turn.prefill:
+            messages = (*messages, Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key))
+        return Request(
+            messages,
+            turn.sampling,
+            raw=turn.raw,
+            private=turn.private,
+            chat="" if turn.private else begun.conversation_id,
+            store=turn.store and not turn.private,
+            shared=int(bool(turn.system) and not seen.summary),  # a summary begins no other chat
+            shift=seen.left_out > 0,
+            now=begun.created_at,
+            id=turn.request_id,
+        )
+
+    def _might_overflow(self, request: Request, model: ModelInfo) -> bool:
+        """Returns whether counting is worth its milliseconds; the other half of the context is for the template."""
+        return self.seen.left_out > 0 or most_tokens(request.messages, model.key) > model.n_ctx // 2
+
+    def _planned(self, measured: Measured) -> Plan | None:
+        """Returns which turns must leave, from the tokens of each message."""
+        turn, seen = self._turn, self.seen
+        counts = iter(measured.messages[int(bool(turn.system or seen.summary)) :])
+        turns: list[int] = []
+        for stored in turn.earlier[seen.left_out :]:
+            tokens = next(counts) if is_sent(stored) else 0
+            if stored.role == "user":
+                turns.append(tokens)
+            else:
+                turns[-1] += tokens
+        return plan(
+            turns,
+            sum(counts) + measured.after,
+            measured.total,
+            n_ctx=measured.n_ctx,
+            reserve=reserve_of(turn.sampling.max_tokens, measured.n_ctx),
+            left_out=seen.left_out,
+            extra=summary_room(measured.n_ctx) if self._summarises else 0,
+        )
+
+    def _check_fit(self, found: Plan) -> None:
+        if not found.fits:
+            raise ContextFull(found.prompt, found.n_ctx, self._model.n_ctx_train if self._model else 0)
+
+    @property
+    def _summarises(self) -> bool:
+        """Whether a summary is wanted and can be had: a model without a chat template follows no instruction."""
+        return self._turn.overflow == "summarize" and not self._turn.raw
+
+    def _summarise(self, gone: Sequence[StoredMessage], n_ctx: int) -> Generator[TurnEvent, None, str]:
+        """Has the model summarise turns; returns nothing where they are too long even for that."""
+        request = summary_request(gone, self.seen.summary, n_ctx, self._turn.request_id)
+        tokens = 0
+        yield Summarising()
+        with suppress(ContextFull), closing(self._engine.generate(request)) as events:
+            for event in events:
+                if isinstance(event, Token):
+                    tokens += event.count
+                    yield Summarising(tokens)
+                elif isinstance(event, (Waiting, Queued)):
+                    yield event
+                elif isinstance(event, Finished) and event.reason != "cancelled":
+                    return event.text.strip()
+                elif isinstance(event, Finished):
+                    self._stopped = nothing_generated(request)
+        return ""

@@ -1,0 +1,143 @@
+"""The only owner of a reply's text while it grows: its checkpoints, and its end, which is recorded once.
+
+Knows no engine process and no screen; what a reply's row holds is decided here.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from llmchat_engine import Event, Finished, Loaded, ModelInfo, Sampling, Token
+from llmchat_tui.errors import StorageError
+from llmchat_tui.events import Ended
+from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
+from llmchat_tui.overflow import Seen
+
+CHECKPOINT_INTERVAL = 0.4
+"""Seconds between two checkpoints of a growing reply. A crash may cost half a second of text; the engine ticks every
+tenth of a second even when nothing comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a reply begins with before the model says a word."""
+
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    """The ids of the text, where a model wrote it; without the one that ended it."""
+    model_key: str = ""
+    """The model that wrote it."""
+
+
+@dataclass(slots=True)
+class GrowingReply:
+    """A reply that has a row on disk and no end yet."""
+
+    begun: Begun
+    history: History
+    beginning: Beginning = field(default_factory=Beginning)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What is known of how it is made, whatever the model says."""
+    model: ModelInfo | None = None
+    _parts: list[str] = field(init=False)
+    _saved_parts: int = 1
+    _saved_at: float = field(default_factory=time.monotonic)
+    _ended: bool = False
+
+    def __post_init__(self) -> None:
+        """Begins with what its row holds already."""
+        self._parts = [self.beginning.text]
+
+    def saw(self, seen: Seen) -> None:
+        """Keeps what the model sees of the path: the next turn goes on from there, also if this one is killed."""
+        if seen.left_out:
+            self.settings |= {"left_out": seen.left_out, "summary": seen.summary}
+            with suppress(StorageError):  # `finish` writes it again, and tells if it cannot
+                self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
+    def see(self, event: Event) -> None:
+        """Takes what concerns the reply, and checkpoints when it is time."""
+        if isinstance(event, Token):
+            self._parts.append(event.text)
+        elif isinstance(event, Loaded):
+            self.model = event.model
+        now = time.monotonic()
+        if len(self._parts) > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
+            self._saved_parts, self._saved_at = len(self._parts), now
+            # A checkpoint that fails must not end the answer: `finish` writes it whole, and tells if it cannot.
+            with suppress(StorageError):
+                self.history.checkpoint(self.begun.reply_id, self._text)
+
+    def finish(self, finished: Finished) -> Ended:
+        """Records a reply that the engine ended."""
+        status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
+        whole = replace(finished, text=self.beginning.text + finished.text, token_ids=self._ids(finished))
+        end = ReplyEnd(
+            text=whole.text,
+            status=status,
+            token_ids=whole.token_ids,
+            model_key=self.model.key if self.model else "",
+            settings=self.settings | (_played(self.model, finished.sampling) if self.model else {}),
+            stats=stats_of(finished),
+        )
+        self.history.finish(self.begun.reply_id, end)
+        self._ended = True
+        return Ended(self.begun, whole, self.model)
+
+    def end(self, status: ReplyStatus, error: str = "") -> None:
+        """Records a reply that ended in any other way, with the text that had come. Does nothing a second time."""
+        if not self._ended:
+            self._ended = True
+            end = ReplyEnd(self._text, status, settings=self.settings, error=error)
+            self.history.finish(self.begun.reply_id, end)
+
+    @property
+    def _text(self) -> str:
+        return "".join(self._parts)
+
+    def _ids(self, finished: Finished) -> tuple[int, ...]:
+        """Returns the ids of the whole reply; none where those of a part are not known."""
+        beginning = self.beginning
+        if not beginning.text:
+            return finished.token_ids
+        written_here = self.model is not None and beginning.model_key == self.model.key and beginning.token_ids
+        new_are_known = finished.token_ids or not finished.text
+        return (*beginning.token_ids, *finished.token_ids) if written_here and new_are_known else ()
+
+
+def _played(model: ModelInfo, sampling: Sampling) -> dict[str, Any]:
+    """Returns what it takes of the model to play the reply again."""
+    return {
+        "model": model.name,
+        "model_key": model.key,
+        "template_key": model.template_key,
+        "n_ctx": model.n_ctx,
+        "sampling": asdict(sampling),
+        "build": model.build,
+    }
+
+
+def stats_of(finished: Finished) -> dict[str, Any]:
+    """Returns what is kept of how a reply went: counts in tokens, times in seconds; only what happened."""
+    stats: dict[str, Any] = {
+        "reason": finished.reason,
+        "prompt_tokens": finished.prompt_tokens,
+        "cached_tokens": finished.cached_tokens,
+        "prefilled_tokens": finished.prefilled_tokens,
+        "reply_tokens": finished.reply_tokens,
+        "time_to_first_token": round(finished.time_to_first_token, 4),
+        "tokens_per_second": round(finished.tokens_per_second, 2),
+    }
+    if finished.restored:
+        stats |= {
+            "restored_tokens": finished.restored.tokens,
+            "restored_seconds": round(finished.restored.seconds, 4),
+        }
+    if finished.shifted_tokens:
+        stats["shifted_tokens"] = finished.shifted_tokens
+    if finished.recomputed:
+        stats["recomputed"] = finished.recomputed
+    return stats
