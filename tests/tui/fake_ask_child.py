@@ -48,6 +48,7 @@ class Play(msgspec.Struct, frozen=True):
     gate: int = -1
     """A descriptor; the command line starts when a byte can be read from it."""
     model_name: str = "fake-1B"
+    n_ctx: int = 1_000_000
 
 
 @dataclass
@@ -119,7 +120,7 @@ def script_of(part: Part) -> Script:
 
 def app_of(play: Play, scripts: tuple[Part, ...]) -> App:
     """Returns the program around one engine, which every command of it shares."""
-    model = replace(FAKE_MODEL, name=play.model_name, n_ctx=1_000_000, n_ctx_train=1_000_000)
+    model = replace(FAKE_MODEL, name=play.model_name, n_ctx=play.n_ctx, n_ctx_train=1_000_000)
     inner = FakeEngine([script_of(part) for part in scripts], play.tokens_per_second, model)
     engine = ScriptedEngine(inner, play)
 

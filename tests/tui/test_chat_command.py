@@ -184,6 +184,41 @@ def test_a_crash_is_told_and_the_chat_goes_on(home: Path) -> None:
         assert [message.text for message in failed] == ["half of"]
 
 
+def test_again_gives_the_last_question_another_answer(home: Path) -> None:
+    with chat(home, play=play_of("one", "two", "three", "four")) as talk:
+        assert "nothing was asked yet" in talk.say("/again")
+        talk.say("first")
+        assert "two" in talk.say("/again")
+        talk.say("second")
+    with History.open(home / "chats.db") as history:
+        (only,) = history.conversations()
+        assert [message.text for message in history.path(only.leaf_id)] == ["first", "two", "second", "three"]
+        assert [message.text for message in history.messages(only.id)].count("first") == 1
+    with chat(home, "-c", play=play_of("five")) as talk:
+        assert "five" in talk.say("/again")
+    assert asked(home).count("second") == 1
+
+
+def test_again_after_a_crash_answers_the_question_that_failed(home: Path) -> None:
+    play = Play((Part("half of it", crash_after=2), Part("two"), Part("three")))
+    with chat(home, play=play) as talk:
+        assert "llmchat: error: the engine stopped" in talk.say("first")
+        assert "two" in talk.say("/again")
+        talk.say("second")
+    with History.open(home / "chats.db") as history:
+        (only,) = history.conversations()
+        assert [message.text for message in history.path(only.leaf_id)] == ["first", "two", "second", "three"]
+
+
+@pytest.mark.parametrize(("flag", "told"), [("drop", "not seen by the model"), ("stop", "--overflow drop")])
+def test_a_chat_that_is_too_long(home: Path, history: History, flag: str, told: str) -> None:
+    long = add_turn(history, words(30), words(30))
+    for _ in range(9):
+        add_turn(history, words(30), words(30), long)
+    with chat(home, "-c", "--overflow", flag, play=Play(n_ctx=512)) as talk:
+        assert told in talk.say("and now?")
+
+
 def test_bytes_that_are_no_text(home: Path) -> None:
     with chat(home, play=Play()) as talk:
         talk._child.send(

@@ -83,12 +83,16 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "theme": "nord",
         "reading_width": "80",
         "chat_list": "hide",
+        "batch": "64",
+        "cache_type_k": "q8_0",
+        "cache_type_v": "q4_0",
+        "overflow": "stop",
         "stop": '["x", "y"]',
     }
     environ = {f"LLMCHAT_{key.name.upper()}": written.get(key.name, "1") for key in keys()}
     config = load_config(file, environ)
     values = {key.name: getattr(config.settings, key.name) for key in keys()}
-    expected = {**written, "markdown": False, "reading_width": 80, "stop": ("x", "y")}
+    expected = {**written, "markdown": False, "reading_width": 80, "batch": 64, "stop": ("x", "y")}
     assert values == {key.name: expected.get(key.name, 1) for key in keys()}
     assert {config.origin(key.name) for key in keys()} == set(environ)
 
@@ -126,6 +130,10 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         ("[sampling]\nstop = 'a'", ":2: stop cannot be 'a' — expected a list, got text", "set stop"),
         ("[sampling]\nseed = 4294967295", ":2: seed cannot be", "set seed"),
         ("reading_width = 39", ":1: reading_width cannot be '39' — expected a whole number >= 40", "set reading_width"),
+        ("batch = 16", ":1: batch cannot be '16' — expected a whole number >= 32", "set batch"),
+        ("cache_type_v = 'q5_0'", ":1: cache_type_v cannot be 'q5_0' — it is none of", "set cache_type_v"),
+        ("kv_cache_gib = nan", ":1: kv_cache_gib cannot be 'nan' — expected a number >= 0.0", "set kv_cache_gib"),
+        ("overflow = 'cut'", ":1: overflow cannot be 'cut' — it is none of", "set overflow"),
         ("chat_list = 'no'", ":1: chat_list cannot be 'no' — it is none of", "set chat_list"),
         ("[keys]\n\nnew_chta = 'f9'", ":3: unknown key keys.new_chta — did you mean keys.new_chat", "F1"),
         ("[keys]\nzzz = 'f9'", ":2: unknown key keys.zzz — there is no such action", "F1"),

@@ -55,6 +55,21 @@ def test_a_file_that_was_broken_meanwhile_leaves_the_settings_alone(desk: Desk) 
     assert desk.system == "Be brief."
 
 
+def test_what_becomes_of_a_full_context_and_of_the_cache(desk: Desk) -> None:
+    assert (desk.overflow, desk.store) == ("ask", True)
+    set_value(desk.config.path, "overflow", "stop")
+    set_value(desk.config.path, "kv_cache", "false")
+    desk.reload_config()
+    assert (desk.overflow, desk.store) == ("stop", False)
+    desk.wanted_overflow = "drop"
+    assert desk.overflow == "drop"
+
+
+def test_the_flag_keeps_the_cache_off_the_disk(desk: Desk) -> None:
+    desk.no_kv_cache = True
+    assert not desk.store
+
+
 def test_the_limit_of_files_is_that_of_stdin(desk: Desk) -> None:
     set_value(desk.config.path, "stdin_limit_mib", "3")
     desk.reload_config()

@@ -53,7 +53,16 @@ def test_the_rest(home: Path) -> None:
     assert found["stop_reason"] == "eog"
     assert found["model"]["key"] == FAKE_MODEL.key
     assert (found["sampling"]["seed"], found["sampling"]["stop"]) == (7, ["END"])
-    assert found["usage"] == {"prompt_tokens": 2, "cached_tokens": 0, "prefilled_tokens": 2, "reply_tokens": 2}
+    assert found["usage"] == {
+        "prompt_tokens": 2,
+        "cached_tokens": 0,
+        "prefilled_tokens": 2,
+        "reply_tokens": 2,
+        "restored_tokens": 0,
+        "restored_from": "",
+        "shifted_tokens": 0,
+        "recomputed": "",
+    }
     assert found["timing"]["load_seconds"] == 0.1
     assert found["warnings"] == ["a notice"]
 

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from llmchat_engine import Finished, Sampling
+from llmchat_engine import Finished, Restored, Sampling
 from llmchat_engine.testing import FAKE_MODEL
 from llmchat_engine.types import StopReason
 from llmchat_tui.cli.usage import usage_block, usage_line
@@ -35,6 +35,18 @@ def test_the_block() -> None:
     assert found["prefill"] == "200 tokens in 0.10 s · 2000 tok/s"
     assert found["decode"] == "20.0 tok/s"
     assert found["sampling"] == "temperature 0.0, seed 7"
+
+
+def test_what_the_cache_saved_and_what_it_did_not() -> None:
+    finished = replace(
+        FINISHED, restored=Restored(812, 0.0114, "disk"), shifted_tokens=1030, recomputed="the date changed"
+    )
+    found = rows(finished)
+    assert found["restored"] == "812 tokens from disk in 11 ms"
+    assert (found["moved up"], found["recomputed"]) == ("1,030 tokens", "the date changed")
+    told = " · restored 812 tokens from disk in 11 ms · moved up 1,030 tokens · recomputed the date changed"
+    assert usage_line(finished) == usage_line(FINISHED) + told
+    assert not {"restored", "moved up", "recomputed"} & set(rows())
 
 
 def test_a_model_that_was_loaded_already_and_a_gpu() -> None:

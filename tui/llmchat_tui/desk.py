@@ -6,7 +6,7 @@ Knows no screen. The chat asks the desk; only the desk knows where things come f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Engine, ModelSpec, Sampling
@@ -20,6 +20,7 @@ from llmchat_tui.places import working_directory
 if TYPE_CHECKING:
     from llmchat_engine.models.library import LocalModel
     from llmchat_tui.attachments import Expanded
+    from llmchat_tui.overflow import Overflow
 
 
 @dataclass
@@ -43,6 +44,12 @@ class Desk:
     """The system prompt that the flag gave for new chats."""
     start: Conversation | None = None
     """The chat to go on with; None begins a new one."""
+    wanted_overflow: Overflow | None = None
+    """What the flag said; None leaves it to the settings."""
+    no_kv_cache: bool = False
+    """Whether the flag keeps this run's chats off the disk as the model sees them."""
+    forget_chat: Callable[[str], None] = field(default=lambda _conversation_id: None)
+    """Drops what the engine keeps of a chat, in memory and on disk; may take seconds."""
 
     def reload_config(self) -> None:
         """Reads the settings again.
@@ -56,6 +63,16 @@ class Desk:
     def system(self) -> str:
         """The system prompt of new chats."""
         return self.config.settings.system if self.wanted_system is None else self.wanted_system
+
+    @property
+    def overflow(self) -> Overflow:
+        """What happens to the oldest messages when the context is full."""
+        return self.wanted_overflow or self.config.settings.overflow
+
+    @property
+    def store(self) -> bool:
+        """Whether chats may be kept on disk as the model saw them."""
+        return self.config.settings.kv_cache and not self.no_kv_cache
 
     def sampling(self) -> Sampling:
         """Returns the sampling of chats that set nothing themselves."""

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from llmchat_engine import Sampling
+from llmchat_engine.types import CacheType
 
 TABLE = "sampling"
 """The table of config.toml that holds how tokens are chosen; all else stands at the top."""
@@ -27,6 +28,7 @@ _Temperature = Annotated[float, Meta(ge=0, le=100)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
 _Length = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _NotEmpty = Annotated[str, Meta(min_length=1)]
+_Overflow = Literal["ask", "drop", "stop", "summarize"]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,6 +44,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 0
     gpu_layers: Annotated[int, Meta(ge=-1, le=10_000, description="layers on the GPU; -1 is all")] = -1
     threads: Annotated[int, Meta(ge=0, le=4_096, description="CPU threads; 0 takes the physical cores")] = 0
+    batch: Annotated[int, Meta(ge=32, le=4_096, description="tokens of a prompt that are read in one step")] = 512
+    cache_type_k: Annotated[
+        CacheType, Meta(description="keys in the KV cache: q8_0 takes half the memory of f16, q4_0 a quarter")
+    ] = "f16"
+    cache_type_v: Annotated[
+        CacheType, Meta(description="values in it; all but f16 halve the speed in long chats on a CPU")
+    ] = "f16"
+    kv_cache: Annotated[bool, Meta(description="keep the KV cache of chats on disk, so that they reopen at once")] = (
+        True
+    )
+    kv_cache_gib: Annotated[
+        float, Meta(ge=0, le=1_000_000, description="GiB it may take there; 0 takes 8, at most 5 % of the free disk")
+    ] = 0.0
+    overflow: Annotated[
+        _Overflow,
+        Meta(description="what happens to the oldest messages when the context is full: ask, drop, stop, summarize"),
+    ] = "ask"
     markdown: Annotated[bool, Meta(description="render Markdown on a terminal")] = True
     color: Annotated[Literal["auto", "always", "never"], Meta(description="auto, always or never")] = "auto"
     theme: Annotated[str, Meta(description="the colours of the chat; empty picks light or dark by the terminal")] = ""

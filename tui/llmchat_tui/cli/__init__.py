@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "completion": ("llmchat_tui.cli.completion:completion", "Print the completion script of a shell."),
     "config": ("llmchat_tui.cli.config:config", "Show and set the configuration."),
     "doctor": ("llmchat_tui.cli.doctor:doctor", "Check this installation and tell why it is slow."),
+    "kv": ("llmchat_tui.cli.kv:kv", "List and remove what the engine keeps of chats on disk."),
     "paths": ("llmchat_tui.cli.paths:paths", "Print where everything lies."),
     "ps": ("llmchat_tui.cli.hosts:ps", "List the models that are loaded."),
     "stop": ("llmchat_tui.cli.hosts:stop", "Unload models."),

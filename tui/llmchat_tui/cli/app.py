@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from llmchat_tui.config import Config, load_config
 from llmchat_tui.console import ColorChoice, Console, find_look
+from llmchat_tui.errors import StorageUnwritable
 from llmchat_tui.paths import Paths, find_paths, private_dir, private_runtime_dir
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec
+    from llmchat_engine.types import CacheType
     from llmchat_tui.history import History
 
 MakeEngine = Callable[["ModelSpec", float], "Engine"]
@@ -66,15 +68,44 @@ class App:
         """Has the settings read again when they are next needed."""
         self.__dict__.pop("config", None)
 
+    def forget_chat(self, conversation_id: str) -> None:
+        """Drops what the engine keeps of a chat, in memory and on disk; also where nothing is kept there any more."""
+        from llmchat_engine.hosts import forget_chat
+
+        forget_chat(self.paths.runtime_dir, self.paths.kv_dir, conversation_id)
+
     def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
         from llmchat_engine.client import LocalEngine
         from llmchat_engine.launch import Places
 
         runtime = private_runtime_dir(self.paths.runtime_dir)
-        places = Places(runtime, private_dir(self.paths.log_dir), private_dir(self.paths.state_dir))
+        settings = self.config.settings
+        places = Places(
+            runtime,
+            private_dir(self.paths.log_dir),
+            private_dir(self.paths.state_dir),
+            kv=self._kv_dir() if settings.kv_cache else None,
+            kv_budget=int(settings.kv_cache_gib * 2**30),
+        )
         return LocalEngine(spec, places, keepalive=keepalive)
 
-    def spec(self, model: str, *, ctx: int | None, gpu_layers: int | None, threads: int | None) -> ModelSpec:
+    def _kv_dir(self) -> Path:
+        """Returns where chats are kept as the model saw them; where nothing can be written, no question fails."""
+        with suppress(StorageUnwritable):
+            private_dir(self.paths.kv_dir)
+        return self.paths.kv_dir
+
+    def spec(
+        self,
+        model: str,
+        *,
+        ctx: int | None = None,
+        gpu_layers: int | None = None,
+        threads: int | None = None,
+        batch: int | None = None,
+        cache_type_k: CacheType | None = None,
+        cache_type_v: CacheType | None = None,
+    ) -> ModelSpec:
         """Returns the model to load: flags first, then the settings.
 
         Raises:
@@ -91,6 +122,9 @@ class App:
             n_ctx=settings.ctx if ctx is None else ctx,
             gpu_layers=settings.gpu_layers if gpu_layers is None else gpu_layers,
             threads=settings.threads if threads is None else threads,
+            batch=settings.batch if batch is None else batch,
+            cache_type_k=cache_type_k or settings.cache_type_k,
+            cache_type_v=cache_type_v or settings.cache_type_v,
         )
 
     @contextmanager

@@ -1,27 +1,33 @@
 """`llmchat ask`: one question, one answer on stdout.
 
-Turns flags into a Turn and its outcome into stdout and an exit code; the turn itself is turn.py's.
+Turns a turn's outcome into stdout and an exit code. What is asked is ask_turn.py's, the turn itself turn.py's.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmchat_tui.cli.app import App
-from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_options
+from llmchat_tui.cli.ask_turn import AskFlags, make_turn
+from llmchat_tui.cli.options import (
+    cache_options,
+    model_flags,
+    model_options,
+    option_pairs,
+    sampling_from,
+    sampling_options,
+)
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, Sampling
+    from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.console import Console
-    from llmchat_tui.history import Conversation, History, StoredMessage
-    from llmchat_tui.inputs import Limits
+    from llmchat_tui.history import History
     from llmchat_tui.turn import Turn
 
 EXIT_CODES = """\b
@@ -42,40 +48,6 @@ Exit codes:
 """
 
 
-_LONGEST_TIMEOUT = 1_000_000
-"""Seconds; a timer of Python fails above some 9e9."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskFlags:
-    """The flags of one `ask` that are not about sampling."""
-
-    prompt: tuple[str, ...]
-    model: str
-    system: str | None
-    system_file: Path | None
-    resume: bool
-    conversation: str
-    files: tuple[str, ...]
-    extract: bool
-    extract_last: bool
-    no_log: bool
-    usage: bool
-    verbose: bool
-    quiet: bool
-    raw: bool
-    markdown: bool | None
-    no_stream: bool
-    as_json: bool
-    dry_run: bool
-    timeout: float
-    ctx: int | None
-    gpu_layers: int | None
-    threads: int | None
-    keepalive: str
-    color: Any
-
-
 @click.command(epilog=EXIT_CODES)
 @click.argument("prompt", nargs=-1)
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
@@ -94,6 +66,7 @@ class AskFlags:
     metavar="PATH",
     help="File, directory or glob to put before the question; repeatable.",
 )
+@click.option("--prefill", default="", metavar="TEXT", help="Have the answer begin with this; it is printed too.")
 @click.option("-x", "--extract", is_flag=True, help="Print the first fenced code block alone.")
 @click.option("--xl", "--extract-last", "extract_last", is_flag=True, help="Print the last fenced code block alone.")
 @click.option("-n", "--no-log", is_flag=True, help="Keep nothing: not in the chats, not in the engine's cache.")
@@ -101,9 +74,8 @@ class AskFlags:
 @click.option("--verbose", is_flag=True, help="Tell everything about the run on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
 @sampling_options
-@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
-@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
-@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
+@model_options
+@cache_options("drop", "stop", "summarize")
 @click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
 @click.option("--raw", is_flag=True, help="Complete the text without a chat template (base models).")
 @click.option("--md/--no-md", "markdown", default=None, help="Render Markdown, or print the text as it is.")
@@ -124,9 +96,10 @@ def ask(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) -> None
     from llmchat_tui.cli.interrupts import catch_signals
 
     sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
+    loading = model_flags(flags)
     with catch_signals() as interrupts:
         try:
-            code = _Ask(app, AskFlags(**flags), sampling, interrupts).run()
+            code = _Ask(app, AskFlags(**flags), loading, sampling, interrupts).run()
         except EngineError:
             if not interrupts.code:
                 raise
@@ -137,8 +110,11 @@ def ask(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) -> None
 class _Ask:
     """One run of the command."""
 
-    def __init__(self, app: App, flags: AskFlags, sampling: Sampling, interrupts: Interrupts) -> None:
-        self._app, self._flags, self._sampling, self._interrupts = app, flags, sampling, interrupts
+    def __init__(
+        self, app: App, flags: AskFlags, loading: dict[str, Any], sampling: Sampling, interrupts: Interrupts
+    ) -> None:
+        self._app, self._flags, self._loading = app, flags, loading
+        self._sampling, self._interrupts = sampling, interrupts
         self._console: Console = app.console(flags.color, flags.quiet)
         self._warnings: list[str] = []
 
@@ -148,29 +124,15 @@ class _Ask:
 
         flags, app = self._flags, self._app
         binary_stdout()  # without one there is nobody to answer, and no model is loaded for nobody
-        self._check_flags()
-        spec = app.spec(flags.model, ctx=flags.ctx, gpu_layers=flags.gpu_layers, threads=flags.threads)
+        flags.check()
+        spec: ModelSpec = app.spec(flags.model, **self._loading)
         with app.engine(spec, self._keepalive()) as engine:
             engine.prepare()  # the model's host starts while the input is read
-            question = self._question()
-            turn = self._turn(question)
+            turn = make_turn(app, flags, self._sampling, self._warn)
             if flags.dry_run:
                 return self._show_prompt(turn, engine)
             with app.history(keep=not flags.no_log) as history:
                 return self._ask(turn, engine, history)
-
-    def _check_flags(self) -> None:
-        from llmchat_tui.errors import UsageError
-
-        flags = self._flags
-        if flags.system is not None and flags.system_file:
-            raise UsageError("--system and --system-file exclude each other")
-        if flags.resume and flags.conversation:
-            raise UsageError("--continue and --conversation exclude each other")
-        if flags.as_json and (flags.extract or flags.extract_last):
-            raise UsageError("--json and --extract exclude each other")
-        if not flags.timeout <= _LONGEST_TIMEOUT:  # not a number is refused too
-            raise UsageError(f"--timeout {flags.timeout:g} is too long", f"{_LONGEST_TIMEOUT:,} s is the most")
 
     def _keepalive(self) -> float | None:
         from llmchat_tui.config import parse_duration
@@ -181,61 +143,11 @@ class _Ask:
         self._warnings.append(text)
         self._console.warn(text)
 
-    def _question(self) -> str:
-        from llmchat_tui.inputs import build_question, piped_stdin
-
-        return build_question(self._flags.prompt, self._flags.files, piped_stdin(), self._limits(), self._warn)
-
-    def _limits(self) -> Limits:
-        from llmchat_tui.inputs import Limits
-
-        return Limits(self._app.config.settings.stdin_limit_mib)
-
-    def _turn(self, question: str) -> Turn:
-        from llmchat_tui.turn import Turn
-
-        flags = self._flags
-        chat, earlier = self._chat() if flags.resume or flags.conversation else (None, ())
-        system = self._system()
-        return Turn(
-            question,
-            earlier=earlier,
-            conversation_id=chat.id if chat and not flags.no_log else "",
-            title=" ".join(word for word in flags.prompt if word != "-"),  # not the file that stands before it
-            system=(chat.system if chat else self._app.config.settings.system) if system is None else system,
-            sampling=self._sampling,
-            raw=flags.raw,
-            private=flags.no_log,
-        )
-
-    def _chat(self) -> tuple[Conversation, tuple[StoredMessage, ...]]:
-        from llmchat_tui.errors import NotFound
-
-        with self._app.history() as history:
-            wanted = self._flags.conversation
-            chat = history.conversation(wanted) if wanted else history.latest()
-            if chat is None:
-                raise NotFound("there is no chat to go on with", hint="llmchat ask 'a first question'")
-            return chat, history.path(chat.leaf_id)
-
-    def _system(self) -> str | None:
-        from llmchat_tui.errors import UsageError
-        from llmchat_tui.inputs import as_text, read_text
-
-        if self._flags.system_file is None:
-            return None if self._flags.system is None else as_text(self._flags.system)
-        try:
-            return read_text(self._flags.system_file, self._limits(), self._warn).strip()
-        except OSError as error:
-            raise UsageError(f"{self._flags.system_file} cannot be read", error.strerror or "") from error
-
     def _show_prompt(self, turn: Turn, engine: Engine) -> int:
-        from llmchat_engine import Request
+        from llmchat_tui.cli.ask_turn import request_of
         from llmchat_tui.cli.render import AnswerWriter, binary_stdout
-        from llmchat_tui.turn import compose
 
-        messages = compose(turn.system, turn.earlier, turn.question)
-        rendered = engine.render(Request(messages, turn.sampling, raw=turn.raw))
+        rendered = engine.render(request_of(turn))
         terminal = self._console.look.stdout_is_terminal
         writer = AnswerWriter(binary_stdout(), "plain" if terminal else "exact")
         writer.write(rendered.text)

@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmchat_tui.cli.app import App
-from llmchat_tui.cli.options import option_pairs, sampling_from, sampling_options
+from llmchat_tui.cli.options import (
+    cache_options,
+    keeps_cache,
+    model_flags,
+    model_options,
+    option_pairs,
+    overflow_unasked,
+    sampling_from,
+    sampling_options,
+)
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.config import Config
     from llmchat_tui.desk import Desk
     from llmchat_tui.history import History
-
-_PLACES = ("ctx", "gpu_layers", "threads")
 
 
 @click.command()
@@ -31,9 +38,8 @@ _PLACES = ("ctx", "gpu_layers", "threads")
 @click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
 @click.option("--plain", is_flag=True, help="Chat line by line, on any terminal.")
 @sampling_options
-@click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N", help="Context length in tokens; 0 is automatic.")
-@click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N", help="Layers on the GPU; -1 is all.")
-@click.option("--threads", type=click.IntRange(0, 4_096), metavar="N", help="CPU threads; 0 is the physical cores.")
+@model_options
+@cache_options("ask", "drop", "stop", "summarize")
 @click.pass_obj
 def chat(
     app: App,
@@ -43,11 +49,13 @@ def chat(
     resume: bool,
     conversation: str,
     plain: bool,
+    overflow: Any,
+    no_kv_cache: bool,
     options: Any,
     **flags: Any,
 ) -> int:
     """Open the chat. Everything is kept; `llmchat chats` lists it."""
-    places = {name: flags.pop(name) for name in _PLACES}
+    loading = model_flags(flags)
     given, pairs = flags, option_pairs(options)
 
     def sampling_over(base: Sampling) -> Sampling:
@@ -55,17 +63,25 @@ def chat(
 
     sampling = sampling_over(app.config.sampling)
     if plain:
-        from llmchat_tui.cli.plain_chat import run_plain
+        from llmchat_tui.cli.plain_chat import Manner, run_plain
 
-        shown = app.config.settings.system if system is None else system
-        run_plain(app, app.spec(model, **places), sampling, shown, resume, conversation)
+        settings = app.config.settings
+        manner = Manner(
+            sampling,
+            settings.system if system is None else system,
+            overflow_unasked(overflow, settings),
+            keeps_cache(no_kv_cache, settings),
+        )
+        run_plain(app, app.spec(model, **loading), manner, resume, conversation)
         return 0
     refuse_terminal(app.environ)
     with app.history() as history:
         desk = replace(
-            _desk(app, history, places, sampling_over),
+            _desk(app, history, loading, sampling_over),
             wanted_model=model,
             wanted_system=system,
+            wanted_overflow=overflow,
+            no_kv_cache=no_kv_cache,
             start=history.conversation(conversation) if conversation else history.latest() if resume else None,
         )
         from llmchat_tui.app import run_chat
@@ -89,7 +105,7 @@ def refuse_terminal(environ: Mapping[str, str]) -> None:
         raise UsageError("this terminal cannot be painted on", why, "llmchat chat --plain, or llmchat ask 'a question'")
 
 
-def _desk(app: App, history: History, places: dict[str, Any], sampling_over: Any) -> Desk:
+def _desk(app: App, history: History, loading: dict[str, Any], sampling_over: Any) -> Desk:
     from llmchat_tui.desk import Desk
 
     def make_engine(spec: ModelSpec) -> Engine:
@@ -104,8 +120,9 @@ def _desk(app: App, history: History, places: dict[str, Any], sampling_over: Any
         environ=app.environ,
         history=history,
         make_engine=make_engine,
-        make_spec=lambda name: app.spec(name, **places),
+        make_spec=lambda name: app.spec(name, **loading),
         read_config=read_config,
         sampling_over=sampling_over,
         config=app.config,
+        forget_chat=app.forget_chat,
     )

@@ -1,6 +1,7 @@
 """`llmchat chats`: find, read, export, import and remove chats.
 
-Knows no SQL and no engine. Titles and messages are data: on a terminal they are sanitised.
+Knows no SQL, and of the engine only how it is told to forget a chat. Titles and messages are data: on a terminal they
+are sanitised.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def import_(context: click.Context, files: tuple[str, ...], as_json: bool) -> No
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @click.pass_context
 def rm(context: click.Context, refs: tuple[str, ...], yes: bool) -> None:
-    """Remove chats with all of their messages."""
+    """Remove chats with all of their messages, and what the engine keeps of them."""
     app = app_of(context)
     with app.history() as history:
         # Every name is looked up before the first chat goes, so a wrong one removes nothing.
@@ -153,6 +154,8 @@ def rm(context: click.Context, refs: tuple[str, ...], yes: bool) -> None:
             console_of(app).info("nothing was removed")
             return
         for conversation_id in found:
+            # First: a command that is killed in between leaves a chat that is read anew, and never the other way.
+            app.forget_chat(conversation_id)
             history.delete(conversation_id)
 
 

@@ -21,6 +21,7 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
     finished, model, begun = outcome.finished, outcome.model, outcome.begun
     if finished is None or model is None or begun is None:
         raise ValueError("the turn has no reply")
+    restored = finished.restored
     content = {
         "version": VERSION,
         "conversation_id": begun.conversation_id,
@@ -45,9 +46,14 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
             "cached_tokens": finished.cached_tokens,
             "prefilled_tokens": finished.prefilled_tokens,
             "reply_tokens": finished.reply_tokens,
+            "restored_tokens": restored.tokens if restored else 0,
+            "restored_from": restored.origin if restored else "",
+            "shifted_tokens": finished.shifted_tokens,
+            "recomputed": finished.recomputed,
         },
         "timing": {
             "load_seconds": round(outcome.load_seconds, 4),
+            "restore_seconds": round(restored.seconds, 4) if restored else 0.0,
             "prefill_seconds": round(finished.prefill_seconds, 4),
             "time_to_first_token": round(finished.time_to_first_token, 4),
             "decode_seconds": round(finished.decode_seconds, 4),

@@ -1,17 +1,27 @@
-"""The sampling flags that several commands share, and -o KEY VALUE for all of them by name."""
+"""The flags that several commands share: how tokens are chosen (-o KEY VALUE for all of it), how a model is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from llmchat_engine import Sampling
+    from llmchat_tui.overflow import Overflow
+    from llmchat_tui.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FLAGS = ("temperature", "top_k", "top_p", "min_p", "seed", "max_tokens")
+_MODEL_FLAGS = ("ctx", "gpu_layers", "threads", "batch", "cache_type_k", "cache_type_v")
+_CACHE_TYPES = click.Choice(["f16", "q8_0", "q4_0"])
+_OVERFLOWS = {
+    "ask": "ask shows the plan first",
+    "drop": "drop leaves out the oldest turns and says so",
+    "stop": "stop ends with exit code 4",
+    "summarize": "summarize puts a summary in their place",
+}
 
 
 def sampling_options(command: _Command) -> _Command:
@@ -27,9 +37,57 @@ def sampling_options(command: _Command) -> _Command:
         click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
         click.option("--max-tokens", type=int, metavar="N", help="The longest answer, in tokens."),
     )  # fmt: skip
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+    return _decorated(command, decorators)
+
+
+def model_options(command: _Command) -> _Command:
+    """Adds the flags that say how a model is loaded; `model_flags` takes them out of what the command gets."""
+    decorators = (
+        click.option("--ctx", type=click.IntRange(0, 2**31 - 1), metavar="N",
+                     help="Context length in tokens; 0 is automatic."),
+        click.option("--gpu-layers", type=click.IntRange(-1, 10_000), metavar="N",
+                     help="Layers on the GPU; -1 is all."),
+        click.option("--threads", type=click.IntRange(0, 4_096), metavar="N",
+                     help="CPU threads; 0 is the physical cores."),
+        click.option("--batch", type=click.IntRange(32, 4_096), metavar="N",
+                     help="Tokens of the prompt that are read in one step."),
+        click.option("--cache-type-k", type=_CACHE_TYPES,
+                     help="Keys in the KV cache: q8_0 takes half the memory of f16, q4_0 a quarter."),
+        click.option("--cache-type-v", type=_CACHE_TYPES,
+                     help="Values in it. All but f16 turn flash attention on, which on a CPU halves the speed of "
+                          "answers in long chats."),
+    )  # fmt: skip
+    return _decorated(command, decorators)
+
+
+def model_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """Returns how the model shall be loaded, as `App.spec` takes it; takes these out of `flags`."""
+    return {name: flags.pop(name) for name in _MODEL_FLAGS}
+
+
+def cache_options(*ways: str) -> Callable[[_Command], _Command]:
+    """Returns a decorator that adds what becomes of a chat: when the context is full, and of its cache on disk.
+
+    Args:
+        ways: the choices of --overflow, which the command gets as `overflow`; --no-kv-cache comes as `no_kv_cache`.
+    """
+    told = "; ".join(_OVERFLOWS[way] for way in ways)
+    decorators = (
+        click.option("--overflow", type=click.Choice(ways), help=f"When the context is full: {told}."),
+        click.option("--no-kv-cache", is_flag=True, help="Keep the KV cache of this chat off the disk."),
+    )
+    return lambda command: _decorated(command, decorators)
+
+
+def overflow_unasked(flag: Overflow | None, settings: Settings) -> Overflow:
+    """Returns what happens when the context is full, where nobody can be shown the plan: flag, then settings."""
+    chosen: Overflow = flag or settings.overflow
+    return "drop" if chosen == "ask" else chosen
+
+
+def keeps_cache(no_kv_cache: bool, settings: Settings) -> bool:
+    """Tells whether a chat may be kept on disk as the model saw it: flag, then settings."""
+    return settings.kv_cache and not no_kv_cache
 
 
 def option_pairs(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -63,6 +121,13 @@ def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, A
     if stop:
         values["stop"] = stop
     return replace(base, **values)
+
+
+def _decorated(command: _Command, decorators: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    """Returns a command with options that its help shows in this order."""
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
 
 
 def _checked(name: str, value: str, said: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmchat_tui.cli.app import App
@@ -14,19 +14,35 @@ if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
-    from llmchat_tui.history import Conversation, History
+    from llmchat_tui.history import Conversation, History, StoredMessage
+    from llmchat_tui.overflow import Overflow
+    from llmchat_tui.turn import Turn
 
-_HELP = "Enter sends. /new begins a new chat, /exit leaves (Ctrl+D too). Ctrl+C stops an answer."
+_HELP = (
+    "Enter sends. /again answers the last question once more, /new begins a new chat, /exit leaves (Ctrl+D too)."
+    " Ctrl+C stops an answer."
+)
 
 
-def run_plain(app: App, spec: ModelSpec, sampling: Sampling, system: str, resume: bool, conversation: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the chat is led, from the flags and the settings."""
+
+    sampling: Sampling
+    system: str
+    """The system prompt of new chats."""
+    overflow: Overflow
+    store: bool
+    """Whether chats may be kept on disk as the model saw them."""
+
+
+def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversation: str) -> None:
     """Chats line by line until the end of input.
 
     Args:
         app: the program.
         spec: the model.
-        sampling: how tokens are chosen.
-        system: the system prompt of new chats.
+        manner: how it is led.
         resume: go on with the newest chat.
         conversation: go on with this one.
 
@@ -40,7 +56,7 @@ def run_plain(app: App, spec: ModelSpec, sampling: Sampling, system: str, resume
         raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question'")
     gc.enable()  # a chat may live for days
     with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:
-        talker = _Chat(app, engine, history, interrupts, sampling, system)
+        talker = _Chat(app, engine, history, interrupts, manner, manner.system)
         if resume or conversation:
             talker.resume(history.conversation(conversation) if conversation else history.latest())
         talker.run()
@@ -54,21 +70,20 @@ class _Chat:
     engine: Engine
     history: History
     interrupts: Interrupts
-    sampling: Sampling
+    manner: Manner
     system: str
     conversation_id: str = ""
     leaf_id: str = ""
-    first_system: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Keeps the system prompt that every new chat begins with."""
-        self.first_system = self.system
+    question_id: str = ""
+    """The last question, which may have no answer yet."""
 
     def resume(self, conversation: Conversation | None) -> None:
         """Goes on behind the newest message of a chat."""
         if conversation is not None:
             self.conversation_id, self.leaf_id = conversation.id, conversation.leaf_id
             self.system = conversation.system
+            path = self.history.path(conversation.leaf_id) if conversation.leaf_id else ()
+            self.question_id = next((message.id for message in reversed(path) if message.role == "user"), "")
 
     def run(self) -> None:
         """Reads and answers until the end of input."""
@@ -79,13 +94,16 @@ class _Chat:
             if question in ("/exit", "/bye", "/quit"):
                 return
             if question == "/new":
-                self.conversation_id = self.leaf_id = ""
-                self.system = self.first_system
+                self.conversation_id = self.leaf_id = self.question_id = ""
+                self.system = self.manner.system
                 console.say("a new chat")
             elif question in ("/help", "/?"):
                 console.say(_HELP)
+            elif question == "/again":
+                self._again(console)
             elif question.strip():
-                self._answer(question, console)
+                earlier = self.history.path(self.leaf_id) if self.leaf_id else ()
+                self._answer(self._turn(question, earlier, self.conversation_id), console)
 
     def _load(self, console: Console) -> None:
         """Loads the model while the user reads, and tells which one it is."""
@@ -124,24 +142,45 @@ class _Chat:
             raise Interrupted(code)
         self.interrupts.reset()
 
-    def _answer(self, question: str, console: Console) -> None:
+    def _again(self, console: Console) -> None:
+        """Has the last question answered once more; the answers it has stay."""
+        if not self.question_id:
+            console.say("nothing was asked yet")
+            return
+        *earlier, question = self.history.path(self.question_id)
+        turn = self._turn(question.text, tuple(earlier), question.conversation_id)
+        self._answer(replace(turn, question_id=question.id), console)
+
+    def _turn(self, question: str, earlier: tuple[StoredMessage, ...], conversation_id: str) -> Turn:
+        from llmchat_tui.turn import Turn
+
+        manner = self.manner
+        return Turn(
+            question,
+            earlier,
+            conversation_id,
+            system=self.system,
+            sampling=manner.sampling,
+            overflow=manner.overflow,
+            store=manner.store,
+        )
+
+    def _answer(self, turn: Turn, console: Console) -> None:
         """Runs one turn; a failure is told, and the chat goes on."""
         from llmchat_engine import EngineError
         from llmchat_tui.cli.render import AnswerWriter, binary_stdout
-        from llmchat_tui.cli.talk import talk
+        from llmchat_tui.cli.talk import Outcome, talk
         from llmchat_tui.cli.usage import usage_line
-        from llmchat_tui.turn import Turn
 
-        look = console.look
-        writer = AnswerWriter(binary_stdout(), "plain", color=look.color_stdout)
-        earlier = self.history.path(self.leaf_id) if self.leaf_id else ()
-        turn = Turn(question, earlier, self.conversation_id, system=self.system, sampling=self.sampling)
+        writer = AnswerWriter(binary_stdout(), "plain", color=console.look.color_stdout)
+        outcome = Outcome()
         try:
-            outcome = talk(turn, self.engine, self.history, writer, console, self.interrupts)
+            talk(turn, self.engine, self.history, writer, console, self.interrupts, outcome=outcome)
         except EngineError as error:
             console.error(error.what, error.why, error.hint)
-            return
         finally:
+            if outcome.begun:
+                self.question_id = outcome.begun.question_id
             self._go_on()
         if outcome.begun and outcome.finished:
             self.conversation_id, self.leaf_id = outcome.begun.conversation_id, outcome.begun.reply_id

@@ -22,6 +22,7 @@ from llmchat_engine import (
     Notice,
     Prefill,
     Queued,
+    Restored,
     Token,
     Waiting,
 )
@@ -29,7 +30,7 @@ from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
 from llmchat_tui.console import Console
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.events import Ended, LeftOut, Started, Summarising, TurnEvent
 from llmchat_tui.history import Begun, History
 from llmchat_tui.turn import Turn, run
 
@@ -48,7 +49,7 @@ class Collected:
     """An answer that is kept and not shown: for --json, -x and --no-stream."""
 
     def write(self, text: str) -> None:
-        """Takes a piece; the whole text comes with `Finished`."""
+        """Takes a piece; the whole text comes with `Ended`."""
 
     def finish(self) -> None:
         """Nothing was held back."""
@@ -74,6 +75,7 @@ def talk(
     console: Console,
     interrupts: Interrupts,
     timeout: float = 0.0,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """Runs a turn and shows it as it comes.
 
@@ -85,13 +87,17 @@ def talk(
         console: Where progress and warnings go.
         interrupts: A signal stops the reply; its text is kept.
         timeout: Seconds after which the reply is stopped; 0 is never.
+        outcome: Filled in as the turn goes, for a caller who wants what it has of one that failed.
+
+    Returns:
+        The outcome.
 
     Raises:
         ClosedOutput: nobody reads the answer any more; the model was stopped.
         EngineError: see `turn.run`.
-        StorageError: see `turn.run`.
+        UserError: see `turn.run`.
     """
-    outcome = Outcome()
+    outcome = outcome or Outcome()
 
     def stop() -> None:
         engine.cancel(turn.request_id)
@@ -167,14 +173,33 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
                 console.warn(f"{model.name} was trained on {model.n_ctx_train:,} tokens; past them it may lose its way")
         case Queued(ahead):
             console.status(f"waiting for {ahead} other request{'s' * (ahead > 1)}")
+        case Restored(tokens, seconds, _):
+            console.status(f"restored {tokens:,} tokens in {seconds * 1000:,.0f} ms")
+        case Summarising(tokens):
+            console.status("summarising the oldest messages" + (f", {tokens:,} tokens" if tokens else ""))
+        case LeftOut():
+            _warn(_left_out(event), outcome, console)
         case Prefill(done, total, cached) if done < total:
             console.status(f"reading {done:,} of {total:,} tokens" + (f", {cached:,} were known" if cached else ""))
         case Notice(text):
-            console.warn(text)
-            outcome.notices = (*outcome.notices, text)
+            _warn(text, outcome, console)
         case Ended(_, finished, used):
             outcome.finished = finished
             if used and finished.reason == "context":
                 console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
         case Waiting() | Prefill():
             pass
+
+
+def _warn(text: str, outcome: Outcome, console: Console) -> None:
+    """Tells that something was lost or replaced, now and in the outcome."""
+    console.warn(text)
+    outcome.notices = (*outcome.notices, text)
+
+
+def _left_out(event: LeftOut) -> str:
+    """Returns what the model does not see of the chat."""
+    messages = "1 older message" if event.messages == 1 else f"{event.messages:,} older messages"
+    verb = "is" if event.messages == 1 else "are"
+    instead = "; a summary stands in their place" if event.summary else ""
+    return f"{messages} ({event.tokens:,} tokens) {verb} not seen by the model any more{instead}"

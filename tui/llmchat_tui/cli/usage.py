@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from llmchat_engine import Finished, ModelInfo
 
 _REASONS = {
@@ -19,6 +21,7 @@ def usage_line(finished: Finished) -> str:
         f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
         f" + {finished.reply_tokens:,} reply tokens · {finished.tokens_per_second:.1f} tok/s"
         f" · first token {finished.time_to_first_token:.2f} s"
+        + "".join(f" · {name} {value}" for name, value in _reuse_rows(finished))
     )
 
 
@@ -32,6 +35,7 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float) -> st
         ("runs on", _device(model)),
         ("load", f"{load_seconds:.2f} s" if load_seconds else "was loaded"),
         ("prompt", f"{finished.prompt_tokens:,} tokens, {finished.cached_tokens:,} from the cache"),
+        *_reuse_rows(finished),
         ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),
         ("first token", f"{finished.time_to_first_token:.3f} s"),
         ("reply", f"{finished.reply_tokens:,} tokens in {finished.decode_seconds:.2f} s"),
@@ -40,6 +44,17 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float) -> st
         ("sampling", chain),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _reuse_rows(finished: Finished) -> Iterator[tuple[str, str]]:
+    """Yields what was saved, or had to be done again; nothing where the prompt just went on."""
+    if restored := finished.restored:
+        milliseconds = restored.seconds * 1000
+        yield "restored", f"{restored.tokens:,} tokens from {restored.origin} in {milliseconds:,.0f} ms"
+    if finished.shifted_tokens:
+        yield "moved up", f"{finished.shifted_tokens:,} tokens"
+    if finished.recomputed:
+        yield "recomputed", finished.recomputed
 
 
 def _device(model: ModelInfo) -> str:

@@ -210,7 +210,8 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
         line = f"{path}, {header.quantization}, {size_text(header.file_size)}"
         if any(host.status and host.status.model and host.status.model.path == str(path) for host in hosts):
             return f"{line}, loaded"
-        spec = ModelSpec(path, settings.ctx, settings.gpu_layers, settings.threads)
+        cache_types = settings.cache_type_k, settings.cache_type_v
+        spec = ModelSpec(path, settings.ctx, settings.gpu_layers, settings.threads, settings.batch, *cache_types)
         places = Places(app.paths.runtime_dir, app.paths.log_dir, app.paths.state_dir)
         return f"{line}, fits with {check_model(spec, places).n_ctx:,} tokens of context"
     except NotEnoughMemory as error:

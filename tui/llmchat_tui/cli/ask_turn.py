@@ -1,0 +1,142 @@
+"""From the flags of `llmchat ask` to its `Turn`: the question from arguments, stdin and files, and the chat before it.
+
+Starts no engine and prints nothing. What is left out or replaced on the way is told through `warn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmchat_tui.cli.app import App
+
+if TYPE_CHECKING:
+    from llmchat_engine import Request, Sampling
+    from llmchat_tui.history import Conversation, StoredMessage
+    from llmchat_tui.inputs import Limits
+    from llmchat_tui.turn import Turn
+
+_LONGEST_TIMEOUT = 1_000_000
+"""Seconds; a timer of Python fails above some 9e9."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskFlags:
+    """The flags of one `ask` that are neither about sampling nor about how the model is loaded."""
+
+    prompt: tuple[str, ...]
+    model: str
+    system: str | None
+    system_file: Path | None
+    resume: bool
+    conversation: str
+    files: tuple[str, ...]
+    prefill: str
+    overflow: Any
+    no_kv_cache: bool
+    extract: bool
+    extract_last: bool
+    no_log: bool
+    usage: bool
+    verbose: bool
+    quiet: bool
+    raw: bool
+    markdown: bool | None
+    no_stream: bool
+    as_json: bool
+    dry_run: bool
+    timeout: float
+    keepalive: str
+    color: Any
+
+    def check(self) -> None:
+        """Raises where flags exclude each other.
+
+        Raises:
+            UsageError: naming them.
+        """
+        from llmchat_tui.errors import UsageError
+
+        if self.system is not None and self.system_file:
+            raise UsageError("--system and --system-file exclude each other")
+        if self.resume and self.conversation:
+            raise UsageError("--continue and --conversation exclude each other")
+        if self.as_json and (self.extract or self.extract_last):
+            raise UsageError("--json and --extract exclude each other")
+        if not self.timeout <= _LONGEST_TIMEOUT:  # not a number is refused too
+            raise UsageError(f"--timeout {self.timeout:g} is too long", f"{_LONGEST_TIMEOUT:,} s is the most")
+
+
+def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str], None]) -> Turn:
+    """Returns what is asked.
+
+    Raises:
+        UserError: there is no question, a file or stdin cannot be used, or there is no such chat.
+    """
+    from llmchat_tui.cli.options import keeps_cache, overflow_unasked
+    from llmchat_tui.inputs import as_text, build_question, piped_stdin
+    from llmchat_tui.turn import Turn
+
+    settings, limits = app.config.settings, _limits(app)
+    question = build_question(flags.prompt, flags.files, piped_stdin(), limits, warn)
+    chat, earlier = _chat(app, flags) if flags.resume or flags.conversation else (None, ())
+    system = _system(flags, limits, warn)
+    return Turn(
+        question,
+        earlier=earlier,
+        conversation_id=chat.id if chat and not flags.no_log else "",
+        title=" ".join(word for word in flags.prompt if word != "-"),  # not the file that stands before it
+        system=(chat.system if chat else settings.system) if system is None else system,
+        sampling=sampling,
+        raw=flags.raw,
+        prefill=as_text(flags.prefill),
+        overflow=overflow_unasked(flags.overflow, settings),
+        store=keeps_cache(flags.no_kv_cache, settings) and not flags.no_log,
+        private=flags.no_log,
+    )
+
+
+def request_of(turn: Turn) -> Request:
+    """Returns what the model would be given, were the chat to fit: without what it does not see any more."""
+    from llmchat_engine import Message, Request
+    from llmchat_tui.composing import compose
+    from llmchat_tui.overflow import seen_of
+
+    seen = seen_of(turn.earlier)
+    messages = compose(turn.system, turn.earlier, turn.question, left_out=seen.left_out, summary=seen.summary)
+    if turn.prefill:
+        messages = (*messages, Message("assistant", turn.prefill))
+    began = turn.earlier[0].created_at if turn.earlier else 0.0
+    return Request(messages, turn.sampling, raw=turn.raw, now=began)
+
+
+def _limits(app: App) -> Limits:
+    from llmchat_tui.inputs import Limits
+
+    return Limits(app.config.settings.stdin_limit_mib)
+
+
+def _chat(app: App, flags: AskFlags) -> tuple[Conversation, tuple[StoredMessage, ...]]:
+    """Returns the chat to go on with, and its newest path."""
+    from llmchat_tui.errors import NotFound
+
+    with app.history() as history:
+        chat = history.conversation(flags.conversation) if flags.conversation else history.latest()
+        if chat is None:
+            raise NotFound("there is no chat to go on with", hint="llmchat ask 'a first question'")
+        return chat, history.path(chat.leaf_id)
+
+
+def _system(flags: AskFlags, limits: Limits, warn: Callable[[str], None]) -> str | None:
+    """Returns the system prompt that was given; None where none was."""
+    from llmchat_tui.errors import UsageError
+    from llmchat_tui.inputs import as_text, read_text
+
+    if flags.system_file is None:
+        return None if flags.system is None else as_text(flags.system)
+    try:
+        return read_text(flags.system_file, limits, warn).strip()
+    except OSError as error:
+        raise UsageError(f"{flags.system_file} cannot be read", error.strerror or "") from error
