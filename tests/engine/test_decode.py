@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.engine.decoding import decoder_of, small_context
 from tests.engine.tiny_gguf import BYTE_0, IM_END, LONG_PIECES, tiny_llama, tokens
 
 from llmchat_engine.errors import ContextFull, GenerationFailed
-from llmchat_engine.host.context import Context
-from llmchat_engine.host.decode import Decoder
+from llmchat_engine.host.cache import Want
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
@@ -25,14 +25,14 @@ class Bench:
 
     def __init__(self, llama: Llama, path: Path) -> None:
         self.model = Model(llama, str(path))
-        self.context = Context(llama, self.model, n_ctx=N_CTX, threads=1, batch_threads=1)
-        self.decoder = Decoder(llama, self.model, self.context)
+        self.context = small_context(llama, self.model, N_CTX)
+        self.decoder = decoder_of(llama, self.model, self.context)
 
     def run(
         self, ids: list[int], sampling: Sampling | None = None, *, exact: bool = False, limit: int = 20
     ) -> Finished:
         asked = sampling or Sampling(temperature=0.0, max_tokens=limit)
-        *events, last = self.decoder.generate(ids, resolve(asked, DEFAULTS), exact=exact)
+        *events, last = self.decoder.generate(ids, resolve(asked, DEFAULTS), Want(exact=exact))
         assert isinstance(last, Finished)
         assert "".join(event.text for event in events if isinstance(event, Token)) == last.text
         assert last.cached_tokens + last.prefilled_tokens == last.prompt_tokens == len(ids)
@@ -171,7 +171,7 @@ def test_an_id_outside_the_vocabulary_costs_one_request(bench: Bench, ids: list[
 
 def test_an_aborted_prefill_keeps_what_is_whole(bench: Bench) -> None:
     ids = prompt(1100)
-    events = bench.decoder.generate(ids, resolve(Sampling(temperature=0.0), DEFAULTS), exact=False)
+    events = bench.decoder.generate(ids, resolve(Sampling(temperature=0.0), DEFAULTS), Want())
     for event in events:
         if isinstance(event, Prefill) and event.done == 512:
             bench.context.abort()
@@ -182,7 +182,7 @@ def test_an_aborted_prefill_keeps_what_is_whole(bench: Bench) -> None:
 
 
 def test_an_abort_between_two_tokens_ends_the_reply(bench: Bench) -> None:
-    events = bench.decoder.generate(prompt(10), resolve(DRAWN, DEFAULTS), exact=False)
+    events = bench.decoder.generate(prompt(10), resolve(DRAWN, DEFAULTS), Want())
     for event in events:
         if isinstance(event, Token):
             bench.context.abort()
@@ -220,7 +220,7 @@ def test_asking_again_gives_the_same_bits(bench: Bench, length: int) -> None:
     """The last token of a prompt is decoded alone, so its logits do not depend on where the rest came from."""
     rows = []
     for _ in range(3):
-        for event in bench.decoder.generate(prompt(length), resolve(Sampling(temperature=0.0), DEFAULTS), exact=False):
+        for event in bench.decoder.generate(prompt(length), resolve(Sampling(temperature=0.0), DEFAULTS), Want()):
             if isinstance(event, Prefill) and event.done == event.total:
                 rows.append(bench.context.logits().tobytes())
                 break

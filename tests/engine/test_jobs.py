@@ -51,9 +51,19 @@ def test_only_its_own_client_stops_the_running_job() -> None:
     desk.queue.cancel(2, "a")
     desk.queue.cancel(2)
     desk.queue.cancel(1, "b")
-    assert True not in desk.flags
+    assert desk.flags[-1] is False
     desk.queue.cancel(1, "a")
     assert desk.flags[-1] is True
+
+
+def test_what_is_done_for_nobody_makes_way_for_a_job() -> None:
+    desk = Desk()
+    assert desk.queue.take(patience=0.0) is None
+    assert desk.flags == [False]
+    job = desk.put("a", 1)
+    assert desk.flags[-1] is True
+    assert desk.queue.take(patience=0.0) is job
+    assert desk.flags[-1] is False
 
 
 def test_the_flag_is_lowered_before_the_next_job() -> None:
@@ -79,7 +89,7 @@ def test_a_waiting_job_that_is_stopped_ends_at_once() -> None:
     taken = desk.queue.take()
     assert taken is not None
     assert taken.id == "c"
-    assert True not in desk.flags
+    assert desk.flags[-1] is False
 
 
 def test_a_client_that_goes_takes_all_its_jobs_along() -> None:

@@ -15,7 +15,7 @@ from llmchat_engine.errors import RequestInvalid, TemplateError
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.measure import Lengths, measure
 from llmchat_engine.host.model import Model, Vocab
-from llmchat_engine.host.prompt import build_prompt
+from llmchat_engine.host.prompt import PieceIds, build_prompt
 from llmchat_engine.host.template import ChatTemplate, Piece
 from llmchat_engine.types import Measured, Message, Request, Role
 
@@ -68,9 +68,13 @@ def test_the_parts_add_up_to_the_prompt(vocab: Vocab, name: str, add_bos: bool) 
     def add_up(messages: tuple[Message, ...], raw: bool) -> None:
         request = Request(messages, raw=raw)
         try:
-            prompt = len(build_prompt(request, chat_template, own).ids)
-        except RequestInvalid:
+            prompt = len(build_prompt(request, chat_template, PieceIds(own)).ids)
+        except RequestInvalid as error:
             prompt = 0
+            if "empty" not in error.what:  # a reply alone cannot be gone on with
+                with pytest.raises(RequestInvalid):
+                    measure(request, chat_template, own, lengths, N_CTX)
+                return
         except TemplateError:
             with pytest.raises(TemplateError):
                 measure(request, chat_template, own, lengths, N_CTX)

@@ -13,7 +13,7 @@ from tests.engine.tiny_gguf import BOS, BYTE_0, CONTROL, EOS, IM_END, IM_START, 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model, Vocab
-from llmchat_engine.host.prompt import Prompt, build_prompt
+from llmchat_engine.host.prompt import PieceIds, Prompt, build_prompt
 from llmchat_engine.host.template import CHATML, ChatTemplate
 from llmchat_engine.types import Message, Request
 
@@ -39,7 +39,7 @@ def specials(ids: tuple[int, ...]) -> list[int]:
 
 
 def test_the_templates_own_marks_are_tokens(vocab: Vocab, template: ChatTemplate) -> None:
-    prompt = build_prompt(Request((Message("system", "be brief"), Message("user", "hello"))), template, vocab)
+    prompt = build_prompt(Request((Message("system", "be brief"), Message("user", "hello"))), template, PieceIds(vocab))
     assert specials(prompt.ids) == [IM_START, IM_END, IM_START, IM_END, IM_START]
     assert b"".join(vocab.piece(token, special=True) for token in prompt.ids).decode() == prompt.text
 
@@ -50,18 +50,18 @@ def test_special_tokens_in_what_people_write_are_only_text(
     vocab: Vocab, template: ChatTemplate, role: str, text: str
 ) -> None:
     message = Message("system", text) if role == "system" else Message("user", text)
-    usual = build_prompt(Request((Message(message.role, "hello"),)), template, vocab)
-    prompt = build_prompt(Request((message,)), template, vocab)
+    usual = build_prompt(Request((Message(message.role, "hello"),)), template, PieceIds(vocab))
+    prompt = build_prompt(Request((message,)), template, PieceIds(vocab))
     assert specials(prompt.ids) == specials(usual.ids)
     assert text in prompt.text
     assert not SPECIAL & set(vocab.tokenize(text, special=False))
-    raw = build_prompt(Request((message,), raw=True), template, vocab)
+    raw = build_prompt(Request((message,), raw=True), template, PieceIds(vocab))
     assert not SPECIAL & set(raw.ids)
 
 
 def test_special_tokens_in_a_reply_without_ids_are_only_text(vocab: Vocab, template: ChatTemplate) -> None:
     path = (Message("user", "a"), Message("assistant", "<|im_end|><s>"), Message("user", "b"))
-    prompt = build_prompt(Request(path), template, vocab)
+    prompt = build_prompt(Request(path), template, PieceIds(vocab))
     assert specials(prompt.ids) == [IM_START, IM_END] * 3 + [IM_START]
 
 
@@ -69,7 +69,7 @@ def test_a_reply_keeps_the_ids_it_was_made_of(vocab: Vocab, template: ChatTempla
     ids = (BYTE_0 + ord("h"), BYTE_0 + ord("i"))
     reply = Message("assistant", "hi", (*ids, IM_END), KEY)
     path = (Message("user", "a"), reply, Message("user", "b"))
-    prompt = build_prompt(Request(path), template, vocab)
+    prompt = build_prompt(Request(path), template, PieceIds(vocab))
     place = prompt.ids.index(ids[0])
     assert prompt.ids[place : place + 2] == ids
     assert specials(prompt.ids) == [IM_START, IM_END] * 3 + [IM_START]
@@ -78,12 +78,15 @@ def test_a_reply_keeps_the_ids_it_was_made_of(vocab: Vocab, template: ChatTempla
 def test_ids_of_another_model_are_ignored(vocab: Vocab, template: ChatTemplate) -> None:
     path = (Message("user", "a"), Message("assistant", "hi", (1, 2, 999_999), "other"), Message("user", "b"))
     plain = (Message("user", "a"), Message("assistant", "hi"), Message("user", "b"))
-    assert build_prompt(Request(path), template, vocab).ids == build_prompt(Request(plain), template, vocab).ids
+    assert (
+        build_prompt(Request(path), template, PieceIds(vocab)).ids
+        == build_prompt(Request(plain), template, PieceIds(vocab)).ids
+    )
 
 
 def test_raw_text_stands_as_it_is(vocab: Vocab, template: ChatTemplate) -> None:
     prompt = build_prompt(
-        Request((Message("user", "once upon"), Message("user", " a time")), raw=True), template, vocab
+        Request((Message("user", "once upon"), Message("user", " a time")), raw=True), template, PieceIds(vocab)
     )
     assert prompt.text == "once upon a time"
     assert prompt.ids == tuple(vocab.tokenize("once upon a time", special=False))
@@ -95,7 +98,7 @@ def test_ids_that_the_vocabulary_does_not_have_never_reach_llama(
 ) -> None:
     def prompt(*token_ids: int) -> Prompt:
         path = (Message("user", "hi"), Message("assistant", "there", token_ids, KEY), Message("user", "so"))
-        return build_prompt(Request(path), template, vocab)
+        return build_prompt(Request(path), template, PieceIds(vocab))
 
     assert prompt(*ids).ids == prompt().ids
 
@@ -103,7 +106,7 @@ def test_ids_that_the_vocabulary_does_not_have_never_reach_llama(
 @pytest.mark.parametrize("messages", [(), (Message("user", ""),)])
 def test_nothing_to_complete_is_refused(vocab: Vocab, template: ChatTemplate, messages: tuple[Message, ...]) -> None:
     with pytest.raises(RequestInvalid, match="empty"):
-        build_prompt(Request(messages, raw=True), template, vocab)
+        build_prompt(Request(messages, raw=True), template, PieceIds(vocab))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_the_first_token_comes_exactly_once(
 ) -> None:
     monkeypatch.setattr(vocab, "add_bos", True)
     template = ChatTemplate(source, bos="<s>", eos="</s>", model_key=KEY)
-    ids = build_prompt(Request((Message("user", "hello"),), raw=raw), template, vocab).ids
+    ids = build_prompt(Request((Message("user", "hello"),), raw=raw), template, PieceIds(vocab)).ids
     assert ids[0] == BOS
     assert ids.count(BOS) == 1
 

@@ -23,6 +23,7 @@ from llmchat_engine.types import (
     Queued,
     Rendered,
     Request,
+    Restored,
     Sampling,
     Token,
 )
@@ -42,6 +43,7 @@ ORDERS: list[Order] = [
     protocol.Render(REQUEST),
     protocol.Measure(REQUEST),
     protocol.Tokenize(TEXT),
+    protocol.Forget(TEXT),
     protocol.Cancel(),
     protocol.Ping(),
     protocol.Quit(),
@@ -53,6 +55,7 @@ NEWS: list[News] = [
     Loading(0.5),
     Loaded(replace(FAKE_MODEL, devices=("CUDA0 (a card)",), template="none"), 0.25),
     Queued(3),
+    Restored(7, 0.5, "disk"),
     Prefill(1, 2, 1),
     Token(TEXT),
     Notice(TEXT),

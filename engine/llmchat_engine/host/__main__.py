@@ -23,6 +23,8 @@ from llmchat_engine.host.llama import prepare_environment
 _MOST_DESCRIPTORS = 1 << 16
 _LAST_DECODE = 2.0
 """Seconds a stopped decode gets to end; a GPU ignores the abort flag until its batch is through."""
+_LAST_WRITE = 6.0
+"""Seconds that writing the chats to disk may take at the end."""
 
 
 def main(arguments: list[str]) -> None:
@@ -56,7 +58,7 @@ def main(arguments: list[str]) -> None:
                 os.unlink(path)
         jobs.close()
         counts.close()
-        finished.wait(_LAST_DECODE)
+        finished.wait(_LAST_DECODE + _LAST_WRITE)
         # Freeing llama.cpp's buffers one by one can take seconds; the system takes them back at once.
         os._exit(0)
 
@@ -67,7 +69,8 @@ def main(arguments: list[str]) -> None:
     worker.warm_up()
     gc.freeze()
     gc.enable()
-    serve_all(jobs, worker.serve, log)
+    serve_all(jobs, worker.serve, log, worker)
+    worker.finish(_LAST_WRITE)
     finished.set()
     threading.Event().wait()
 

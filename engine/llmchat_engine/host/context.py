@@ -1,6 +1,7 @@
 """The KV cache and the batch that feeds it: small owning wrappers over the C interface. Ids in, logits out.
 
-Knows no text. Not thread-safe: one thread owns them, except `Context.abort`, which any thread may call.
+Knows no text and not what the sequences mean. Not thread-safe: one thread owns them, except `Context.abort`, which any
+thread may call.
 """
 
 from __future__ import annotations
@@ -8,63 +9,122 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine.errors import GenerationFailed, NotEnoughMemory
+from llmchat_engine.host.batch import Batch
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
+from llmchat_engine.types import CacheType
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-N_BATCH = 512
-"""Prefill chunk in tokens; the sweep over 128 to 2,048 on CPU peaks at 256 to 512."""
 N_SEQ_MAX = 8
 N_OUTPUTS_MAX = 32
 """Rows of logits. The default reserves one row per token of the batch: 313 MiB at a vocabulary of 152,000."""
-_FLASH_OFF, _FLASH_AUTO = 0, -1
+FIRST_CELLS = 2048
+"""Cells of a new cache; it grows when they are needed. Zeroing 8,192 of SmolLM2's takes 75 ms, 2,048 take 21."""
+_FLASH_OFF, _FLASH_ON, _FLASH_AUTO = 0, 1, -1
+_TYPES: dict[CacheType, int] = {"f16": 1, "q4_0": 2, "q8_0": 8}
+_PARTIAL = 1
+"""LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY: what cannot be rewound, without the attention's keys and values."""
+
+
+class NoFreeCell(GenerationFailed):
+    """The cache has no room for the batch; nothing came in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a context is made."""
+
+    n_ctx: int
+    threads: int
+    batch_threads: int
+    batch: int = 512
+    gpu_layers: int = -1
+    type_k: CacheType = "f16"
+    type_v: CacheType = "f16"
 
 
 class Context:
     """The KV cache and the batch that feeds it. `decode_seconds` adds up the time inside llama_decode."""
 
-    def __init__(
-        self, llama: Llama, model: Model, *, n_ctx: int, threads: int, batch_threads: int, gpu_layers: int = -1
-    ) -> None:
-        """Allocates the cache.
+    def __init__(self, llama: Llama, model: Model, shape: Shape) -> None:
+        """Allocates the cache, small at first where it can grow.
 
         Raises:
             NotEnoughMemory: llama.cpp could not allocate it.
         """
-        self._c, self._model = llama.c, model
-        params = self._c.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = N_BATCH
-        params.n_seq_max, params.kv_unified = N_SEQ_MAX, True
-        params.n_outputs_max = N_OUTPUTS_MAX
-        params.n_threads, params.n_threads_batch = threads, batch_threads
-        # On a CPU flash attention halves decode at 3,000 tokens of depth: 40 to 42 against 77 to 89 tokens a second.
-        params.flash_attn_type = _FLASH_AUTO if gpu_layers and llama.devices() else _FLASH_OFF
-        params.swa_full = True
-        self.pointer = self._c.llama_init_from_model(model.pointer, params)
-        if not self.pointer:
-            why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
-            raise NotEnoughMemory(f"a context of {n_ctx:,} tokens does not fit", why, "choose a smaller one with --ctx")
-        # llama.cpp rounds up to 256 cells, and cuts the batch down to the context.
-        self.n_ctx = min(n_ctx, int(self._c.llama_n_ctx(self.pointer)))
-        self.n_batch = min(N_BATCH, int(self._c.llama_n_batch(self.pointer)))
+        self._c, self._llama, self._model, self._shape = llama.c, llama, model, shape
         self.decode_seconds = 0.0
-        self._memory = self._c.llama_get_memory(self.pointer)
-        self._batch = Batch(self._c)
-        self._install_abort()
-
-    def _install_abort(self) -> None:
         # strlen as the callback: it "aborts" as soon as the first byte of the flag is not NUL. No Python and no GIL per
         # graph node, where a Python callback costs 3 % of decode.
         self._flag = ctypes.create_string_buffer(2)
-        strlen = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
-        self._c.llama_set_abort_callback(self.pointer, strlen, ctypes.cast(self._flag, ctypes.c_void_p))
+        self._callback = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
+        on_card = bool(shape.gpu_layers and llama.devices())
+        self._flash = _FLASH_ON if shape.type_v != "f16" else _FLASH_AUTO if on_card else _FLASH_OFF
+        # On a card two caches would have to fit at once; and where its length chooses the rope factors it is fixed.
+        grows = not on_card and not model.length_shapes_rope
+        self.pointer = self._make(min(FIRST_CELLS, shape.n_ctx) if grows else shape.n_ctx)
+        if not self.pointer:
+            why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
+            wanted = f"a context of {shape.n_ctx:,} tokens does not fit"
+            raise NotEnoughMemory(wanted, why, "choose a smaller one with --ctx")
+        self._took_over()
+        # llama.cpp cuts the batch down to the context.
+        self.n_batch = min(shape.batch, int(self._c.llama_n_batch(self.pointer)))
+        self.n_ctx = shape.n_ctx if grows else min(shape.n_ctx, self.cells)
+        self._batch = Batch(self._c, self.n_batch)
+
+    def _make(self, cells: int) -> Any:
+        shape, params = self._shape, self._c.llama_context_default_params()
+        params.n_ctx = cells
+        params.n_batch = params.n_ubatch = shape.batch
+        params.n_seq_max, params.kv_unified = N_SEQ_MAX, True
+        params.n_outputs_max = N_OUTPUTS_MAX
+        params.n_threads, params.n_threads_batch = shape.threads, shape.batch_threads
+        # On a CPU flash attention halves decode at 3,000 tokens of depth: 40 to 42 against 77 to 89 tokens a second.
+        params.flash_attn_type = self._flash
+        params.type_k, params.type_v = _TYPES[shape.type_k], _TYPES[shape.type_v]
+        params.swa_full = True
+        return self._c.llama_init_from_model(self._model.pointer, params)
+
+    def _took_over(self) -> None:
+        self.cells = int(self._c.llama_n_ctx(self.pointer))
+        """Tokens that all sequences together have room for now; llama.cpp rounds up to 256."""
+        self._memory = self._c.llama_get_memory(self.pointer)
+        self._c.llama_set_abort_callback(self.pointer, self._callback, ctypes.cast(self._flag, ctypes.c_void_p))
+
+    @property
+    def layout(self) -> str:
+        """What two caches must have in common for a state to pass from one to the other."""
+        shape = self._shape
+        return f"{shape.type_k} {shape.type_v} flash {self._flash} layers {shape.gpu_layers} {self._llama.version()}"
+
+    @property
+    def can_shift(self) -> bool:
+        """Whether tokens can be moved to other positions."""
+        return bool(self._c.llama_memory_can_shift(self._memory))
+
+    def grow(self, cells: int, keep: int) -> bool:
+        """Makes the cache larger; only the sequence `keep` stays. Returns whether it could.
+
+        Args:
+            cells: what is needed; the next power of two is made, up to the context's length.
+            keep: the sequence.
+        """
+        wanted = min(self.n_ctx, 1 << (max(cells, self.cells + 1) - 1).bit_length())
+        if wanted <= self.cells or not (larger := self._make(wanted)):
+            return False
+        state = self.save(keep)
+        self._c.llama_free(self.pointer)
+        self.pointer = larger
+        self._took_over()
+        return not len(state) or self.restore(state, keep)
 
     def abort(self, on: bool = True) -> None:
         """Makes the running and every later decode stop within milliseconds. Safe from any thread."""
@@ -75,16 +135,17 @@ class Context:
         """True while the abort flag is up."""
         return self._flag[0] != b"\x00"
 
-    def decode(self, ids: Sequence[int], start: int) -> bool:
-        """Appends at most `n_batch` ids at position `start`; the last one's logits can be sampled from.
+    def decode(self, ids: Sequence[int], start: int, sequence: int = 0) -> bool:
+        """Appends at most `n_batch` ids to a sequence at position `start`; the last one's logits can be sampled from.
 
         Returns:
             False where the abort flag stopped it. Then, and after an error, the caller removes what came in.
 
         Raises:
-            GenerationFailed: no free cell, or llama.cpp refused the batch.
+            NoFreeCell: the cache is full.
+            GenerationFailed: llama.cpp refused the batch.
         """
-        batch = self._batch.fill(ids, start)
+        batch = self._batch.fill(ids, start, sequence)
         began = time.perf_counter()
         code = self._c.llama_decode(self.pointer, batch)
         self.decode_seconds += time.perf_counter() - began
@@ -92,12 +153,22 @@ class Context:
             return True
         if code == 2:
             return False
-        why = "no free cell in the cache" if code == 1 else f"llama_decode returned {code}"
-        raise GenerationFailed("llama.cpp refused a batch", why, "try again; a smaller prompt may work")
+        hint = "try again; a smaller prompt may work"
+        if code == 1:
+            raise NoFreeCell("llama.cpp refused a batch", "no free cell in the cache", hint)
+        raise GenerationFailed("llama.cpp refused a batch", f"llama_decode returned {code}", hint)
 
-    def remove(self, start: int, *, sequence: int = 0) -> bool:
-        """Removes every token from position `start` on; False where this kind of memory cannot do that."""
-        return bool(self._c.llama_memory_seq_rm(self._memory, sequence, start, -1))
+    def remove(self, start: int, *, sequence: int = 0, end: int = -1) -> bool:
+        """Removes tokens from position `start` on; False where this kind of memory cannot do that."""
+        return bool(self._c.llama_memory_seq_rm(self._memory, sequence, start, end))
+
+    def copy(self, source: int, target: int, end: int) -> None:
+        """Makes `target` hold the first `end` tokens of `source`, in the same cells."""
+        self._c.llama_memory_seq_cp(self._memory, source, target, 0, end)
+
+    def shift(self, sequence: int, start: int, by: int) -> None:
+        """Moves the tokens from position `start` on by so many positions; approximate, computed at the next decode."""
+        self._c.llama_memory_seq_add(self._memory, sequence, start, -1, by)
 
     def positions(self, sequence: int = 0) -> tuple[int, int]:
         """Returns (first, last) position of a sequence in the cache; (-1, -1) when it is empty."""
@@ -106,7 +177,32 @@ class Context:
 
     def clear(self) -> None:
         """Empties the cache, all sequences."""
-        self._c.llama_memory_clear(self._memory, True)
+        # Keys and values of free cells are never read; a recurrent state is.
+        self._c.llama_memory_clear(self._memory, self._model.is_recurrent)
+
+    def save(self, sequence: int, *, partial: bool = False) -> npt.NDArray[np.uint8]:
+        """Returns the state of a sequence as bytes; none where there is nothing to save.
+
+        Args:
+            sequence: Which.
+            partial: Only what cannot be rewound: the recurrent state.
+        """
+        import numpy as np
+
+        flags = _PARTIAL if partial else 0
+        size = int(self._c.llama_state_seq_get_size_ext(self.pointer, sequence, flags))
+        state = np.empty(size, np.uint8)
+        written = int(self._c.llama_state_seq_get_data_ext(self.pointer, _bytes(state), size, sequence, flags))
+        return state if written == size else state[:0]
+
+    def restore(self, state: Any, sequence: int, *, partial: bool = False) -> bool:
+        """Makes a sequence what `save` returned, checked by the caller; False where llama.cpp refuses it."""
+        import numpy as np
+
+        flags = _PARTIAL if partial else 0
+        data = np.frombuffer(state, np.uint8)
+        read = int(self._c.llama_state_seq_set_data_ext(self.pointer, _bytes(data), len(data), sequence, flags))
+        return read == len(data)
 
     def logits(self) -> npt.NDArray[np.float32]:
         """Returns the last row of logits, shape (n_vocab,), without a copy: valid until the next decode."""
@@ -123,38 +219,5 @@ class Context:
             self.pointer = None
 
 
-class Batch:
-    """A llama_batch whose arrays are numpy views: filling 512 tokens is four vector stores, not 2,560 ctypes ones."""
-
-    def __init__(self, bindings: Any) -> None:
-        import numpy as np
-
-        self._c, self._np = bindings, np
-        self.struct = bindings.llama_batch_init(N_BATCH, 0, 1)
-        self._tokens = np.ctypeslib.as_array(self.struct.token, (N_BATCH,))
-        self._positions = np.ctypeslib.as_array(self.struct.pos, (N_BATCH,))
-        self._outputs = np.ctypeslib.as_array(self.struct.logits, (N_BATCH,))
-        np.ctypeslib.as_array(self.struct.n_seq_id, (N_BATCH,))[:] = 1
-        # Each seq_id[i] is its own malloc of one int; point them all into one array that can be filled at once.
-        pointers = ctypes.cast(self.struct.seq_id, ctypes.POINTER(ctypes.c_size_t))
-        self._pointers = np.ctypeslib.as_array(pointers, (N_BATCH,))
-        self._own_pointers = self._pointers.copy()
-        self._sequences = np.zeros(N_BATCH, np.int32)
-        self._pointers[:] = self._sequences.ctypes.data + 4 * np.arange(N_BATCH, dtype=np.uint64)
-
-    def fill(self, ids: Sequence[int], start: int) -> Any:
-        """Writes ids at consecutive positions of sequence 0, logits for the last; returns the struct to decode."""
-        count = len(ids)
-        if not 0 < count <= N_BATCH:
-            raise GenerationFailed("a batch has the wrong size", f"{count} tokens, 1 to {N_BATCH} fit")
-        self._tokens[:count] = ids
-        self._positions[:count] = start if count == 1 else self._np.arange(start, start + count)
-        self._outputs[:count] = 0
-        self._outputs[count - 1] = 1
-        self.struct.n_tokens = count
-        return self.struct
-
-    def close(self) -> None:
-        """Gives llama.cpp its own pointers back and frees them."""
-        self._pointers[:] = self._own_pointers
-        self._c.llama_batch_free(self.struct)
+def _bytes(array: npt.NDArray[np.uint8]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

@@ -54,7 +54,7 @@ class Counter:
             EngineError: it cannot be answered.
         """
         from llmchat_engine.host.measure import measure
-        from llmchat_engine.host.prompt import build_prompt
+        from llmchat_engine.host.prompt import PieceIds, build_prompt
 
         tools = self._tools
         if tools is None:
@@ -63,7 +63,7 @@ class Counter:
             case Tokenize(text):
                 job.send(Ids(tuple(tools.vocab.tokenize(text, special=False))))
             case Render(request):
-                prompt = build_prompt(request, tools.template, tools.vocab)
+                prompt = build_prompt(request, tools.template, PieceIds(tools.vocab))
                 job.send(Rendered(prompt.text, prompt.ids))
             case Measure(request):
                 job.send(measure(request, tools.template, tools.vocab, tools.lengths, tools.n_ctx))

@@ -30,7 +30,7 @@ class Job:
 
 
 class JobQueue:
-    """First come, first served. `abort` raises or lowers the model's abort flag."""
+    """First come, first served. `abort` raises or lowers the model's abort flag: over a job, and over idle work."""
 
     def __init__(self, abort: Callable[[bool], None]) -> None:
         self._abort = abort
@@ -44,19 +44,25 @@ class JobQueue:
         with self._changed:
             ahead = len(self._waiting) + (self._running is not None)
             self._waiting.append(job)
+            if self._running is None:  # what is done meanwhile for nobody makes way
+                self._abort(True)
             self._changed.notify()
         if ahead:
             job.send(Queued(ahead))
 
-    def take(self) -> Job | None:
-        """Waits for the next job and makes it the running one; None when the host is to leave."""
+    def take(self, patience: float | None = None) -> Job | None:
+        """Waits for the next job and makes it the running one; None when the host is to leave, or none came in time.
+
+        Args:
+            patience: seconds to wait; None waits for ever.
+        """
         with self._changed:
             self._running = None
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._closed, patience)
             if self._closed:
                 return None
-            self._running = self._waiting.popleft()
             self._abort(False)
+            self._running = self._waiting.popleft() if self._waiting else None
             return self._running
 
     def cancel(self, client: int, job_id: str | None = None) -> None:
@@ -78,6 +84,11 @@ class JobQueue:
             self._closed = True
             self._abort(True)
             self._changed.notify()
+
+    @property
+    def closed(self) -> bool:
+        """True once the host is to leave."""
+        return self._closed
 
     @property
     def busy(self) -> bool:

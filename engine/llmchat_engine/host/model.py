@@ -88,6 +88,17 @@ class Model:
         return bool(recurrent)
 
     @property
+    def length_shapes_rope(self) -> bool:
+        """Whether the context's length decides how positions are encoded (LongRoPE has factors for short and long)."""
+        architecture = self._meta("general.architecture")
+        return bool(self._meta(f"{architecture}.rope.scaling.original_context_length"))
+
+    def _meta(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        self._c.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace")
+
+    @property
     def can_decode(self) -> bool:
         """False for encoders, which cannot write text."""
         return bool(self._c.llama_model_has_decoder(self.pointer))

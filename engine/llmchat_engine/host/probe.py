@@ -97,14 +97,14 @@ def main(arguments: Sequence[str]) -> int:
     """Loads the model as a CPU would and decodes one token; dies of the signal that is looked for, or returns 0."""
     import resource
 
-    from llmchat_engine.host.context import Context
+    from llmchat_engine.host.context import Context, Shape
     from llmchat_engine.host.llama import Llama
     from llmchat_engine.host.model import Model
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     llama = Llama()
     model = Model(llama, arguments[0], gpu_layers=0)
-    context = Context(llama, model, n_ctx=512, threads=1, batch_threads=1)
+    context = Context(llama, model, Shape(n_ctx=512, threads=1, batch_threads=1))
     # 64 tokens: AMX is used for matrix products, and one row alone takes another path.
     return 0 if context.decode([max(0, model.vocab.bos)] * 64, 0) else 1
 

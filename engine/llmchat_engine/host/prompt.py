@@ -6,6 +6,7 @@ everything that people or models wrote with special tokens off.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -29,44 +30,97 @@ class Tokenizer(Protocol):
         """Returns the template text of those ids that end a generation."""
 
 
+REMEMBERED = 1 << 18
+"""Ids of pieces that are kept: of a chat's next turn only what is new is tokenised, 26 tokens and not 3,000."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model is given."""
 
     text: str
     ids: tuple[int, ...]
+    starts: tuple[int, ...] = ()
+    """Where each message of the request begins in `ids`; -1 for one that is not in there or blank."""
     notice: str = ""
 
+    def before(self, message: int) -> int:
+        """Returns how many ids stand before a message; 0 where it is not there."""
+        return max(0, self.starts[message]) if message < len(self.starts) else 0
 
-def build_prompt(request: Request, template: ChatTemplate, vocab: Tokenizer) -> Prompt:
+
+class PieceIds:
+    """The ids of pieces; those asked for last are remembered under their text."""
+
+    def __init__(self, vocab: Tokenizer, remembered: int = REMEMBERED) -> None:
+        self.vocab, self._room = vocab, remembered
+        self._known: OrderedDict[tuple[str, bool], Sequence[int]] = OrderedDict()
+
+    def of(self, piece: Piece) -> Sequence[int]:
+        """Returns the ids of one piece: a reply's own, else its text tokenised."""
+        if piece.token_ids or not piece.text:
+            return piece.token_ids
+        key = piece.text, piece.special
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        ids = self._known[key] = piece_ids(piece, self.vocab)
+        self._room -= len(ids)
+        while self._room < 0 and self._known:
+            self._room += len(self._known.popitem(last=False)[1])
+        return ids
+
+
+def build_prompt(request: Request, template: ChatTemplate, pieces: PieceIds) -> Prompt:
     """Returns the prompt of a request.
 
     Raises:
         RequestInvalid: there is nothing to complete.
         TemplateError: the model's template failed.
     """
-    laid_out = lay_out(request, template, vocab)
-    ids = [token for piece in laid_out.pieces for token in piece_ids(piece, vocab)]
-    if lacks_bos(vocab, ids[:1]):
-        ids.insert(0, vocab.bos)
+    laid_out = lay_out(request, template, pieces.vocab)
+    ids: list[int] = []
+    starts = [-1] * len(request.messages)
+    for piece in laid_out.pieces:
+        if piece.message is not None:
+            for index in laid_out.origins[piece.message]:
+                starts[index] = len(ids)
+        ids += pieces.of(piece)
+    if lacks_bos(pieces.vocab, ids[:1]):
+        ids.insert(0, pieces.vocab.bos)
+        starts = [start + (start >= 0) for start in starts]
     if not ids:
         raise RequestInvalid("the prompt is empty", "there is nothing to complete")
-    return Prompt(laid_out.text, tuple(ids), laid_out.notice)
+    return Prompt(laid_out.text, tuple(ids), tuple(starts), laid_out.notice)
 
 
 def lay_out(request: Request, template: ChatTemplate, vocab: Tokenizer) -> RenderedPrompt:
     """Returns the pieces of a request's prompt; without a template it is one piece that holds every message.
 
+    A reply at the end is to be continued: it stands behind the rest as it is, and the template does not see it.
+
     Raises:
+        RequestInvalid: a reply is to be continued, and nothing comes before it.
         TemplateError: the model's template failed.
     """
     if request.raw:
         text = "".join(message.text for message in request.messages)
-        pieces = (Piece(text, special=False, message=0),) if request.messages else ()
-        return RenderedPrompt(pieces, text, (tuple(range(len(request.messages))),))
+        whole = (Piece(text, special=False, message=0),) if request.messages else ()
+        return RenderedPrompt(whole, text, (tuple(range(len(request.messages))),))
     messages = tuple(_with_known_ids(message, vocab.size) for message in request.messages)
-    last_ids = (message.token_ids[-1] for message in messages if message.token_ids)
-    return template.render(messages, end_texts=vocab.end_texts(last_ids))
+    begun = messages[-1] if messages and messages[-1].role == "assistant" else None
+    if begun is not None:
+        messages = messages[:-1]
+        if not messages:
+            raise RequestInvalid("there is nothing to go on with", "a reply follows a question")
+    last_ids = (message.token_ids[-1] for message in request.messages if message.token_ids)
+    end_texts = vocab.end_texts(token for token in last_ids if token < vocab.size)
+    rendered = template.render(messages, end_texts=end_texts, now=request.now or None)
+    if begun is None:
+        return rendered
+    piece = Piece(begun.text, False, template.own_ids(begun, end_texts), len(rendered.origins))
+    pieces, origins = (*rendered.pieces, piece), (*rendered.origins, (len(messages),))
+    return replace(rendered, pieces=pieces, text=rendered.text + begun.text, origins=origins)
 
 
 def _with_known_ids(message: Message, size: int) -> Message:

@@ -130,6 +130,10 @@ class ChatTemplate:
         spare = ChatTemplate(None, bos="", eos="", model_key=self._model_key, limits=self._limits)
         return replace(spare.render(messages, end_texts=end_texts, now=now), notice=UNCLEAR_TEMPLATE)
 
+    def own_ids(self, message: Message, end_texts: Mapping[int, str]) -> tuple[int, ...]:
+        """Returns the ids of a reply of this model without the end of generation; none of another model's."""
+        return Replies(self._model_key, end_texts).ids(message)
+
     def _first_accepted(self, messages: Sequence[Message], moment: datetime, replies: Replies) -> RenderedPrompt | None:
         """Returns the prompt of the messages as the template takes them, or None where it cannot be split."""
         refusal: Refused | None = None

@@ -8,42 +8,33 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.host import sampling
-from llmchat_engine.host.context import Context
+from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
-from llmchat_engine.host.decode import Decoder
+from llmchat_engine.host.idle import next_turn
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.probe import extra_buffers, lists_amx
+from llmchat_engine.host.reasons import why_computed_again
+from llmchat_engine.host.residents import Residents, settle, template_of
 from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize, to_failure
-from llmchat_engine.types import Loaded, Loading, ModelInfo, Notice, Request, Sampling, Token
+from llmchat_engine.types import Finished, Loaded, Loading, ModelInfo, Notice, Request, Sampling, Token
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt
-    from llmchat_engine.host.template import ChatTemplate
 
 _TOKEN_INTERVAL = 1 / 60
 """Tokens are joined to at most 60 messages a second."""
 _PROGRESS_INTERVAL = 0.05
-
-
-@dataclass(slots=True)
-class _Residents:
-    """The model in memory with all that belongs to it."""
-
-    model: Model
-    context: Context
-    template: ChatTemplate
-    decoder: Decoder
-    info: ModelInfo
 
 
 class Worker:
@@ -53,8 +44,9 @@ class Worker:
         """Takes what is equipped once a model is loaded, and its queue."""
         self._counter, self._counts, self._log = counter, counts, log
         self._llama: Llama | None = None
-        self._residents: _Residents | None = None
+        self._residents: Residents | None = None
         self._stop_load = False
+        self._forgotten: deque[str] = deque()
 
     @property
     def info(self) -> ModelInfo | None:
@@ -71,6 +63,9 @@ class Worker:
 
     def forget(self, chat: str) -> None:
         """Makes sure that nothing of a chat is kept from now on. Safe from any thread."""
+        self._forgotten.append(chat)
+        if residents := self._residents:
+            residents.cache.sequences.parking.forget(chat)
 
     def warm_up(self) -> None:
         """Loads the library while the client still checks the file, and what a first job needs while the model loads.
@@ -95,7 +90,7 @@ class Worker:
                 self._loaded()
                 self._counts.put(job)  # it came before the model did
 
-    def _loaded(self) -> _Residents:
+    def _loaded(self) -> Residents:
         if self._residents is None:
             raise GenerationFailed("no model is loaded", "the host was asked to generate before it was asked to load")
         return self._residents
@@ -108,23 +103,14 @@ class Worker:
         llama = self._llama or Llama(self._log)
         repack = self._repacks(llama, order)
         model = self._open(llama, job, order, repack)
-        threads, batch_threads = order.threads, order.batch_threads
         try:
-            context = Context(
-                llama,
-                model,
-                n_ctx=order.n_ctx,
-                threads=threads,
-                batch_threads=batch_threads,
-                gpu_layers=order.gpu_layers,
-            )
+            residents = settle(llama, model, order, repack, self._log)
         except EngineError:
             model.close()
             raise
-        template = _template(model, order.model_key)
-        self._counter.equip(Vocab(llama.c, model.vocab.pointer), _template(model, order.model_key), context.n_ctx)
-        info = _describe(llama, model, context, template, order, repack)
-        self._residents = _Residents(model, context, template, Decoder(llama, model, context), info)
+        info = residents.info
+        self._counter.equip(Vocab(llama.c, model.vocab.pointer), template_of(model, order.model_key), info.n_ctx)
+        self._residents = residents
         self._log(f"loaded {info.name}, {info.n_ctx} tokens of context, {info.threads} threads")
         job.send(Loaded(info, time.perf_counter() - began))
 
@@ -150,53 +136,82 @@ class Worker:
             raise ModelUnreadable(f"{order.path} cannot write text", "it is an encoder", "choose another with -m")
         return model
 
-    def _prompt(self, request: Request) -> Prompt:
-        from llmchat_engine.host.prompt import build_prompt
-
-        residents = self._loaded()
-        return build_prompt(request, residents.template, residents.model.vocab)
-
     def _generate(self, job: Job, request: Request) -> None:
         residents = self._loaded()
-        prompt = self._prompt(request)
+        self._drop_forgotten()
+        prompt = residents.prompter.prompt(request)
         if prompt.notice:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
+        want = _want(request, resolved, prompt)
         outlet = _Outlet(job.send)
-        events = residents.decoder.generate(prompt.ids, resolved, exact=_wants_exact(request, resolved))
+        events = residents.decoder.generate(prompt.ids, resolved, want)
+        upcoming = None
         try:
             with closing(events):
                 for event in events:
+                    if isinstance(event, Finished):
+                        event = replace(event, recomputed=why_computed_again(request, prompt, event))
+                        upcoming = next_turn(request, event, residents.info.key, want)
                     outlet.send(event)
         finally:
             if request.private:
-                residents.decoder.cache.truncate(0)
+                residents.cache.discard()
+            residents.idle.after(upcoming)
+
+    def patience(self) -> float | None:
+        """Returns the seconds until something is to be done that nobody asked for; None where nothing is."""
+        return self._residents.idle.patience() if self._residents else None
+
+    def work(self) -> None:
+        """Does what nobody asked for, as far as the abort flag lets it."""
+        self._drop_forgotten()
+        self._loaded().idle.work()
+
+    def finish(self, seconds: float) -> None:
+        """Keeps on disk what is worth it, at the end."""
+        if self._residents and not self._residents.idle.finish(seconds):
+            self._log("left before all was written to disk")
+
+    def _drop_forgotten(self) -> None:
+        while self._forgotten:
+            self._loaded().cache.forget(self._forgotten.pop())
 
 
-def serve_all(jobs: JobQueue, serve: Callable[[Job], None], log: Callable[[str], None]) -> None:
+class Idling(Protocol):
+    """What a thread does between two jobs."""
+
+    def patience(self) -> float | None:
+        """Returns the seconds until something is to be done; None where nothing is."""
+
+    def work(self) -> None:
+        """Does it; makes way for a job when the abort flag goes up."""
+
+
+def serve_all(
+    jobs: JobQueue, serve: Callable[[Job], None], log: Callable[[str], None], idle: Idling | None = None
+) -> None:
     """Serves jobs in this thread until the queue is closed; what fails is told to its client."""
-    while (job := jobs.take()) is not None:
+    while not jobs.closed:
+        job = jobs.take(idle.patience() if idle else None)
         try:
-            serve(job)
+            if job is not None:
+                serve(job)
+            elif idle is not None and not jobs.closed:
+                idle.work()
         except EngineError as error:
-            job.send(to_failure(error))
+            (job.send if job else lambda failure: log(f"{failure.what}: {failure.why}"))(to_failure(error))
         except Exception:  # the rim of a thread: one client's failure must not take the model from the others
             log(traceback.format_exc())
-            job.send(to_failure(GenerationFailed("the engine failed on this request", "its log tells", "llmchat ps")))
+            if job is not None:
+                failure = GenerationFailed("the engine failed on this request", "its log tells", "llmchat ps")
+                job.send(to_failure(failure))
 
 
 def _import_heavy() -> None:
     import numpy  # noqa: F401
 
     import llmchat_engine.host.measure  # noqa: F401
-
-
-def _template(model: Model, model_key: str) -> ChatTemplate:
-    """Returns a new template of the model; each belongs to one thread."""
-    from llmchat_engine.host.template import ChatTemplate
-
-    vocab = model.vocab
-    return ChatTemplate(model.chat_template, bos=vocab.text(vocab.bos), eos=vocab.text(vocab.eos), model_key=model_key)
 
 
 class _Outlet:
@@ -234,30 +249,13 @@ def _wants_exact(request: Request, resolved: Sampling) -> bool:
     return request.sampling.seed is not None or (resolved.temperature == 0 and one_shot)
 
 
-def _describe(
-    llama: Llama, model: Model, context: Context, template: ChatTemplate, order: Load, repack: bool
-) -> ModelInfo:
-    metadata = model.metadata()
-    path = Path(order.path)
-    offload = llama.supports_gpu() and order.gpu_layers != 0
-    layers = model.n_layer + 1 if order.gpu_layers < 0 else min(order.gpu_layers, model.n_layer + 1)
-    return ModelInfo(
-        key=order.model_key,
-        name=path.stem,
-        path=str(path),
-        architecture=metadata.get("general.architecture", ""),
-        quantization=model.quantization,
-        size=path.stat().st_size,
-        n_params=model.n_params,
-        n_vocab=model.vocab.size,
-        n_ctx=context.n_ctx,
-        n_ctx_train=model.n_ctx_train,
-        threads=order.threads,
-        gpu_layers=layers if offload else 0,
-        devices=llama.devices(),
-        extra_buffers=repack,
-        template=template.kind,
-        template_key=template.key,
-        sampling=sampling.model_defaults(metadata),
-        build=f"llama.cpp {llama.version()}",
+def _want(request: Request, resolved: Sampling, prompt: Prompt) -> Want:
+    """Returns what a request says about the cache."""
+    return Want(
+        chat=request.chat,
+        store=request.store and not request.private,
+        private=request.private,
+        exact=_wants_exact(request, resolved),
+        shift=request.shift,
+        shared=prompt.before(request.shared) if request.shared else 0,
     )

@@ -1,0 +1,144 @@
+"""A model in memory with all that belongs to it, wired together once after it was loaded.
+
+Knows no jobs and no sockets; what each part does is told in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmchat_engine.host import sampling
+from llmchat_engine.host.cache import SequenceCache
+from llmchat_engine.host.context import N_SEQ_MAX, Context, Shape
+from llmchat_engine.host.decode import Decoder
+from llmchat_engine.host.idle import Idle
+from llmchat_engine.host.llama import Llama
+from llmchat_engine.host.model import Model
+from llmchat_engine.host.parking import Parking
+from llmchat_engine.host.sequences import Kind, Sequences
+from llmchat_engine.kvstore import KvStore
+from llmchat_engine.protocol import Load
+from llmchat_engine.types import ModelInfo, Request
+
+if TYPE_CHECKING:
+    from llmchat_engine.host.prompt import PieceIds, Prompt
+    from llmchat_engine.host.template import ChatTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """What makes prompts of requests."""
+
+    template: ChatTemplate
+    pieces: PieceIds
+
+    def prompt(self, request: Request) -> Prompt:
+        """Returns the prompt of a request.
+
+        Raises:
+            RequestInvalid: there is nothing to complete.
+            TemplateError: the model's template failed.
+        """
+        from llmchat_engine.host.prompt import build_prompt
+
+        return build_prompt(request, self.template, self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Residents:
+    """The model, its context, and what works on them."""
+
+    model: Model
+    context: Context
+    prompter: Prompter
+    decoder: Decoder
+    idle: Idle
+    info: ModelInfo
+
+    @property
+    def cache(self) -> SequenceCache:
+        """The sequences."""
+        return self.decoder.cache
+
+
+def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[[str], None]) -> Residents:
+    """Returns everything around a model that was just loaded.
+
+    Args:
+        llama: the library.
+        model: the weights.
+        order: what was asked for.
+        repack: whether weights were repacked.
+        log: takes lines.
+
+    Raises:
+        NotEnoughMemory: the context does not fit.
+    """
+    from llmchat_engine.host.prompt import PieceIds
+
+    shape = Shape(
+        n_ctx=order.n_ctx,
+        threads=order.threads,
+        batch_threads=order.batch_threads,
+        batch=order.batch,
+        gpu_layers=order.gpu_layers,
+        type_k=order.cache_type_k,
+        type_v=order.cache_type_v,
+    )
+    context = Context(llama, model, shape)
+    template, pieces = template_of(model, order.model_key), PieceIds(model.vocab)
+    info = _describe(llama, model, context, template, order, repack)
+    kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, N_SEQ_MAX)
+    parking = Parking(order.memory_budget, _store(order, context, info, log), log)
+    cache = SequenceCache(Sequences(context, kind, parking))
+    decoder = Decoder(llama, model, context, cache)
+    prompter = Prompter(template, pieces)
+    return Residents(model, context, prompter, decoder, Idle(cache, prompter.prompt, decoder.compute), info)
+
+
+def template_of(model: Model, model_key: str) -> ChatTemplate:
+    """Returns a new template of the model; each belongs to one thread."""
+    from llmchat_engine.host.template import ChatTemplate
+
+    vocab = model.vocab
+    return ChatTemplate(model.chat_template, bos=vocab.text(vocab.bos), eos=vocab.text(vocab.eos), model_key=model_key)
+
+
+def _store(order: Load, context: Context, info: ModelInfo, log: Callable[[str], None]) -> KvStore | None:
+    if not order.kv_dir:
+        return None
+    key = sha256(f"{info.key} {info.build} {context.layout}".encode()).hexdigest()
+    return KvStore(Path(order.kv_dir), key, order.kv_budget, log, name=info.name)
+
+
+def _describe(
+    llama: Llama, model: Model, context: Context, template: ChatTemplate, order: Load, repack: bool
+) -> ModelInfo:
+    metadata = model.metadata()
+    path = Path(order.path)
+    offload = llama.supports_gpu() and order.gpu_layers != 0
+    layers = model.n_layer + 1 if order.gpu_layers < 0 else min(order.gpu_layers, model.n_layer + 1)
+    return ModelInfo(
+        key=order.model_key,
+        name=path.stem,
+        path=str(path),
+        architecture=metadata.get("general.architecture", ""),
+        quantization=model.quantization,
+        size=path.stat().st_size,
+        n_params=model.n_params,
+        n_vocab=model.vocab.size,
+        n_ctx=context.n_ctx,
+        n_ctx_train=model.n_ctx_train,
+        threads=order.threads,
+        gpu_layers=layers if offload else 0,
+        devices=llama.devices(),
+        extra_buffers=repack,
+        template=template.kind,
+        template_key=template.key,
+        sampling=sampling.model_defaults(metadata),
+        build=f"llama.cpp {llama.version()}",
+    )
