@@ -90,7 +90,11 @@ class FakeEngine:
     def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the next script."""
         cancelled = self._cancelled.setdefault(request.id, threading.Event())
-        yield from self.load()
+        for event in self.load():
+            yield event
+            if cancelled.is_set():
+                yield nothing_generated(request)
+                return
         # A consumer that leaves at `Loaded` asked for nothing: the real engine has sent nothing either.
         script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
         self.requests.append(request)

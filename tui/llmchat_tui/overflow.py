@@ -103,8 +103,8 @@ def plan(
 ) -> Plan | None:
     """Returns which turns must leave; None where the reply has room, or where nothing can leave and the rest fits.
 
-    Once turns must leave, so many do that the prompt takes at most three quarters of the context: the next turns fit
-    without another cut, and each cut makes the model read again.
+    Once turns must leave, so many do that the prompt takes at most three quarters of what is not reserved: the next
+    turns fit without another cut, and each cut makes the model read again.
 
     Args:
         turns: the tokens of each turn that the model sees, the oldest first.
@@ -117,7 +117,7 @@ def plan(
     """
     if total + reserve <= n_ctx:
         return None
-    room = min(n_ctx * 3 // 4, n_ctx - reserve) - extra
+    room = (n_ctx - reserve) * 3 // 4 - extra
     gone = frees = 0
     for tokens in turns:
         if total - frees <= room:
