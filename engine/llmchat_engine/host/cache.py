@@ -12,9 +12,10 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmchat_engine.host.lines import Line, equal_tokens, ids_of, usable
+from llmchat_engine.host.lines import Line, usable
 from llmchat_engine.host.sequences import Sequences, gap_before
-from llmchat_engine.kvstore import Entry
+from llmchat_engine.kvstore import Entry, common_prefix
+from llmchat_engine.kvstore.values import ID_BYTES, pack_ids
 from llmchat_engine.types import Origin, Restored
 
 BRANCH_TOKENS = 1024
@@ -75,13 +76,13 @@ class SequenceCache:
             prompt: the ids to be run; never empty.
             want: whose they are, and what may be done.
         """
-        wanted, restored, moved = ids_of(prompt), None, 0
+        wanted, restored, moved = pack_ids(prompt), None, 0
         if want.shift and not want.exact:
             moved = self._move_up(wanted, want)
         if not moved:
             restored = self._find(wanted, want)
         self._settle_in(want)
-        self._make_way(len(wanted) + ROOM - len(self.ids))
+        self._make_way(len(prompt) + ROOM - len(self.ids))
         if want.exact and self.sequences.apart:
             self.sequences.lay_together(self.active)
         return Taken(len(self.ids), restored, min(moved, len(self.ids)))
@@ -130,7 +131,7 @@ class SequenceCache:
         while self.sequences.tokens() - len(self.ids) > BRANCH_TOKENS and self._drop_oldest_branch():
             pass
 
-    def _find(self, wanted: array[int], want: Want) -> Restored | None:
+    def _find(self, wanted: bytes, want: Want) -> Restored | None:
         """Makes the longest beginning of the prompt that is computed the active sequence."""
         kind, longest = self.sequences.kind, self.sequences.memory.n_ctx
         chunk = kind.chunk if want.exact else 0
@@ -149,7 +150,7 @@ class SequenceCache:
                 return Restored(len(back.ids), time.perf_counter() - began, origin)
             line, kept = self._best_line(wanted, want, chunk)
 
-    def _best_line(self, wanted: array[int], want: Want, chunk: int) -> tuple[Line | None, int]:
+    def _best_line(self, wanted: bytes, want: Want, chunk: int) -> tuple[Line | None, int]:
         best, most = None, 0
         for line in sorted(self.sequences.lines, key=lambda line: -line.used):
             if want.exact and line.moved:
@@ -198,20 +199,20 @@ class SequenceCache:
                 return
             self.sequences.check(self.active)
 
-    def _move_up(self, wanted: array[int], want: Want) -> int:
+    def _move_up(self, wanted: bytes, want: Want) -> int:
         """Closes a gap: messages were left out of the middle, and what stands behind them is computed already."""
         lines = [line for line in self.sequences.lines if line.chat == want.chat and want.chat]
         line = max(lines, key=lambda line: line.used, default=None)
         if line is None or not (self.sequences.kind.rewindable and self.sequences.memory.can_shift):
             return 0
-        start = equal_tokens(line.ids, wanted)
-        gap = gap_before(line.ids, wanted, start)
+        start = common_prefix(line.packed, wanted)
+        gap = gap_before(line.packed, wanted, start)
         if gap is None:
             return 0
         end, length = gap
         self.sequences.close_gap(line, start, end)
         self.active = line
-        self.sequences.rewind(line, min(start + length, len(wanted) - 1))
+        self.sequences.rewind(line, min(start + length, len(wanted) // ID_BYTES - 1))
         return length if line.ids else 0
 
     def _drop_oldest_branch(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llmchat_engine.kvstore import Checkpoint, common_prefix
+from llmchat_engine.kvstore.values import ID_BYTES
 
 MOST_CHECKPOINTS = 8
 
@@ -19,8 +20,8 @@ class Held(Protocol):
     """What a line, a parked one and one on disk have in common."""
 
     @property
-    def ids(self) -> array[int]:
-        """The tokens, in order."""
+    def packed(self) -> bytes:
+        """The ids as int32: bytes compare 50 times faster than arrays."""
 
     @property
     def grid(self) -> int:
@@ -56,6 +57,11 @@ class Line:
     """When it was the active one: a counter."""
 
     @property
+    def packed(self) -> bytes:
+        """The ids as int32."""
+        return self.ids.tobytes()
+
+    @property
     def keepable(self) -> bool:
         """Whether it may be kept outside the context."""
         return not (self.private or self.moved)
@@ -66,7 +72,8 @@ class Parked:
     """A sequence that left the context, as bytes in memory."""
 
     chat: str
-    ids: array[int]
+    packed: bytes
+    """The ids as int32."""
     grid: int
     state: memoryview
     checkpoints: tuple[Checkpoint, ...] = ()
@@ -74,6 +81,11 @@ class Parked:
     shared: bool = False
     """Whether it is the beginning of several chats, and of none alone."""
     seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """How many ids there are."""
+        return len(self.packed) // ID_BYTES
 
     @property
     def size(self) -> int:
@@ -86,28 +98,23 @@ def ids_of(ids: Iterable[int]) -> array[int]:
     return array("i", ids)
 
 
-def usable(held: Held, checkpoints: Sequence[int] | None, prompt: array[int], *, chunk: int) -> int:
+def usable(held: Held, checkpoints: Sequence[int] | None, prompt: bytes, *, chunk: int) -> int:
     """Returns how many tokens of a prompt can be taken from what is held: one at least is left to be computed.
 
     Args:
         held: a line, parked or not.
         checkpoints: the lengths it can be rewound to; None where any will do.
-        prompt: the ids to be run.
+        prompt: the ids to be run, packed.
         chunk: where set, only whole chunks on the grid count.
     """
-    length = min(equal_tokens(held.ids, prompt), len(prompt) - 1)
+    length = min(common_prefix(held.packed, prompt), len(prompt) // ID_BYTES - 1)
     if chunk:
         length = min(length, held.grid) // chunk * chunk
-    if checkpoints is None or length == len(held.ids):
+    if checkpoints is None or length * ID_BYTES == len(held.packed):
         return length
     if chunk:  # a checkpoint lies where a message ended, not on the grid
         return 0
     return max((point for point in checkpoints if point <= length), default=0)
-
-
-def equal_tokens(one: array[int], other: array[int]) -> int:
-    """Returns the number of leading ids that are equal; as bytes, which compare 50 times faster than arrays."""
-    return common_prefix(one.tobytes(), other.tobytes())
 
 
 def add_checkpoint(line: Line, checkpoint: Checkpoint) -> None:

@@ -10,9 +10,10 @@ from array import array
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llmchat_engine.host.lines import Line, Parked, add_checkpoint, equal_tokens, ids_of
+from llmchat_engine.host.lines import Line, Parked, add_checkpoint, ids_of
 from llmchat_engine.host.parking import Found, Parking
-from llmchat_engine.kvstore import Checkpoint
+from llmchat_engine.kvstore import Checkpoint, common_prefix
+from llmchat_engine.kvstore.values import ID_BYTES
 
 WORTH_PARKING = 64
 """Tokens that nothing else holds, for which a branch that has to leave the context is parked."""
@@ -110,12 +111,11 @@ class Sequences:
         """Keeps a copy of a sequence outside the context, where that may be; returns it."""
         if not line.keepable or not line.ids:
             return None
-        if known := self.parking.holds(line.chat, line.ids):
+        if known := self.parking.holds(line.chat, line.packed):
             return known
         state = self.memory.save(line.number)
         points = tuple(line.checkpoints)
-        ids = array("i", line.ids)
-        parked = Parked(line.chat, ids, line.grid, memoryview(state), points, line.store, seconds=line.seconds)
+        parked = Parked(line.chat, line.packed, line.grid, memoryview(state), points, line.store, seconds=line.seconds)
         self.parking.put(parked)
         return parked
 
@@ -124,22 +124,22 @@ class Sequences:
         length = min(line.shared, len(line.ids))
         if not (length and line.keepable and line.chat and self.kind.rewindable):
             return None
-        ids = line.ids[:length]
-        if known := self.parking.holds(line.chat, ids):
+        packed = line.packed[: length * ID_BYTES]
+        if known := self.parking.holds(line.chat, packed):
             return known
         number = self._free_number(line)
         self.memory.copy(line.number, number, length)
         state = self.memory.save(number)
         self.memory.remove(0, sequence=number)
         grid = min(line.grid, length - length % self.kind.chunk)
-        parked = Parked(line.chat, ids, grid, memoryview(state), (), line.store, shared=True, seconds=line.seconds)
+        parked = Parked(line.chat, packed, grid, memoryview(state), (), line.store, shared=True, seconds=line.seconds)
         self.parking.put(parked)
         return parked
 
     def evict(self, line: Line) -> None:
         """Has a sequence leave the context; a copy is parked where nothing else holds what it does."""
-        others = [other.ids for other in self.lines if other is not line]
-        alone = len(line.ids) - max((equal_tokens(line.ids, ids) for ids in others), default=0)
+        others = [other.packed for other in self.lines if other is not line]
+        alone = len(line.ids) - max((common_prefix(line.packed, packed) for packed in others), default=0)
         if alone >= WORTH_PARKING and not line.spent:
             self.park(line)
         self.remove(line)
@@ -156,10 +156,10 @@ class Sequences:
             return None
         self.leave_only(None)
         line = self.new()
-        if len(parked.ids) > self.memory.cells:
-            self.memory.grow(len(parked.ids), line.number)
+        if parked.tokens > self.memory.cells:
+            self.memory.grow(parked.tokens, line.number)
         if self.memory.restore(parked.state, line.number):
-            line.ids, line.grid, line.seconds = array("i", parked.ids), parked.grid, parked.seconds
+            line.ids, line.grid, line.seconds = array("i", parked.packed), parked.grid, parked.seconds
             line.checkpoints = list(parked.checkpoints)
             self.check(line)
         if not line.ids:
@@ -210,11 +210,11 @@ class Sequences:
 
     def tokens(self) -> int:
         """Returns the cells in use: what branches share counts once."""
-        seen: list[array[int]] = []
+        seen: list[bytes] = []
         total = 0
         for line in self.lines:
-            total += len(line.ids) - max((equal_tokens(line.ids, ids) for ids in seen), default=0)
-            seen.append(line.ids)
+            total += len(line.ids) - max((common_prefix(line.packed, packed) for packed in seen), default=0)
+            seen.append(line.packed)
         return total
 
     def _cut(self, line: Line, length: int) -> int:
@@ -257,20 +257,20 @@ class Sequences:
         return free[0]
 
 
-def gap_before(held: array[int], wanted: array[int], start: int) -> tuple[int, int] | None:
+def gap_before(held: bytes, wanted: bytes, start: int) -> tuple[int, int] | None:
     """Returns where in `held` the prompt goes on behind a gap, and for how many tokens; None where it does not.
 
     Args:
-        held: ids of a sequence.
-        wanted: ids of the prompt.
-        start: length of their common beginning.
+        held: ids of a sequence, packed.
+        wanted: ids of the prompt, packed.
+        start: length of their common beginning in tokens.
     """
-    probe = wanted[start : start + WORTH_MOVING].tobytes()
-    if len(probe) < 4 * WORTH_MOVING:
+    at = start * ID_BYTES
+    probe = wanted[at : at + WORTH_MOVING * ID_BYTES]
+    if len(probe) < WORTH_MOVING * ID_BYTES:
         return None
-    data, at = held.tobytes(), 4 * start
-    while (at := data.find(probe, at + 1)) >= 0:
-        if at % 4 == 0:
-            end = at // 4
-            return end, equal_tokens(held[end:], wanted[start:])
+    rest = wanted[at:]
+    while (at := held.find(probe, at + 1)) >= 0:
+        if at % ID_BYTES == 0:
+            return at // ID_BYTES, common_prefix(held[at:], rest)
     return None
