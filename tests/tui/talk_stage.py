@@ -11,6 +11,7 @@ from llmchat_engine import Engine, Sampling
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.events import Ended
 from llmchat_tui.history import History, StoredMessage
+from llmchat_tui.overflow import Overflow
 from llmchat_tui.talks import News, Talk, Talks
 
 LONG = " ".join(f"word{number}" for number in range(300))
@@ -81,6 +82,12 @@ class Stage:
         self.talks.ask(talk, question)
         self.take_until(Ended)
         return talk
+
+    def asked_with(self, talk: Talk, question: str, way: Overflow, engine: Engine) -> None:
+        """Asks with a word for a full context, and waits for the end."""
+        self.engines.append(engine)
+        self.talks.ask(talk, question, way)
+        self.take_until(Ended)
 
     def stored(self, talk: Talk) -> list[StoredMessage]:
         return self.history.messages(talk.conversation_id)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.tui.stored import add_turn
 
+from llmchat_engine import HostUnreachable
 from llmchat_tui.errors import NotFound, StorageUnwritable, UserError
 from llmchat_tui.history import History
 from llmchat_tui.keeping import Keeper
@@ -29,6 +30,8 @@ class Stage:
     failures: list[UserError] = field(default_factory=list)
     written: queue.SimpleQueue[tuple[str, ...]] = field(default_factory=queue.SimpleQueue)
     """Every write and deletion that was tried."""
+    forgotten: list[str] = field(default_factory=list)
+    """What the engine was told to forget."""
 
     def __post_init__(self) -> None:
         for name in ("keep_draft", "delete"):
@@ -38,7 +41,11 @@ class Stage:
             self.failures.append,
             draft_seconds=self.draft_seconds,
             undo_seconds=self.undo_seconds,
+            forget=self.forget,
         )
+
+    def forget(self, conversation_id: str) -> None:
+        self.forgotten.append(conversation_id)
 
     def _tell_of(self, name: str) -> None:
         method = getattr(self.history, name)
@@ -152,6 +159,36 @@ def test_a_deletion_happens_when_its_time_is_up(history: History, chat: str) -> 
     assert stage.take() == ("delete", chat)
     assert history.conversations() == [] and stage.keeper.spare() == ""
     stage.keeper.close()
+
+
+def test_what_the_engine_keeps_of_a_deleted_chat_goes_with_it(later: Stage, chat: str) -> None:
+    other = add_turn(later.history, "another", "answer")
+    later.keeper.doom(chat)
+    later.keeper.doom(other)
+    assert later.keeper.spare(chat) == chat
+    assert later.forgotten == []
+    later.keeper.close()
+    assert later.forgotten == [other]
+
+
+def test_so_does_what_it_keeps_of_a_chat_that_was_deleted_elsewhere(later: Stage, chat: str) -> None:
+    later.history.delete(chat)
+    later.keeper.doom(chat)
+    later.keeper.close()
+    assert (later.forgotten, later.failures) == ([chat], [])
+
+
+@pytest.mark.parametrize("error", [UserError("the disk keeps it"), HostUnreachable("the disk keeps it")], ids=repr)
+def test_an_engine_that_cannot_forget_is_told_of(history: History, chat: str, error: Exception) -> None:
+    def refuse(_: str) -> None:
+        raise error
+
+    told: list[UserError] = []
+    keeper = Keeper(history, told.append, forget=refuse)
+    keeper.doom(chat)
+    keeper.close()
+    assert [failure.what for failure in told] == ["the disk keeps it"]
+    assert history.conversations() == []
 
 
 def test_a_page_is_as_long_as_was_asked_for_though_some_are_doomed(later: Stage) -> None:

@@ -13,7 +13,7 @@ from tests.tui.stored import add_turn
 from llmchat_engine import EngineDied, EngineError, Event, HostError, Loaded, Loading, Request, RequestInvalid
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine
 from llmchat_engine.types import Measured
-from llmchat_tui.history import History
+from llmchat_tui.history import History, ReplyEnd
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady, Presence, PresenceNews, Wish
 
 PATIENCE = 20.0
@@ -109,6 +109,18 @@ def test_the_path_the_system_prompt_and_the_draft_are_counted(stage: Stage, hist
     whole = stage.counted(Wish(leaf, "", ""))
     assert whole.messages == measured.messages[1:3]
     assert stage.counted(Wish("", "", "  \n")).messages == ()
+
+
+def test_what_was_left_out_is_not_counted_and_its_summary_is(stage: Stage, history: History) -> None:
+    chat = add_turn(history, "two words", "and three more")
+    begun = history.begin("next", conversation_id=chat, parent_id=history.conversation(chat).leaf_id)
+    stage.ready()
+    whole = stage.counted(Wish(begun.reply_id, "", "a draft", growing=True))
+    assert len(whole.messages) == 4
+    history.checkpoint(begun.reply_id, "It grows", {"left_out": 2, "summary": "Words."})
+    assert stage.counted(Wish(begun.reply_id, "", "a draft", growing=True)).messages == (7, 2, 3, 3)
+    history.finish(begun.reply_id, ReplyEnd("It grew", "complete", settings={"left_out": 2}))
+    assert stage.counted(Wish(begun.reply_id, "", "a draft")).messages == (2, 3, 3)
 
 
 def test_wishes_that_came_while_the_model_loads_are_one(stage: Stage) -> None:
