@@ -33,8 +33,13 @@ def running_hosts(runtime: Path) -> list[RunningHost]:
     return [host for host in found if host is not None]
 
 
-def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
-    """Asks a host to leave, and kills it when it does not; returns True where it had to be killed."""
+def stop_host(host: RunningHost, seconds: float = 10.0) -> bool:
+    """Asks a host to leave, and kills it when it does not; returns True where it had to be killed.
+
+    Args:
+        host: Which.
+        seconds: How long it may take: it writes its chats to disk first.
+    """
     if host.status is not None:
         with contextlib.suppress(OSError, EngineError), _visit(host.socket) as connection:
             if connection is None:
@@ -50,22 +55,26 @@ def stop_host(host: RunningHost, seconds: float = 3.0) -> bool:
     return True
 
 
-def forget_chat(runtime: Path, kv: Path | None, chat: str) -> None:
+def forget_chat(runtime: Path, kv: Path | None, chat: str) -> bool:
     """Drops all that is kept of a chat: in every host that answers, then on disk.
 
     Args:
         runtime: Where the sockets are.
         kv: Where chats are kept on disk; None where nowhere.
         chat: Its name, as in `Request.chat`.
+
+    Returns:
+        Whether nothing of it is left on disk; False where the disk refused.
     """
     for path in sorted(runtime.glob("*.sock")):
         with contextlib.suppress(OSError, EngineError), _visit(path) as connection:
             if connection is not None:
                 _forget_in(connection, chat)
-    if kv is not None:
-        from llmchat_engine.kvstore import forget_chat as forget_on_disk
+    if kv is None:
+        return True
+    from llmchat_engine.kvstore import forget_chat as forget_on_disk
 
-        forget_on_disk(kv, chat)
+    return forget_on_disk(kv, chat)
 
 
 def _forget_in(connection: Connection, chat: str) -> None:

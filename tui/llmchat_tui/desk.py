@@ -48,7 +48,7 @@ class Desk:
     """What the flag said; None leaves it to the settings."""
     no_kv_cache: bool = False
     """Whether the flag keeps this run's chats off the disk as the model sees them."""
-    forget_chat: Callable[[str], None] = field(default=lambda _conversation_id: None)
+    forget_chat: Callable[[str], object] = field(default=lambda _conversation_id: None)
     """Drops what the engine keeps of a chat, in memory and on disk; may take seconds."""
 
     def reload_config(self) -> None:

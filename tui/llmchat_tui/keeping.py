@@ -31,7 +31,7 @@ class Keeper:
         *,
         draft_seconds: float = DRAFT_SECONDS,
         undo_seconds: float = UNDO_SECONDS,
-        forget: Callable[[str], None] = lambda _conversation_id: None,
+        forget: Callable[[str], object] = lambda _conversation_id: None,
     ) -> None:
         """Starts nothing yet.
 

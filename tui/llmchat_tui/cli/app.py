@@ -68,11 +68,11 @@ class App:
         """Has the settings read again when they are next needed."""
         self.__dict__.pop("config", None)
 
-    def forget_chat(self, conversation_id: str) -> None:
-        """Drops what the engine keeps of a chat, in memory and on disk; also where nothing is kept there any more."""
+    def forget_chat(self, conversation_id: str) -> bool:
+        """Drops what the engine keeps of a chat, also where nothing is kept any more; False where the disk refused."""
         from llmchat_engine.hosts import forget_chat
 
-        forget_chat(self.paths.runtime_dir, self.paths.kv_dir, conversation_id)
+        return forget_chat(self.paths.runtime_dir, self.paths.kv_dir, conversation_id)
 
     def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
         from llmchat_engine.client import LocalEngine

@@ -155,7 +155,8 @@ def rm(context: click.Context, refs: tuple[str, ...], yes: bool) -> None:
             return
         for conversation_id in found:
             # First: a command that is killed in between leaves a chat that is read anew, and never the other way.
-            app.forget_chat(conversation_id)
+            if not app.forget_chat(conversation_id):
+                console_of(app).warn("what the engine kept of the chat could not be removed: llmchat kv clear")
             history.delete(conversation_id)
 
 
