@@ -121,14 +121,18 @@ class LocalEngine:
             yield Loaded(loaded, 0.0)
 
     def generate(self, request: Request) -> Generator[Event, None, None]:
-        """Yields the events of one reply; closing the iterator cancels it."""
+        """Yields the events of one reply; closing the iterator cancels it.
+
+        Closed before the request was sent, it may be run again, and a cancel that came meanwhile still holds.
+        """
+        with contextlib.closing(self.load()) as loading:
+            for event in loading:
+                yield event
+                if request.id in self._cancelled:
+                    self._cancelled.discard(request.id)
+                    yield nothing_generated(request)
+                    return
         try:
-            with contextlib.closing(self.load()) as loading:
-                for event in loading:
-                    yield event
-                    if request.id in self._cancelled:
-                        yield nothing_generated(request)
-                        return
             yield from self._converse(self._joined(), Generate(request), request.id)
         finally:
             self._cancelled.discard(request.id)

@@ -182,3 +182,13 @@ def test_a_joined_host_says_loaded_first(slow: LocalEngine, start: StartEngine, 
     first = next(iter(start(slow_chat).generate(question("hello"))))
     assert isinstance(first, Loaded)
     assert first.seconds == 0.0
+
+
+def test_a_cancel_that_comes_before_anything_was_sent_still_holds(engine: LocalEngine) -> None:
+    asked = question("hello")
+    events = engine.generate(asked)
+    assert any(isinstance(event, Loaded) for event in events)
+    engine.cancel(asked.id)
+    events.close()
+    assert end_of(engine.generate(asked)).reason == "cancelled"
+    assert end_of(engine.generate(asked)).reason != "cancelled"
