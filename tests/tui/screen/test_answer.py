@@ -16,7 +16,7 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from llmchat_tui.widgets.answer import Answer, CleanParser, Fence, code_blocks
-from llmchat_tui.widgets.message import ReplyView
+from llmchat_tui.widgets.reply import ReplyView
 
 SEED = int(os.environ.get("LLMCHAT_TEST_SEED", "20261122"))
 CONSTRUCTS = {

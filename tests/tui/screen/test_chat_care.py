@@ -12,7 +12,6 @@ from tests.tui.screen.chatting import Chatting, chatting, play
 from llmchat_engine import Event, Request
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.history import History, ReplyEnd
-from llmchat_tui.screens.dialogs import ConfirmScreen
 from llmchat_tui.widgets.bars import ContextGauge, KeyBar
 
 
@@ -105,7 +104,7 @@ def test_an_edit_gives_the_draft_back(home: Path, leave: str) -> None:
     play(scene)
 
 
-def test_an_older_question_is_answered_again_only_if_the_user_says_so(home: Path) -> None:
+def test_an_older_question_is_answered_again_at_once(home: Path) -> None:
     chat = with_turns(home, 4)
 
     async def scene() -> None:
@@ -114,13 +113,6 @@ def test_an_older_question_is_answered_again_only_if_the_user_says_so(home: Path
             for _ in range(3):
                 await run.press("k")
             await run.press("r")
-            await run.until(lambda: isinstance(run.app.screen, ConfirmScreen), "a question")
-            await run.press("escape")
-            await run.until(lambda: run.app.screen is run.chat, "the chat")
-            assert len(run.replies()) == 4
-            await run.press("r")
-            await run.until(lambda: isinstance(run.app.screen, ConfirmScreen), "a question")
-            await run.press("y")
             await run.until(lambda: len(run.replies()) == 5, "the reply")
             await run.settle()
             path = [message.text for message in run.history.path(run.chat.talk.leaf_id)]

@@ -10,7 +10,7 @@ from tests.tui.screen.chatting import Chatting, chatting, play
 
 from llmchat_engine.testing import Script
 from llmchat_tui.messages import Copied
-from llmchat_tui.widgets.message import ReplyView
+from llmchat_tui.widgets.reply import ReplyView
 
 TEXT = (
     "Some **words**.\n\n```python\nprint(1)\n```\n\nand\n\n```sh\nls -l\n```\n\n[a link](http://x.y/z?a=1#b) ends it."

@@ -16,7 +16,7 @@ from llmchat_engine import Sampling
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.screens.chat_settings import ChatSettings, ChatSettingsScreen
-from llmchat_tui.screens.dialogs import ConfirmScreen, TextScreen
+from llmchat_tui.screens.dialogs import TextScreen
 from llmchat_tui.screens.info import InfoScreen
 from llmchat_tui.screens.model_facts import ModelFacts
 from llmchat_tui.screens.models import FactsRead, ModelChosen, ModelsScreen
@@ -48,8 +48,6 @@ def settings() -> SettingsScreen:
 
 PAGES: list[tuple[Callable[[], Screen[Any]], str, Any]] = [
     (lambda: TextScreen("Title", "old"), "enter", "old"),
-    (lambda: ConfirmScreen("Sure?"), "enter", False),
-    (lambda: ConfirmScreen("Sure?"), "y", True),
     (models, "enter", ModelChosen(MODEL.path, make_default=False)),
     (models, "escape", None),
     (lambda: ThemesScreen([DARK], DARK), "enter", DARK),

@@ -1,4 +1,4 @@
-"""The chat screen: keys, commands and messages of its parts. Its lower storeys are chat_turns.py and chat_room.py.
+"""The chat screen: keys, commands and messages of its parts. Stands on chat_branches.py, chat_turns.py, chat_room.py.
 
 What the keys open is in chat_actions.py, the slash commands are in chat_commands.py.
 """
@@ -17,7 +17,7 @@ from llmchat_tui.commands import Call
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenChat, PromptLeft
 from llmchat_tui.screens import chat_actions
-from llmchat_tui.screens.chat_turns import ChatTurns
+from llmchat_tui.screens.chat_branches import ChatBranches
 from llmchat_tui.widgets.chat_list import ChatOptions
 
 LIST_FROM_COLUMNS = 100
@@ -27,7 +27,7 @@ _LEAVE_SECONDS = 2.0
 """Within which a second Ctrl+C leaves."""
 
 
-class ChatScreen(ChatTurns):
+class ChatScreen(ChatBranches):
     """What the user lives in."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("anywhere", leave_out=frozenset({"quit", "suspend"}))

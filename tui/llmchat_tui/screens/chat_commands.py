@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llmchat_engine import EngineError, Request
+from llmchat_engine import EngineError
 from llmchat_tui.attachments import mention
 from llmchat_tui.commands import Call
 from llmchat_tui.config import sampling_value
 from llmchat_tui.errors import UserError
-from llmchat_tui.messages import Again, Copied, EditQuestion
-from llmchat_tui.screens import chat_actions
-from llmchat_tui.settings import SAMPLING_KEYS
+from llmchat_tui.messages import Again, BranchHere, ContinueReply, Copied, EditMessage
+from llmchat_tui.screens import chat_actions, chat_facts
 from llmchat_tui.widgets.answer import code_blocks
-from llmchat_tui.widgets.bars import ContextGauge
-from llmchat_tui.widgets.ending import statistics_of
 
 if TYPE_CHECKING:
     from llmchat_tui.screens.chat import ChatScreen
@@ -97,40 +94,6 @@ def _set(screen: ChatScreen, argument: str) -> None:
     screen.chat_app.tell(f"{name} is {value.strip()} in this chat")
 
 
-def _show(screen: ChatScreen, argument: str) -> None:
-    if argument == "system":
-        _info(screen, "system prompt of this chat", screen.talk.system or "(none)")
-    elif argument == "parameters":
-        sampling = screen.talks.sampling_of(screen.talk)
-        lines = [f"{name:<20}{_said(getattr(sampling, name))}" for name in sorted(SAMPLING_KEYS)]
-        _info(screen, "sampling of this chat", "\n".join(lines))
-    else:
-        _info(screen, "model", _model_facts(screen))
-
-
-def _said(value: object) -> str:
-    return "the model decides" if value is None else str(value)
-
-
-def _model_facts(screen: ChatScreen) -> str:
-    model = screen.chat_app.model
-    if model is None:
-        return "no model is loaded"
-    facts = {
-        "name": model.name,
-        "file": model.path,
-        "architecture": model.architecture,
-        "quantisation": model.quantization,
-        "parameters": f"{model.n_params:,}",
-        "size": f"{model.size / 1e6:,.0f} MB",
-        "context": f"{model.n_ctx:,} of {model.n_ctx_train:,} tokens it was trained on",
-        "runs on": chat_actions.model_line(model).rpartition("· ")[2],
-        "chat template": {"model": "its own", "chatml": "ChatML: it has none", "none": "none"}[model.template],
-        "build": model.build,
-    }
-    return "\n".join(f"{name:<15}{value}" for name, value in facts.items())
-
-
 def _again(screen: ChatScreen, _argument: str) -> None:
     if screen.talk.leaf_id or screen.talk.running:
         screen.post_message(Again(screen.talk.leaf_id))
@@ -145,7 +108,24 @@ def _edit(screen: ChatScreen, _argument: str) -> None:
         return
     path = screen.desk.history.tail(talk.leaf_id, 2) if talk.leaf_id else ()
     question = next((message.id for message in reversed(path) if message.role == "user"), "")
-    screen.post_message(EditQuestion(question))
+    screen.post_message(EditMessage(question))
+
+
+def _continue(screen: ChatScreen, _argument: str) -> None:
+    if screen.talk.leaf_id or screen.talk.running:
+        screen.post_message(ContinueReply(screen.talk.leaf_id))
+    else:
+        screen.chat_app.tell("there is no reply yet", "warning")
+
+
+def _branch(screen: ChatScreen, _argument: str) -> None:
+    """Lets the next question stand beside the last one."""
+    leaf_id = screen.talk.leaf_id
+    replies = [m.id for m in screen.desk.history.tail(leaf_id, 3) if m.role == "assistant"] if leaf_id else []
+    if len(replies) > 1:
+        screen.post_message(BranchHere(replies[-2]))
+    else:
+        screen.chat_app.tell("there is no earlier reply that a question could follow", "warning")
 
 
 def _file(screen: ChatScreen, argument: str) -> None:
@@ -181,54 +161,6 @@ def _export(screen: ChatScreen, argument: str) -> None:
         chat_actions.ask_export(screen)
 
 
-def _context(screen: ChatScreen, _argument: str) -> None:
-    gauge = screen.query_one(ContextGauge).gauge
-    if gauge is None:
-        screen.chat_app.tell("the context is counted once the model is loaded", "warning")
-        return
-    rows = [*gauge.segments(), ("free", gauge.free), ("context", gauge.n_ctx)]
-    _info(screen, "what fills the context", "\n".join(f"{name:<10}{count:>10,} tokens" for name, count in rows))
-
-
-def _stats(screen: ChatScreen, _argument: str) -> None:
-    talk = screen.talk
-    message = screen.desk.history.tail(talk.leaf_id, 1)[0] if talk.leaf_id else None
-    if message is None or not message.stats:
-        screen.chat_app.tell("nothing was measured yet", "warning")
-        return
-    sampling = message.settings.get("sampling")
-    drawn = sampling.items() if isinstance(sampling, dict) else ()
-    lines = [statistics_of(message.stats), "", *(f"{name:<22}{value}" for name, value in message.stats.items())]
-    lines += ["", *(f"{name:<22}{value}" for name, value in drawn)]
-    _info(screen, "how the last reply went", "\n".join(lines))
-
-
-def _prompt(screen: ChatScreen, _argument: str) -> None:
-    """Renders in a thread: the host may be busy."""
-    app, talk = screen.chat_app, screen.talk
-    draft, spec = screen.composer.prompt.draft, screen.chat_app.spec
-    if spec is None:
-        app.tell("there is no model yet", "warning")
-        return
-
-    def work() -> None:
-        from contextlib import closing
-
-        from llmchat_tui.turn import compose
-
-        try:
-            path = screen.desk.history.path(talk.leaf_id) if talk.leaf_id else ()
-            with closing(screen.desk.make_engine(spec)) as engine:
-                rendered = engine.render(Request(compose(talk.system, path, screen.desk.with_files(draft) or "…")))
-        except (UserError, EngineError) as error:
-            app.call_later(app.tell_error, error)
-            return
-        title = f"the exact prompt: {len(rendered.token_ids):,} tokens"
-        app.call_later(_info, screen, title, rendered.text)
-
-    screen.run_worker(work, thread=True, group="prompt", exit_on_error=False)
-
-
 def _editor(screen: ChatScreen, _argument: str) -> None:
     screen.composer.prompt.action_editor()
 
@@ -252,12 +184,6 @@ def _settings(screen: ChatScreen, _argument: str) -> None:
     app.push_screen(page, lambda changed: app.apply_settings(changed) if changed else None)
 
 
-def _info(screen: ChatScreen, title: str, text: str) -> None:
-    from llmchat_tui.screens.info import InfoScreen
-
-    screen.app.push_screen(InfoScreen(title, text))
-
-
 _HANDLERS: dict[str, Handler] = {
     "help": _help,
     "new": _new,
@@ -268,17 +194,20 @@ _HANDLERS: dict[str, Handler] = {
     "model": _model,
     "system": _system,
     "set": _set,
-    "show": _show,
+    "show": chat_facts.show,
     "again": _again,
     "edit": _edit,
+    "continue": _continue,
+    "branch": _branch,
+    "tree": lambda screen, _: screen.action_tree(),
     "stop": lambda screen, _: screen.talks.stop(screen.talk),
     "file": _file,
     "copy": _copy,
     "export": _export,
     "import": lambda screen, name: chat_actions.import_file(screen, name),
-    "context": _context,
-    "stats": _stats,
-    "prompt": _prompt,
+    "context": chat_facts.context,
+    "stats": chat_facts.stats,
+    "prompt": chat_facts.prompt,
     "editor": _editor,
     "theme": _theme,
     "settings": _settings,

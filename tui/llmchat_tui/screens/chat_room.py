@@ -6,7 +6,6 @@ The lowest of the three storeys of the chat screen; chat_turns.py asks and takes
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -57,10 +56,11 @@ class ChatRoom(Screen[None]):
         """The chat that is shown."""
         self._transcripts: dict[str, Transcript] = {}
         """By chat: the shown one, and those whose reply goes on in the background."""
-        self.editing = self._before_edit = self._edited = ""
         self._switching = asyncio.Lock()
-        """The question that the next message takes the place of."""
-        self.keeper = Keeper(desk.history, self._not_kept)
+        self.editing: StoredMessage | None = None
+        """The question that the next message takes the place of, or the reply that goes on from it."""
+        self._before_edit = ""
+        self.keeper = Keeper(desk.history, self._not_kept, forget=desk.forget_chat)
 
     @property
     def chat_app(self) -> ChatApp:
@@ -139,7 +139,7 @@ class ChatRoom(Screen[None]):
             self.keeper.keep_draft(before.conversation_id, self.whole_draft(before))
         if talk.draft is None:
             talk.draft = self.keeper.draft(talk.conversation_id)
-        self.talk, self.editing, talk.unread = talk, "", False
+        self.talk, self.editing, talk.unread = talk, None, False
         prompt.load_draft(talk.draft)
         self.composer.show_queued(talk.queued)
         return before
@@ -160,19 +160,24 @@ class ChatRoom(Screen[None]):
     def _own_draft(self) -> str:
         """Returns the draft of the shown chat; while a question is edited, what stood there and what was changed."""
         draft = self.composer.prompt.draft
-        return joined(self._before_edit, "" if draft == self._edited else draft) if self.editing else draft
+        edited = self.editing
+        return joined(self._before_edit, "" if draft == edited.text else draft) if edited else draft
 
-    def begin_edit(self, question: StoredMessage) -> None:
-        """Puts a question into the prompt; the draft that stood there comes back afterwards."""
-        self._before_edit, self._edited = self._own_draft(), question.text
-        self.editing = question.id
-        self.composer.prompt.load_draft(question.text)
+    def begin_edit(self, message: StoredMessage, text: str | None = None) -> None:
+        """Puts a message into the prompt; the draft that stood there comes back afterwards.
+
+        Args:
+            message: the one that is edited.
+            text: what was made of it already; None for nothing.
+        """
+        self._before_edit, self.editing = self._own_draft(), message
+        self.composer.prompt.load_draft(message.text if text is None else text)
         self.composer.prompt.focus()
 
     def end_edit(self) -> None:
         """Brings the draft back that an edit took the place of."""
         if self.editing:
-            self.editing = ""
+            self.editing = None
             self.composer.prompt.load_draft(self._before_edit)
 
     def refresh_lines(self) -> None:
@@ -186,16 +191,16 @@ class ChatRoom(Screen[None]):
 
     def count(self) -> None:
         """Has the context counted with what stands in the prompt."""
-        presence = self.chat_app.presence
-        if presence is not None:
-            leaf = self._parent_of_edited() if self.editing else self.talk.leaf_id
-            growing = self.talk.running is not None and not self.editing
-            presence.count(Wish(leaf, self.talk.system, self.composer.prompt.draft, growing))
-
-    def _parent_of_edited(self) -> str:
-        with suppress(UserError):  # its chat was deleted by another program; sending tells it
-            return self.desk.history.tail(self.editing, 1)[0].parent_id
-        return ""
+        presence, talk, edited = self.chat_app.presence, self.talk, self.editing
+        if presence is None:
+            return
+        draft = self.composer.prompt.draft
+        if edited is None:
+            presence.count(Wish(talk.leaf_id, talk.system, draft, talk.running is not None))
+        elif edited.role == "user":
+            presence.count(Wish(edited.parent_id, talk.system, draft))
+        else:  # as long as the text is, within a few words
+            presence.count(Wish(edited.id, talk.system, ""))
 
     def _look(self, query: str, limit: int) -> Found:
         return Found(*self.keeper.look(query, limit))

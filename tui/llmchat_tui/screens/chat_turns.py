@@ -6,22 +6,23 @@ The middle storey of the chat screen. Orchestrates no turn; how one looks is in 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from llmchat_engine import EngineError, Loaded
 from llmchat_tui.commands import Call, UnknownCommand, parse
+from llmchat_tui.desk import Desk
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.gauge import gauge_of
 from llmchat_tui.history import StoredMessage, title_of
-from llmchat_tui.messages import Again, DraftChanged, EditQuestion, ModelNews, Submitted, TalkNews
+from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
+from llmchat_tui.overflow import ContextOverflow, Overflow
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
-from llmchat_tui.screens import chat_actions, turn_paint
+from llmchat_tui.screens import chat_actions, overflow, turn_paint
+from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
-from llmchat_tui.talks import Failed, News, Talk
+from llmchat_tui.talks import Failed, News, Talk, Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header
-from llmchat_tui.widgets.message import QuestionView, ReplyView
 
 _TYPING_SECONDS = 2.0
 _COUNT_SECONDS = 1.0
@@ -33,6 +34,11 @@ class ChatTurns(ChatRoom):
 
     _counted_at = 0.0
     _typed_at = 0.0
+
+    def __init__(self, desk: Desk, talks: Talks) -> None:
+        super().__init__(desk, talks)
+        self._attempts: dict[str, Attempt] = {}
+        """By chat: what was asked for and has not begun yet."""
 
     @property
     def is_typing(self) -> bool:
@@ -66,8 +72,9 @@ class ChatTurns(ChatRoom):
         """
         message.stop()
         prompt = self.composer.prompt
+        is_reply = self.editing is not None and self.editing.role == "assistant"
         try:
-            call = parse(message.text)
+            call = None if is_reply else parse(message.text)
         except UnknownCommand as error:
             prompt.refuse()
             self.chat_app.tell(str(error), "warning")
@@ -99,37 +106,49 @@ class ChatTurns(ChatRoom):
             text: the message; the files that it names are put in front.
             typed: whether it stands in the prompt, which is cleared before anything else can be shown in it.
         """
+        edited = self.editing if talk is self.talk else None
         try:
             if await self._went_on_elsewhere(talk):
                 self.composer.prompt.refuse()
                 return False
-            question = chat_actions.with_files(self, text)
-            talk.title = talk.title or title_of(text)
-            replaced = self._ask(talk, question)
+            is_question = edited is None or edited.role == "user"
+            words = chat_actions.with_files(self, text) if is_question else text
         except (UserError, EngineError) as error:
             self.composer.prompt.refuse()
             self.chat_app.tell_error(error)
             return False
+        talk.title = talk.title or title_of(text)
+        return await self.attempt(
+            talk, Attempt.editing(edited, words) if edited else Attempt("ask", words), typed=typed
+        )
+
+    async def attempt(self, talk: Talk, attempt: Attempt, *, typed: bool = False, way: Overflow | None = None) -> bool:
+        """Begins a turn in a chat, and shows it; returns whether it could, and tells why where not.
+
+        Args:
+            talk: the chat.
+            attempt: what is asked for.
+            typed: as for `send`.
+            way: what becomes of the oldest turns of a full context; None as the settings say.
+        """
+        try:
+            attempt.begin(self.talks, talk, way)
+        except (UserError, EngineError) as error:
+            self.composer.prompt.refuse()
+            self.chat_app.tell_error(error)
+            return False
+        self._attempts[talk.key] = attempt
         if typed:
             self.composer.prompt.clear_draft()
             self.end_edit()
         if transcript := self.transcript_of(talk.key):
-            if replaced:
-                await transcript.end_at(replaced.parent_id)
-            await transcript.add(QuestionView(question), ReplyView(growing=True))
+            if attempt.follows is not None:
+                await transcript.end_at(attempt.follows)
+            await transcript.add(*attempt.views())
             turn_paint.begin(transcript, self.chat_app.model)
         if talk is self.talk:
             self.query_one(Header).show_title(talk.title)
         return True
-
-    def _ask(self, talk: Talk, question: str) -> StoredMessage | None:
-        """Starts the turn; returns the question that it replaces, if one was being edited."""
-        if talk is not self.talk or not self.editing:
-            self.talks.ask(talk, question)
-            return None
-        (replaced,) = self.desk.history.tail(self.editing, 1)
-        self.talks.edit(talk, replaced, question)
-        return replaced
 
     async def _went_on_elsewhere(self, talk: Talk) -> bool:
         """Shows what another llmchat wrote in a chat: a question must not follow what the user did not see."""
@@ -143,61 +162,6 @@ class ChatTurns(ChatRoom):
             await transcript.show(leaf_id)
         self.chat_app.tell("another llmchat went on in this chat; now you see it. Enter sends", "warning")
         return True
-
-    async def on_again(self, message: Again) -> None:
-        """Has a question answered once more; the old answer stays on disk."""
-        message.stop()
-        if self.talk.running:
-            self.chat_app.tell("a reply is being written; Esc stops it", "warning")
-            return
-        path = self._tail(message.message_id, 2)
-        if not path:
-            return
-        question = path[-1] if path[-1].role == "user" else path[-2]
-        self._unless_behind(question, "answer again", partial(self.call_later, self._answer_again, question))
-
-    async def _answer_again(self, question: StoredMessage) -> None:
-        try:
-            self.talks.again(self.talk, question)
-        except (UserError, EngineError) as error:
-            self.chat_app.tell_error(error)
-            return
-        await self.transcript.end_at(question.id)
-        await self.transcript.add(ReplyView(growing=True))
-        turn_paint.begin(self.transcript, self.chat_app.model)
-        self.composer.prompt.focus()
-
-    def on_edit_question(self, message: EditQuestion) -> None:
-        """Puts a question into the prompt; sending it asks it in the old one's place."""
-        message.stop()
-        if not message.message_id or self.talk.running:
-            self.chat_app.tell("a reply is being written; Esc stops it", "warning")
-            return
-        path = self._tail(message.message_id, 1)
-        if not path:
-            return
-        self._unless_behind(path[0], "edit", partial(self._edit, path[0]))
-
-    def _edit(self, question: StoredMessage) -> None:
-        self.begin_edit(question)
-        self.chat_app.tell("Enter asks this in place of the old question; Esc leaves it as it is")
-
-    def _unless_behind(self, question: StoredMessage, what: str, do: Callable[[], object]) -> None:
-        """Does something to a question; where more than its answer stands behind it, only if the user says so."""
-        path = self.desk.history.path_ids(self.talk.leaf_id)
-        behind = len(path) - path.index(question.id) - 2 if question.id in path else 0
-        if behind <= 0:
-            do()
-            return
-        from llmchat_tui.screens.dialogs import ConfirmScreen
-
-        words = f"The {behind} messages behind it leave this view; they stay on disk. Go on?"
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                do()
-
-        self.app.push_screen(ConfirmScreen(words, what, "leave it"), answered)
 
     def _tail(self, message_id: str, limit: int) -> Sequence[StoredMessage]:
         """Returns the end of the path to a message; tells where it is gone, as in a chat deleted by another program."""
@@ -232,6 +196,7 @@ class ChatTurns(ChatRoom):
     async def _turned(self, news: News, talk: Talk, question: str, is_new: bool) -> None:
         """Keeps the lines around the transcript in step with a turn that began or ended."""
         if isinstance(news.event, Started):
+            self._attempts.pop(talk.key, None)
             # The question is on disk: what the draft held is safe, and nothing may bring it back a second time.
             self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))
             if is_new:
@@ -246,11 +211,33 @@ class ChatTurns(ChatRoom):
         self.refresh_lines()
 
     async def _give_up(self, talk: Talk, question: str, failed: Failed) -> None:
-        """Returns a question that could not be asked, and shows the chat as it is."""
-        self._give_back(talk, question)
+        """Returns what could not be asked, and shows the chat as it is."""
+        attempt, is_shown = self._attempts.pop(talk.key, None), talk is self.talk
+        if attempt and attempt.message and attempt.is_edited and is_shown:
+            self.begin_edit(attempt.message, attempt.text)
+        else:
+            self._give_back(talk, question)
         if transcript := self.transcript_of(talk.key):
             await transcript.show(talk.leaf_id)
-        self.chat_app.tell_error(failed.error)
+        if isinstance(failed.error, ContextOverflow) and attempt and is_shown:
+            overflow.offer(self, talk, attempt, failed.error.plan)
+        else:
+            self.chat_app.tell_error(failed.error)
+
+    async def ask_again(self, talk: Talk, attempt: Attempt, way: Overflow | None) -> None:
+        """Asks what was given back once more.
+
+        Args:
+            talk: the shown chat.
+            attempt: what was asked for.
+            way: what becomes of the oldest turns; None as the settings say.
+        """
+        prompt = self.composer.prompt
+        if attempt.is_edited:
+            self.end_edit()
+        elif attempt.kind == "ask":
+            prompt.load_draft(prompt.draft.removeprefix(attempt.text).lstrip("\n"))
+        await self.attempt(talk, attempt, way=way)
 
     def _give_back(self, talk: Talk, text: str) -> None:
         """Returns what could not be sent to the prompt of its chat."""
@@ -283,8 +270,8 @@ class ChatTurns(ChatRoom):
                 self.query_one(ContextGauge).gauge = None
                 if not self.talk.running:
                     self.chat_app.tell_error(error)
-            case Counted(wish, measured):
-                has_system, has_draft = bool(wish.system), bool(wish.draft.strip())
+            case Counted(wish, measured, has_system):
+                has_draft = bool(wish.draft.strip())
                 self.query_one(ContextGauge).gauge = gauge_of(measured, has_system=has_system, has_draft=has_draft)
 
     def on_draft_changed(self, message: DraftChanged) -> None:

@@ -158,7 +158,7 @@ def line(text: str, classes: str) -> Static:
     return Static(Content(sanitize_line(text)), classes=classes)
 
 
-def live_key(screen: Screen[object], action_id: str) -> str:
+def live_key(screen: Screen[Any], action_id: str) -> str:
     """Returns the key of an action as it is on a screen, else as it is by default, as the footer writes it."""
     found = (active.binding for active in screen.active_bindings.values() if active.binding.id == action_id)
     key = next((binding.key for binding in found), _DEFAULT_KEYS.get(action_id, ""))

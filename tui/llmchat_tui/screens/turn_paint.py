@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Token, Waiting
-from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
+from llmchat_tui.events import Ended, LeftOut, Started, Summarising, TurnEvent
+from llmchat_tui.history import ReplyStatus
 from llmchat_tui.talks import Failed
 from llmchat_tui.turn import stats_of
-from llmchat_tui.widgets.ending import ending_of, statistics_of
-from llmchat_tui.widgets.message import ReplyView
+from llmchat_tui.widgets.divider import LeftOutMark
+from llmchat_tui.widgets.ending import end_line, restored_in
+from llmchat_tui.widgets.reply import ReplyView
 from llmchat_tui.widgets.transcript import Transcript
 
 STOPS = "   Esc stops"
@@ -35,6 +37,12 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             view.name_model(model.name)
         case Queued(ahead):
             view.note(f"waiting for {ahead} other request{'s' * (ahead > 1)}{STOPS}")
+        case Summarising(tokens):
+            view.note(f"summarising what leaves the context{f': {tokens:,} tokens' if tokens else ''}{STOPS}")
+        case LeftOut():
+            transcript.show_left_out(_mark_of(event))
+        case Restored(tokens, seconds, _):
+            view.note(restored_in(tokens, seconds) + STOPS)
         case Prefill(done, total, cached) if done < total:
             known = f", {cached:,} were known" if cached else ""
             view.note(f"reading {done:,} of {total:,} tokens{known}{STOPS}")
@@ -59,15 +67,22 @@ def _name(transcript: Transcript, view: ReplyView, question_id: str, reply_id: s
     else:
         question.message_id = question_id
         transcript.record(question_id, reply_id)
+        transcript.show_version(question)
+    transcript.show_version(view)
+
+
+def _mark_of(event: LeftOut) -> LeftOutMark:
+    """Returns the mark; the tokens of messages that were left out before are not known."""
+    is_first = event.left_out == event.messages
+    return LeftOutMark(event.left_out, event.tokens if is_first else 0, event.summary)
 
 
 async def _end(view: ReplyView, finished: Finished) -> None:
     await view.finish(finished.text)
-    ending, level = ending_of("stopped" if finished.reason == "cancelled" else "complete", finished.reason)
-    numbers = statistics_of(stats_of(finished)) if finished.prompt_tokens else ""
-    view.note(" · ".join(part for part in (ending, *view.warnings, numbers) if part), level)
+    status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
+    view.note(*end_line(status, stats_of(finished), warnings=view.warnings))
 
 
 async def _fail(view: ReplyView, failed: Failed) -> None:
     await view.finish()
-    view.note(*ending_of("failed", error=failed.error.what))
+    view.note(*end_line("failed", {}, failed.error.what))

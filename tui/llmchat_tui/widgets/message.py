@@ -1,55 +1,55 @@
-"""One message of the transcript: a question, or a reply with the line that tells how it goes or went.
+"""What questions and replies of the transcript share: who wrote, which version is shown, and the keys of a message.
 
-Shows what it is told and asks for what its keys mean by posting messages. Knows no engine and no database.
+Asks for what its keys mean by posting messages. Knows no engine and no database.
 """
 
 from __future__ import annotations
 
-import time
-from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Click
-from textual.widgets import Markdown, Static
-from textual.widgets.markdown import MarkdownStream
+from textual.widget import Widget
 
-from llmchat_tui.bindings import bindings_of
-from llmchat_tui.messages import Again, Copied, EditQuestion
-from llmchat_tui.sanitize import sanitize, sanitize_line
-from llmchat_tui.widgets.answer import Answer, Fence
-from llmchat_tui.widgets.ending import short_name
+from llmchat_tui.messages import Again, Copied, EditMessage, SiblingWanted
+from llmchat_tui.sanitize import sanitize_line
 
-PAINT_SECONDS = 1 / 20
-"""Between two paints of a growing reply: at 200 tokens a second ten tokens, which the eye takes for a flow."""
-REST = 3
-"""A paint may take at most one part in so many and one of the time; a table of 50 rows takes 100 ms."""
-TYPING_SECONDS = 0.4
-"""For so long after a key what is typed goes first."""
-BETWEEN_SECONDS = 0.6
-"""Between two paints of a reply while keys come."""
-MOST_CHARACTERS = 600
-"""That are painted at once: what is left waits for the next paint, and a key never waits for a page."""
-BEHIND_KEY_SECONDS = 0.02
-"""And then right behind the paint of a key: the next one is 60 ms away at least, as long as a paint takes."""
-NOTE_SECONDS = 0.25
-FOLD_LINES = 24
-FOLD_CHARACTERS = 4_000
+WALKING = frozenset({"previous_message", "next_message", "first_message", "last_message"})
+"""Actions on messages that are the transcript's."""
+
+
+class WhoLine(Widget):
+    """Who wrote a message, and at the right end which of its versions this one is."""
+
+    DEFAULT_CSS = "WhoLine { height: 1; color: $text-muted; }"
+
+    def __init__(self, who: str) -> None:
+        super().__init__(classes="who")
+        self._who, self._place = who, ""
+
+    def name_writer(self, who: str) -> None:
+        """Says who wrote."""
+        self._who = who
+        self.refresh()
+
+    def show_place(self, number: int, count: int) -> None:
+        """Shows that this is one of several versions; a single one says nothing."""
+        self._place = f"‹ {number}/{count} ›" if count > 1 else ""
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """Returns the line, the place at its right end."""
+        room = self.content_size.width - len(self._place)
+        who = Content(sanitize_line(self._who)).truncate(max(0, room - 1), ellipsis=True, pad=True)
+        return Content.assemble(who, " ", (self._place, "$text-accent"))
 
 
 class MessageView(Vertical, can_focus=True):
-    """What questions and replies share: focus, copying, asking again."""
+    """One message: focus, copying, asking again, going to another version of it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of(
-        "message", leave_out=frozenset({"previous_message", "next_message", "first_message", "last_message", "edit"})
-    )
     DEFAULT_CSS = """
     MessageView {
         height: auto; padding: 0 1 0 1; margin: 0 0 1 0; border-left: blank;
         &:focus { border-left: outer $accent; background: $surface; }
-        & > .who { color: $text-muted; }
         & > .note { color: $text-muted; }
         & > .note.-amber { color: $text-warning; }
         & > .note.-red { color: $text-error; }
@@ -57,231 +57,34 @@ class MessageView(Vertical, can_focus=True):
     }
     """
 
-    def __init__(self, text: str, message_id: str, classes: str = "") -> None:
-        super().__init__(classes=classes)
+    def __init__(self, text: str, message_id: str, who: str) -> None:
+        super().__init__()
         self.text = text
         """The exact text; what is shown of it is sanitised."""
         self.message_id = message_id
         """Empty until the message is on disk."""
+        # Held and not looked for: news of a message may come when its view has just been taken away.
+        self.who = WhoLine(who)
 
     def action_again(self) -> None:
         """Asks for another reply."""
         self.post_message(Again(self.message_id))
 
+    def action_edit(self) -> None:
+        """Asks to change the message."""
+        self.post_message(EditMessage(self.message_id))
+
+    def action_previous_sibling(self) -> None:
+        """Asks for the version before this one."""
+        self.post_message(SiblingWanted(self.message_id, -1))
+
+    def action_next_sibling(self) -> None:
+        """Asks for the version behind this one."""
+        self.post_message(SiblingWanted(self.message_id, 1))
+
     def action_copy_message(self) -> None:
         """Copies the message, or the code block that is picked."""
         self.post_message(Copied(self.text, "message"))
 
-    def action_next_code(self) -> None:
-        """Picks the next code block."""
-
     def action_unfold(self) -> None:
         """Shows all of a long message."""
-
-
-class QuestionView(MessageView):
-    """A question, as plain text; a long one is folded."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        binding for binding in bindings_of("message") if isinstance(binding, Binding) and binding.id == "edit"
-    ]
-    DEFAULT_CSS = """
-    QuestionView > .said { height: auto; color: $text; }
-    QuestionView > .who { color: $text-accent; }
-    """
-
-    def __init__(self, text: str, message_id: str = "") -> None:
-        super().__init__(text, message_id)
-        self._folded = True
-
-    def compose(self) -> ComposeResult:
-        """Makes the two parts."""
-        yield Static("You", classes="who", markup=False)
-        yield Static(Content(self._shown()), classes="said", markup=False)
-
-    def action_edit(self) -> None:
-        """Asks to change the question."""
-        self.post_message(EditQuestion(self.message_id))
-
-    def action_unfold(self) -> None:
-        """Shows all of a long question, or folds it."""
-        self._folded = not self._folded
-        self.query_one(".said", Static).update(Content(self._shown()))
-
-    def _shown(self) -> str:
-        return folded(self.text) if self._folded else sanitize(self.text)
-
-
-def folded(text: str) -> str:
-    """Returns a text with its middle left out where it is long: documents stand first and the question last."""
-    lines = sanitize(text).splitlines()
-    if len(lines) <= FOLD_LINES and len(text) <= FOLD_CHARACTERS:
-        return "\n".join(lines)
-    half = FOLD_LINES // 3
-    if len(lines) <= FOLD_LINES:
-        clean, side = "\n".join(lines), FOLD_CHARACTERS // 2
-        middle = f"… {len(clean) - 2 * side:,} more characters (Enter shows all) …"
-        return "\n".join((clean[:side], middle, clean[-side:]))
-    head = [line[:300] for line in lines[:half]]
-    tail = [line[:300] for line in lines[-half:]]
-    return "\n".join([*head, f"… {len(lines) - 2 * half:,} more lines (Enter shows all) …", *tail])
-
-
-class ReplyView(MessageView):
-    """A reply: who wrote it, its text, and a line about how it goes or went."""
-
-    def __init__(self, text: str = "", message_id: str = "", *, model: str = "", growing: bool = False) -> None:
-        super().__init__(text, message_id)
-        self.growing = growing
-        self._stream: MarkdownStream | None = None
-        self._waiting: list[str] = []
-        self._picked = -1
-        self._began = self._noted = time.monotonic()
-        self._tokens = 0
-        self._typed = self._painted = self._next_paint = 0.0
-        self.warnings: list[str] = []
-        """What was replaced or left out on the way, for the line at the end."""
-        self.first_note = ("", "")
-        """What the line says from the start, and how loudly."""
-        # Held and not looked for: news of a reply may come when its view has just been taken away.
-        self._who = Static(sanitize_line(short_name(model)) or "reply", classes="who", markup=False)
-        self._line = Static("", classes="note -empty", markup=False)
-        self.answer = Answer(text, growing=growing)
-        """The Markdown."""
-
-    def compose(self) -> ComposeResult:
-        """Makes the three parts."""
-        yield self._who
-        yield self.answer
-        yield self._line
-
-    def on_mount(self) -> None:
-        """Begins to take tokens where the reply is still to come."""
-        self.note(*self.first_note)
-        if self.growing:
-            self._stream = Markdown.get_stream(self.answer)
-            self.set_interval(PAINT_SECONDS, self._paint_by_clock)
-
-    def name_model(self, model: str) -> None:
-        """Says who writes."""
-        self._who.update(Content(sanitize_line(short_name(model))))
-
-    def add(self, text: str, count: int = 1) -> None:
-        """Takes the next piece of the text, and the number of tokens that it is made of."""
-        if not self._tokens:
-            self._began = self._noted = time.monotonic()
-        self._tokens += count
-        self._waiting.append(text)
-
-    def warn(self, text: str) -> None:
-        """Tells that something was replaced or left out; it stays in the line at the end."""
-        self.warnings.append(text)
-        self.note(text, "amber")
-
-    def hold(self) -> None:
-        """Paints less often for a moment, and between two keys: the user types."""
-        self._typed = time.monotonic()
-        if self._waiting and self._typed >= self._painted + BETWEEN_SECONDS:
-            self.set_timer(BEHIND_KEY_SECONDS, self._paint)
-
-    async def _paint_by_clock(self) -> None:
-        if time.monotonic() >= self._typed + TYPING_SECONDS:
-            await self._paint()
-
-    async def _paint(self) -> None:
-        now = time.monotonic()
-        if not self._waiting or self._stream is None or now < self._next_paint:
-            return
-        text = self._take()
-        self.text += text
-        self._next_paint = now + TYPING_SECONDS  # until it is known how long this one took
-        self._show_speed(now)
-        await self._stream.write(text)
-        self.call_after_refresh(self._rest, now)
-
-    def _take(self) -> str:
-        """Returns what is waiting, or the first part of it."""
-        text = "".join(self._waiting)
-        self._waiting = [text[MOST_CHARACTERS:]] if len(text) > MOST_CHARACTERS else []
-        return text[:MOST_CHARACTERS]
-
-    def _rest(self, began: float) -> None:
-        self._painted = time.monotonic()
-        self._next_paint = self._painted + REST * (self._painted - began)
-
-    def _show_speed(self, now: float) -> None:
-        if now - self._noted >= NOTE_SECONDS and self._tokens and now > self._began:
-            self._noted = now
-            self.note(f"{self._tokens / (now - self._began):,.0f} tok/s · Esc stops")
-
-    async def finish(self, text: str | None = None) -> None:
-        """Takes the end: the whole text is parsed once more, since pieces of Markdown can be misread on the way.
-
-        Args:
-            text: the exact whole text; None keeps what has come.
-        """
-        stream, self._stream, self.growing = self._stream, None, False
-        final = self.text + "".join(self._waiting) if text is None else text
-        self._waiting.clear()
-        if stream is not None:
-            await stream.stop()
-        self.text = final
-        self.answer.growing = False
-        # While the old blocks go and the new ones come, the place keeps its height: whoever reads stays where he is.
-        self.answer.styles.min_height = self.answer.size.height
-        await self.answer.update(final)
-        self.call_after_refresh(self._free_height, self.answer)
-
-    def _free_height(self, answer: Answer) -> None:
-        answer.styles.min_height = None
-
-    def note(self, text: str, level: str = "") -> None:
-        """Shows a line under the reply.
-
-        Args:
-            text: the line; empty takes it away.
-            level: `amber` or `red` where something was lost.
-        """
-        line = self._line
-        classes = frozenset({"note", f"-{level}" if level else "", "" if text else "-empty"} - {""})
-        is_same_shape = classes == line.classes and len(text) < self.size.width
-        line.set_classes(classes)
-        line.update(Content(sanitize_line(text)), layout=not is_same_shape)
-
-    def action_next_code(self) -> None:
-        """Picks the next code block, the first after the last."""
-        fences = self.answer.code_blocks()
-        for fence in fences:
-            fence.remove_class("-picked")
-        if not fences:
-            self.notify("there is no code block in this message", markup=False)
-            return
-        self._picked = (self._picked + 1) % len(fences)
-        fences[self._picked].add_class("-picked")
-        fences[self._picked].scroll_visible()
-
-    def action_copy_message(self) -> None:
-        """Copies the picked code block, else the message."""
-        code = self.picked_code()
-        self.post_message(Copied(self.text, "message") if code is None else Copied(code, "code block"))
-
-    def picked_code(self) -> str | None:
-        """Returns the code of the block that is picked."""
-        picked = [fence for fence in self.answer.code_blocks() if fence.has_class("-picked")]
-        return picked[0].code if picked else None
-
-    def on_blur(self) -> None:
-        """Lets go of the picked code block."""
-        for fence in self.query(Fence):
-            fence.remove_class("-picked")
-        self._picked = -1
-
-    def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
-        """Copies the address: opening what a model wrote would tell its server that you read it."""
-        event.stop()
-        self.post_message(Copied(event.href, "address"))
-
-    def on_click(self, event: Click) -> None:
-        """Focuses the message."""
-        if not event.widget or event.widget is self:
-            self.focus()

@@ -11,16 +11,16 @@ from textual.binding import BindingType
 
 from llmchat_tui.bindings import bindings_of
 from llmchat_tui.messages import LeaveMessages
-from llmchat_tui.widgets.message import MessageView, QuestionView, ReplyView
-from llmchat_tui.widgets.window import FIRST, MessageWindow, is_growing
+from llmchat_tui.widgets.message import WALKING, MessageView
+from llmchat_tui.widgets.question import QuestionView
+from llmchat_tui.widgets.reply import ReplyView
+from llmchat_tui.widgets.window import FIRST, STEP, MessageWindow, is_growing
 
 
 class Transcript(MessageWindow, can_focus=False):
     """The path through a chat that is shown."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of(
-        "message", leave_out=frozenset({"again", "edit", "copy_message", "next_code", "unfold"})
-    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("message", only=WALKING)
 
     @property
     def last_reply(self) -> ReplyView | None:
@@ -54,7 +54,7 @@ class Transcript(MessageWindow, can_focus=False):
                 del self._path[self._path.index(view.message_id) :]
                 self._end = min(self._end, len(self._path))
             await self.remove_children(views[views.index(view) :])
-            self._show_hint()
+            self._show_lines()
 
     async def end_at(self, message_id: str) -> None:
         """Ends the path at a message, for something else to follow it; empty takes all of it away."""
@@ -64,6 +64,33 @@ class Transcript(MessageWindow, can_focus=False):
             await self.remove_from(behind)
         else:  # it is far from what is mounted, or the last of it
             await self.show(message_id)
+
+    async def turn_to(self, leaf_id: str, before: str, after: str) -> None:
+        """Shows another branch from a message on; what stands above it stays where it is, and so does the eye.
+
+        Args:
+            leaf_id: the end of the other branch.
+            before: the message where the branches part, as it is shown.
+            after: the one that takes its place.
+        """
+        old = self.view_of(before)
+        if old is None:
+            await self.show(leaf_id, after)
+            return
+        above, at = old.virtual_region.y - self.scroll_y, self._path.index(before)
+        async with self._window:
+            self.anchor(False)
+            self.screen.set_focus(None)  # else it would go to the next message, and the scroll with it
+            with self.app.batch_update():
+                await self.remove_children(self.views[self.views.index(old) :])
+                self._take_path(leaf_id)
+                self._end = min(len(self._path), at + STEP)
+                await self._mount_views(self._read(at, self._end))
+            self._brought = None
+        if view := self.view_of(after):
+            view.focus(scroll_visible=False)
+            self.call_after_refresh(self._show_again, view, above)
+        self.call_after_refresh(self._fill)
 
     def focus_last(self) -> None:
         """Goes to the newest message that is mounted."""

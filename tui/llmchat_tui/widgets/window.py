@@ -7,6 +7,7 @@ when the user scrolls to them and leave when he has gone on. Knows no key; reads
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from textual.app import ComposeResult
@@ -18,8 +19,11 @@ from textual.widgets import Static
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.sanitize import sanitize_line
-from llmchat_tui.widgets.ending import ending_of, statistics_of
-from llmchat_tui.widgets.message import MessageView, QuestionView, ReplyView
+from llmchat_tui.widgets.divider import Divider, LeftOutMark, mark_of
+from llmchat_tui.widgets.ending import end_line
+from llmchat_tui.widgets.message import MessageView
+from llmchat_tui.widgets.question import QuestionView
+from llmchat_tui.widgets.reply import ReplyView
 
 FIRST = 4
 """Messages mounted at once when a chat is opened; a reply with a table and code takes 80 ms."""
@@ -28,6 +32,9 @@ STEP = 4
 KEPT = 12
 MOST = 40
 """Messages mounted at most; from there those far from the eye go, down to KEPT."""
+_TELLING = 8
+"""Messages at the end of a path, one of which says what the model was not shown, if any does: a reply that failed
+says nothing."""
 
 
 class Pages(Protocol):
@@ -38,6 +45,9 @@ class Pages(Protocol):
 
     def tail(self, message_id: str, limit: int) -> Sequence[StoredMessage]:
         """Returns the last messages of the path that ends at a message, oldest first."""
+
+    def siblings(self, message_id: str) -> Sequence[str]:
+        """Returns the messages that follow the same one, oldest first, itself among them."""
 
 
 class MessageWindow(VerticalScroll, can_focus=False):
@@ -63,6 +73,8 @@ class MessageWindow(VerticalScroll, can_focus=False):
         """Held by whoever changes what is mounted: keys come faster than messages are read."""
         self._brought: MessageView | None = None
         """The message that the user went to since others began to come or go."""
+        self.left_out = LeftOutMark()
+        """What of the path the model does not see."""
         self._is_gone = False
         """Whether what is not mounted cannot be read any more."""
 
@@ -91,11 +103,33 @@ class MessageWindow(VerticalScroll, can_focus=False):
         if at and any(map(is_growing, self.views)):
             self._go(self.view_of(at) or self.views[-1])
             return
-        self._path = list(self._pages.path_ids(leaf_id)) if leaf_id else []
+        self._take_path(leaf_id)
         place = self._path.index(at) + 1 if at in self._path else len(self._path)
         await self._show_window(max(0, place - FIRST), min(len(self._path), place + STEP))
         if at and (view := self.view_of(at)):
             self.call_after_refresh(self._go, view)
+
+    def _take_path(self, leaf_id: str) -> None:
+        self._path = list(self._pages.path_ids(leaf_id)) if leaf_id else []
+        self.left_out = mark_of(self._pages.tail(leaf_id, _TELLING)) if self._path else LeftOutMark()
+
+    def show_left_out(self, mark: LeftOutMark) -> None:
+        """Shows where what the model sees begins."""
+        self.left_out = mark
+        self._place_divider()
+
+    def _place_divider(self) -> None:
+        """Puts the line above the first message that the model sees, where that one is mounted."""
+        count = self.left_out.messages
+        view = self.view_of(self._path[count]) if 0 < count < len(self._path) else None
+        shown = next((child for child in self.children if isinstance(child, Divider)), None)
+        if view is None and shown is not None:
+            shown.remove()
+        elif view is not None and shown is None:
+            self.mount(Divider(self.left_out), before=view)
+        elif view is not None and shown is not None:
+            shown.say(self.left_out)
+            self.move_child(shown, before=view)
 
     async def _show_window(self, start: int, end: int) -> None:
         async with self._window:
@@ -203,6 +237,7 @@ class MessageWindow(VerticalScroll, can_focus=False):
             above, self._brought = first[0].virtual_region.y - self.scroll_y, None
             self._start += len(gone)
             await self.remove_children(gone)
+            self._place_divider()
             if not self._anchored:
                 self.call_after_refresh(self._show_again, first[0], above)
 
@@ -213,6 +248,7 @@ class MessageWindow(VerticalScroll, can_focus=False):
                 self._end -= len(gone)
                 self.anchor(False)  # the bottom is not the end any more: holding on to it would run through the chat
                 await self.remove_children(gone)
+                self._place_divider()
 
     def _is_below(self, view: MessageView) -> bool:
         return view.virtual_region.bottom < self.scroll_y or self.is_vertical_scroll_end or self._anchored
@@ -221,21 +257,32 @@ class MessageWindow(VerticalScroll, can_focus=False):
         if start >= end:
             return []
         try:
-            return [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
+            views = [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
+            for view in views:
+                self.show_version(view)
+            return views
         except UserError as error:  # another program deleted the chat: what is mounted is all that is left
             self.notify(sanitize_line(str(error)), severity="error", markup=False)
             self._is_gone = True
             return []
+
+    def show_version(self, view: MessageView) -> None:
+        """Shows which of the messages that have its place a message is."""
+        with suppress(UserError):  # another program deleted the chat
+            siblings = self._pages.siblings(view.message_id)
+            view.who.show_place(siblings.index(view.message_id) + 1, len(siblings))
 
     async def _mount_views(self, views: Iterable[MessageView], before: MessageView | None = None) -> None:
         made = list(views)
         for view in made:
             view.styles.max_width = self._width
         await self.mount_all(made, before=before)
-        self._show_hint()
+        self._show_lines()
 
-    def _show_hint(self) -> None:
+    def _show_lines(self) -> None:
+        """Shows the lines that stand between the messages, or in place of them."""
         self.query_one(".hint").display = not self.views
+        self._place_divider()
 
     def _go(self, view: MessageView) -> None:
         if view is not self.views[-1]:
@@ -261,6 +308,5 @@ def stored_view(message: StoredMessage) -> MessageView:
         return QuestionView(message.text, message.id)
     model = message.settings.get("model", "")
     view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "")
-    ending, level = ending_of(message.status, str(message.stats.get("reason", "")), message.error)
-    view.first_note = (" · ".join(part for part in (ending, statistics_of(message.stats)) if part), level)
+    view.first_note = end_line(message.status, message.stats, message.error)
     return view
