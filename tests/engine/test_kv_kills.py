@@ -83,5 +83,5 @@ def stopped_while_writing(process: subprocess.Popen[str], root: Path) -> list[Pa
     """Stops the writer as it goes, and returns the file that it was writing; none where it was at something else."""
     assert until(lambda: temporaries(root))
     process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    os.waitpid(process.pid, os.WUNTRACED)
     return [path for path in temporaries(root) if path.stat().st_size > 0]
