@@ -18,17 +18,21 @@ from tests.tui.screen.snapshots_walk import Walk
 from llmchat_engine import ModelMissing, ModelSpec
 from llmchat_engine.models.library import LocalModel
 from llmchat_engine.testing import Script
-from llmchat_tui import growing
+from llmchat_tui import growing, tree_lines
 from llmchat_tui.config import load_config
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.history import Conversation, History, StoredMessage
+from llmchat_tui.overflow import Plan
 from llmchat_tui.paths import Paths
 from llmchat_tui.screens import models, welcome
+from llmchat_tui.screens.larger_context import LargerContext
 from llmchat_tui.screens.model_facts import ModelFacts
+from llmchat_tui.screens.overflow import OverflowScreen
 from llmchat_tui.themes import DARK, LIGHT
 from llmchat_tui.widgets import chat_list
 from llmchat_tui.widgets import reply as reply_view
+from llmchat_tui.widgets.divider import LeftOutMark
 
 Album = dict[str, str]
 """Pictures by name."""
@@ -88,7 +92,11 @@ SCRIPTS = (
     Script(ANSWER),
     Script(STORY + " never", hang_after=len(STORY.split())),
     Script("It was a dark and stormy", crash_after=4),
+    Script("Day one. Begin at the Vatican, and be there before the doors open."),
+    Script("Day one. Start at the Forum early, before the heat."),
+    Script("Then the Villa Borghese: one can hire small boats there."),
 )
+PLAN = Plan(left_out=4, turns=2, frees=1_020, needs=312, free=180, n_ctx=8_192, prompt=6_980)
 
 
 def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +105,7 @@ def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
     monkeypatch.setattr(chat_list, "day_of", partial(chat_list.day_of, now=NOW))
     monkeypatch.setattr(reply_view, "NOTE_SECONDS", float("inf"))
+    monkeypatch.setattr(tree_lines, "age", lambda *_: "now")
     monkeypatch.setattr(growing, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setattr(Paths, "models_dir", MODELS_DIR)
     monkeypatch.setattr(models, "read_facts", lambda path, _free: FACTS[path.stem])
@@ -124,7 +133,7 @@ async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.Monkey
     wiring: dict[str, Any] = {"config": load_config(CONFIG_FILE, {}), "make_spec": lambda _name: ModelSpec(MODEL)}
     monkeypatch.setattr(Desk, "models", lambda _desk: LOCAL)
     async with chatting(home, *SCRIPTS, size=size, **wiring) as run:
-        for scene in (the_chat, the_pages, the_prompt, the_replies):
+        for scene in (the_chat, the_pages, the_prompt, the_replies, the_branches):
             await scene(Walk(run), album)
     for name, refuse, found in (("welcome", no_model, LOCAL[:0]), ("welcome-installed", other_model, LOCAL[:1])):
         monkeypatch.setattr(Desk, "models", lambda _desk, found=found: found)
@@ -207,6 +216,29 @@ async def the_replies(walk: Walk, album: Album) -> None:
     await run.write("")
     await run.say("Tell me another")
     album["failed"] = await walk.look()
+
+
+async def the_branches(walk: Walk, album: Album) -> None:
+    """Takes a message of several versions, the tree, the plan for a full context, and what is left of one."""
+    run = walk.run
+    await walk.new_chat()
+    await run.say("What should I see in Rome in two days?")
+    run.transcript.focus_last()
+    await run.press("r")
+    await run.until(lambda: len(run.replies()) == 2 and not run.chat.talk.running, "another answer")
+    await run.say("and with children?")
+    run.transcript.views[1].focus()
+    album["versions"] = await walk.look()
+    await run.press("escape")
+    await walk.open("f5")
+    album["tree"] = await walk.look()
+    await walk.leave()
+    run.app.push_screen(OverflowScreen(PLAN, LargerContext(16_384, 190_000_000)))
+    await run.until(lambda: walk.is_covered, "the plan")
+    album["overflow"] = await walk.look()
+    await walk.leave()
+    run.transcript.show_left_out(LeftOutMark(2, 1_020))
+    album["left-out"] = await walk.look()
 
 
 async def the_welcome(walk: Walk) -> str:

@@ -41,7 +41,8 @@ class OverflowScreen(Panel[Choice | None]):
         Binding("d", "choose('drop')", "drop", show=False),
         Binding("s", "choose('summarize')", "summarise", show=False),
         Binding("l", "choose('larger')", "larger context", show=False),
-        Binding("escape,e", "leave", "edit message", show=False),
+        Binding("escape", "leave", "edit message"),
+        Binding("e", "leave", "edit message", show=False),
     ]
 
     def __init__(self, plan: Plan, larger: LargerContext | None) -> None:
