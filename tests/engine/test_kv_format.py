@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 import zlib
 from array import array
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.kv_rig import FRONT, KEY, kv_random, with_header
 
-from llmchat_engine.kvstore import Checkpoint, Entry, Stored, common_prefix, longest_prefix
+from llmchat_engine.kvstore import Checkpoint, Stored, common_prefix
 from llmchat_engine.kvstore.files import opened
 from llmchat_engine.kvstore.format import Damaged, Origin, pack, read_head, read_payload
 from llmchat_engine.kvstore.values import pack_ids
@@ -209,40 +208,3 @@ def test_common_prefix(first: list[int], second: list[int]) -> None:
 
 def test_ids_that_share_some_bytes_only() -> None:
     assert common_prefix(pack_ids([1, 0x0201]), pack_ids([1, 0x0301])) == 1
-
-
-def entry(ids: list[int], size: int, checkpoints: tuple[int, ...] = ()) -> Entry:
-    return Entry(Path("x"), "", pack_ids(ids), 512, size, 0.0, 0.0, False, checkpoints, 0)
-
-
-def usable(prompt: list[int], found: Entry, rewindable: bool) -> int:
-    shared = naive(prompt, found.ids.tolist())
-    return shared if rewindable else max((n for n in (found.tokens, *found.checkpoints) if n <= shared), default=0)
-
-
-@settings(max_examples=300, deadline=None)
-@given(small_ids, st.lists(st.tuples(small_ids, st.integers(1, 9)), max_size=8), st.booleans())
-def test_longest_prefix(prompt: list[int], stored: list[tuple[list[int], int]], rewindable: bool) -> None:
-    entries = [entry(ids, size, (2, 5) if len(ids) > 5 else ()) for ids, size in stored]
-    best = longest_prefix(prompt, entries, rewindable=rewindable)
-    expected = max(((usable(prompt, found, rewindable), -found.size) for found in entries), default=(0, 0))
-    if expected[0] == 0:
-        assert best is None
-    else:
-        assert best is not None
-        assert (best.length, -best.entry.size) == expected
-
-
-def test_the_best_of_a_thousand_is_found_at_once() -> None:
-    numbers = kv_random()
-    system = [numbers.randrange(49_152) for _ in range(60)]
-    chats = [system + [numbers.randrange(49_152) for _ in range(2940)] for _ in range(1000)]
-    entries = [entry(ids, size) for size, ids in enumerate(chats)]
-    prompt = chats[700][:2500] + [0] * 500
-    seconds = []
-    for _ in range(10):
-        begin = time.perf_counter()
-        best = longest_prefix(prompt, entries)
-        seconds.append(time.perf_counter() - begin)
-        assert best is not None and best.entry is entries[700]
-    assert min(seconds) < 0.002

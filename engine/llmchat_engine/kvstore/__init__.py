@@ -6,21 +6,18 @@ every byte of a file is checked before any is handed out. Knows nothing of llama
 
 from llmchat_engine.kvstore.budget import default_budget
 from llmchat_engine.kvstore.listing import Listing, clear, forget_chat, listing
-from llmchat_engine.kvstore.prefixes import Match, common_prefix, longest_prefix
 from llmchat_engine.kvstore.store import KvStore
-from llmchat_engine.kvstore.values import Checkpoint, Entry, Stored
+from llmchat_engine.kvstore.values import Checkpoint, Entry, Stored, common_prefix
 
 __all__ = [
     "Checkpoint",
     "Entry",
     "KvStore",
     "Listing",
-    "Match",
     "Stored",
     "clear",
     "common_prefix",
     "default_budget",
     "forget_chat",
     "listing",
-    "longest_prefix",
 ]

@@ -19,6 +19,20 @@ def pack_ids(ids: Iterable[int]) -> bytes:
     return (ids if isinstance(ids, array) and ids.typecode == "i" else array("i", ids)).tobytes()
 
 
+def common_prefix(first: bytes, second: bytes) -> int:
+    """Returns how many leading ids two packed sequences share."""
+    low, high = 0, min(len(first), len(second)) // ID_BYTES
+    if first[: high * ID_BYTES] == second[: high * ID_BYTES]:
+        return high
+    while high - low > 1:  # the first `low` agree, the first `high` do not
+        middle = (low + high) // 2
+        if first[low * ID_BYTES : middle * ID_BYTES] == second[low * ID_BYTES : middle * ID_BYTES]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The state, at `length` tokens, of a memory that cannot be rewound."""
