@@ -149,6 +149,48 @@ def tiny_mamba(
     return _finish(writer, path)
 
 
+def tiny_lfm2(
+    path: Path, *, vocab: int = 512, n_ctx_train: int = 2048, template: str | None = CHATML, seed: int = 0
+) -> Path:
+    """Writes an lfm2 with short convolutions in two layers and attention in the other two: a hybrid memory.
+
+    Args:
+        path: Where to write.
+        vocab: Number of tokens, at least 400.
+        n_ctx_train: The context length that the header claims.
+        template: The chat template, None for none.
+        seed: Seed of the weights.
+
+    Returns:
+        `path`.
+    """
+    layers, width, conv, kv_heads = 4, 32, 3, (0, 2, 0, 2)
+    writer = _begin(path, "lfm2", layers, width, n_ctx_train)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_shortconv_l_cache(conv)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(width // 4)
+    _vocabulary(writer, vocab, template, chat=True)
+    attention = _attention_shapes(vocab, width, layers, kv_width=width // 2)
+    shapes = {name: shape for name, shape in attention.items() if name != "output_norm.weight"}
+    shapes["token_embd_norm.weight"] = (width,)
+    for n, heads in enumerate(kv_heads):
+        if heads:
+            shapes |= {f"blk.{n}.{name}.weight": (width // 4,) for name in ("attn_q_norm", "attn_k_norm")}
+            continue
+        shapes = {name: shape for name, shape in shapes.items() if not _is_attention(name, n)}
+        shapes[f"blk.{n}.shortconv.conv.weight"] = (width, conv)
+        shapes[f"blk.{n}.shortconv.in_proj.weight"] = (3 * width, width)
+        shapes[f"blk.{n}.shortconv.out_proj.weight"] = (width, width)
+    _tensors(writer, shapes, seed)
+    return _finish(writer, path)
+
+
+def _is_attention(name: str, layer: int) -> bool:
+    return name in {f"blk.{layer}.attn_{part}.weight" for part in ("q", "k", "v", "output")}
+
+
 @functools.lru_cache(maxsize=4)
 def tokens(vocab: int) -> tuple[str, ...]:
     """Returns the texts of the vocabulary: control tokens, 256 bytes, long pieces, characters, then made-up words."""

@@ -83,21 +83,23 @@ class SequenceCache:
             restored = self._find(wanted, want)
         self._settle_in(want)
         self._make_way(len(prompt) + ROOM - len(self.ids))
-        if want.exact and self.sequences.apart:
+        if want.exact and (self.sequences.apart or len(self.sequences.lines) > 1):
             self.sequences.lay_together(self.active)
         return Taken(len(self.ids), restored, min(moved, len(self.ids)))
 
     def append(self, ids: Sequence[int]) -> None:
         """Records ids that a decode has just added to the active sequence."""
         line, chunk = self.active, self.sequences.kind.chunk
-        if len(line.ids) == line.grid and len(ids) == chunk:
+        self.sequences.apart = self.sequences.apart or len(self.sequences.lines) > 1
+        if len(line.ids) == line.grid and len(ids) == chunk and not self.sequences.apart:
             line.grid += chunk
         line.ids.extend(ids)
-        self.sequences.apart = self.sequences.apart or len(self.sequences.lines) > 1
+        line.turning = False
 
     def truncate(self, length: int) -> None:
         """Drops what the active sequence holds from position `length` on, whatever a stopped decode left there."""
-        self.sequences.rewind(self.active, length)
+        # The keys of some layers are turned, and the next decode would turn all of them.
+        self.sequences.rewind(self.active, 0 if self.active.turning else length)
 
     def is_sound(self) -> bool:
         """Returns whether the memory holds what it should before the next token."""
@@ -113,16 +115,15 @@ class SequenceCache:
         return self._drop_oldest_branch() or memory.grow(memory.cells + 1, self.active.number)
 
     def discard(self) -> None:
-        """Drops the active sequence without a trace."""
-        self.sequences.remove(self.active)
-        lines = self.sequences.lines
-        self.active = lines[-1] if lines else self.sequences.new()
+        """Drops the active sequence without a trace, where it is a private one."""
+        if self.active.private:
+            self._drop_active()
 
     def forget(self, chat: str) -> None:
         """Drops the sequences of a chat from the context."""
         for line in [line for line in self.sequences.lines if line.chat == chat]:
             if line is self.active:
-                self.discard()
+                self._drop_active()
             else:
                 self.sequences.remove(line)
 
@@ -131,16 +132,23 @@ class SequenceCache:
         while self.sequences.tokens() - len(self.ids) > BRANCH_TOKENS and self._drop_oldest_branch():
             pass
 
+    def _drop_active(self) -> None:
+        self.sequences.remove(self.active)
+        lines = self.sequences.lines
+        self.active = lines[-1] if lines else self.sequences.new()
+
     def _find(self, wanted: bytes, want: Want) -> Restored | None:
         """Makes the longest beginning of the prompt that is computed the active sequence."""
         kind, longest = self.sequences.kind, self.sequences.memory.n_ctx
         chunk = kind.chunk if want.exact else 0
         parking = self.sequences.parking
-        line, kept = self._best_line(wanted, want, chunk)
+        line, kept = self._best_line(wanted, chunk)
         while True:
-            length, found = parking.best(wanted, rewindable=kind.rewindable, chunk=chunk, longest=longest)
+            length, found = parking.best(
+                wanted, rewindable=kind.rewindable, window=kind.window, chunk=chunk, longest=longest
+            )
             if found is None or length < kept + WORTH_RESTORING:
-                self._use(line, kept)
+                self._use(line, kept, want)
                 return None
             began = time.perf_counter()
             if (back := self.sequences.bring_back(found)) is not None:
@@ -148,32 +156,31 @@ class SequenceCache:
                 self.sequences.rewind(back, length)
                 origin: Origin = "disk" if isinstance(found, Entry) else "memory"
                 return Restored(len(back.ids), time.perf_counter() - began, origin)
-            line, kept = self._best_line(wanted, want, chunk)
+            line, kept = self._best_line(wanted, chunk)
 
-    def _best_line(self, wanted: bytes, want: Want, chunk: int) -> tuple[Line | None, int]:
+    def _best_line(self, wanted: bytes, chunk: int) -> tuple[Line | None, int]:
         best, most = None, 0
         for line in sorted(self.sequences.lines, key=lambda line: -line.used):
-            if want.exact and line.moved:
-                continue
             points = None if self.sequences.kind.rewindable else [point.length for point in line.checkpoints]
             length = usable(line, points, wanted, chunk=chunk)
-            if length > most:
+            if length > most and self.sequences.reaches(line, length):
                 best, most = line, length
         return best, most
 
-    def _use(self, line: Line | None, length: int) -> None:
-        """Makes a sequence with the first tokens of a line the active one."""
-        if line is None:
+    def _use(self, line: Line | None, length: int, want: Want) -> None:
+        """Makes a sequence with the first tokens of a line the active one; what the line has besides is kept."""
+        if line is None:  # no cell would be shared with what is here
+            self.sequences.leave_only(None)
             self.active = self.sequences.new()
-        elif length == len(line.ids) or not line.chat:
-            self.active = line
-            self.sequences.rewind(line, length)
-        elif not self.sequences.kind.rewindable:
-            self.sequences.park(line)
-            self.active = line
-            self.sequences.rewind(line, length)
-        else:
+            return
+        whole = length == len(line.ids)
+        if line.chat and not whole and self.sequences.kind.rewindable:
             self.active = self.sequences.fork(line, length)
+            return
+        if line.chat and (not whole or want.private or line.chat != want.chat):
+            self.sequences.park(line)
+        self.active = line
+        self.sequences.rewind(line, length)
 
     def _settle_in(self, want: Want) -> None:
         """Has the active sequence be this chat's, and everything that is not leave the context."""
@@ -210,9 +217,12 @@ class SequenceCache:
         if gap is None:
             return 0
         end, length = gap
-        self.sequences.close_gap(line, start, end)
-        self.active = line
-        self.sequences.rewind(line, min(start + length, len(wanted) // ID_BYTES - 1))
+        self.active, tokens = line, len(wanted) // ID_BYTES
+        self.sequences.leave_only(line)
+        self._make_way(tokens + ROOM - len(line.ids))  # now: a state with keys yet to be turned cannot be copied
+        if line.ids:
+            self.sequences.close_gap(line, start, end)
+            self.sequences.rewind(line, min(start + length, tokens - 1))
         return length if line.ids else 0
 
     def _drop_oldest_branch(self) -> bool:

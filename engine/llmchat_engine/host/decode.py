@@ -67,7 +67,8 @@ class Decoder:
         taken = self.cache.take(ids, want)
         if taken.restored:
             yield taken.restored
-        for done in self._prefill(ids, taken.cached, want.shared):
+        # Exact is what any run computes, also one of a chat that shares nothing: whole chunks to the last token.
+        for done in self._prefill(ids, taken.cached, 0 if want.exact else want.shared):
             yield Prefill(done, len(ids), taken.cached)
         clock.prefilled = clock.first = clock.last = time.perf_counter()
         self.cache.active.seconds += clock.prefilled - clock.started

@@ -51,7 +51,8 @@ def next_turn(request: Request, finished: Finished, model_key: str, want: Want) 
     reply = Message("assistant", finished.text, finished.token_ids, model_key)
     if path[-1].role == "assistant":
         begun, path = path[-1], path[:-1]
-        ids = begun.token_ids + finished.token_ids if begun.token_ids and begun.model_key == model_key else ()
+        known = begun.token_ids and finished.token_ids and begun.model_key == model_key
+        ids = begun.token_ids + finished.token_ids if known else ()
         reply = replace(reply, text=begun.text + finished.text, token_ids=ids)
     any_question = Message("user", "?")
     return NextTurn(replace(request, messages=(*path, reply, any_question)), replace(want, exact=False, shift=False))
@@ -97,8 +98,9 @@ class Idle:
     def work(self) -> None:
         """Does what is due, as far as the abort flag lets it."""
         if self._next is not None:
-            if self._prepare(self._next):
-                self._next = None
+            upcoming, self._next = self._next, None  # what raises is not tried again and again
+            if not self._prepare(upcoming):
+                self._next = upcoming
         elif not self._copied:
             self._copied = True
             self._copy(only_much=True)
@@ -113,6 +115,8 @@ class Idle:
 
     def _prepare(self, upcoming: NextTurn) -> bool:
         """Computes what the next prompt begins with; what the last one had and this one has not is spent."""
+        if self._parking.has_forgotten(upcoming.want.chat):
+            return True
         try:
             prompt = self._prompt_of(upcoming.request)
             prefix = prompt.ids[: prompt.before(len(upcoming.request.messages) - 1)]
@@ -128,11 +132,10 @@ class Idle:
         """Copies the active chat, and the beginning that it shares with others, and has them written."""
         line = self._cache.active
         self._cache.trim()
-        if not line.chat or not line.keepable:
-            return
-        if beginning := self._cache.sequences.park_beginning(line):
-            self._parking.write(beginning)
-        if parked := self._cache.sequences.park(line):
-            self._parking.write(parked, unless_new=len(line.ids) // WORTH_WRITING if only_much else 1)
+        if line.chat:
+            if beginning := self._cache.sequences.park_beginning(line):
+                self._parking.write(beginning)
+            if parked := self._cache.sequences.park(line):
+                self._parking.write(parked, unless_new=len(line.ids) // WORTH_WRITING if only_much else 1)
         if not only_much:
             self._parking.write_all()

@@ -6,7 +6,7 @@ Knows ids and positions; no llama.cpp, no files, no text.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,8 +45,10 @@ class Line:
     """Whether it may be written to disk."""
     private: bool = False
     """Whether nothing of it may be kept outside the context."""
-    moved: bool = False
-    """Whether some of it was moved to other positions: approximate, and nothing to keep for later."""
+    moved_from: int | None = None
+    """From where on it was moved to other positions: approximate, and nothing to keep for later."""
+    turning: bool = False
+    """Whether llama.cpp has yet to turn the keys that were moved: the next decode does, one that is stopped halfway."""
     spent: bool = False
     """Whether the next turn has been computed without what is in here: first to go."""
     shared: int = 0
@@ -64,7 +66,7 @@ class Line:
     @property
     def keepable(self) -> bool:
         """Whether it may be kept outside the context."""
-        return not (self.private or self.moved)
+        return not self.private and self.moved_from is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,6 @@ class Parked:
     def size(self) -> int:
         """Bytes."""
         return len(self.state) + sum(len(memoryview(point.data)) for point in self.checkpoints)
-
-
-def ids_of(ids: Iterable[int]) -> array[int]:
-    """Returns ids as the cache keeps them."""
-    return array("i", ids)
 
 
 def usable(held: Held, checkpoints: Sequence[int] | None, prompt: bytes, *, chunk: int) -> int:

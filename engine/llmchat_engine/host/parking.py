@@ -11,6 +11,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 
 from llmchat_engine.host.lines import Parked, usable
 from llmchat_engine.kvstore import Entry, KvStore, common_prefix
@@ -40,6 +41,8 @@ class Parking:
         self._held: dict[tuple[str, bytes], Parked] = {}
         """By chat and ids; the least recently used first."""
         self._forgotten: set[str] = set()
+        self._refused: set[Path] = set()
+        """Files that could not be brought back: not to be tried again and again."""
         self._to_write: queue.SimpleQueue[Parked | None] = queue.SimpleQueue()
         self._unwritten = 0
         self._quiet = threading.Condition()
@@ -68,7 +71,9 @@ class Parking:
         with self._lock:
             return self._held.get((chat, packed))
 
-    def best(self, prompt: bytes, *, rewindable: bool, chunk: int, longest: int) -> tuple[int, Found | None]:
+    def best(
+        self, prompt: bytes, *, rewindable: bool, chunk: int, longest: int, window: int = 0
+    ) -> tuple[int, Found | None]:
         """Returns the most tokens of a prompt that something here can give, and what that is.
 
         Args:
@@ -76,18 +81,19 @@ class Parking:
             rewindable: whether a state can be cut at any length.
             chunk: where set, only whole chunks on the grid count.
             longest: tokens that the context can hold.
+            window: the model's sliding window; a state has no more of the layers that it limits.
         """
         with self._lock:
             held: list[Found] = list(self._held.values())
         if self._store is not None:
-            held += self._store.entries()
+            held += [entry for entry in self._store.entries() if entry.path not in self._refused]
         most, best = 0, None
         for found in held:
             cheaper = best is not None and _is_cheaper(found, best)
             # One comparison refuses nearly all: of 1,000 it takes 0.2 ms, comparing each to its end takes 4.
             if found.tokens > longest or not found.packed.startswith(prompt[: (most + (not cheaper)) * ID_BYTES]):
                 continue
-            points = None if rewindable else _points(found)
+            points = None if rewindable and not 0 < window < found.tokens else _points(found)
             length = usable(found, points, prompt, chunk=chunk)
             if length > most or (cheaper and length == most):
                 most, best = length, found
@@ -106,10 +112,16 @@ class Parking:
         return Parked("", found.packed, stored.grid, stored.state, stored.checkpoints, seconds=found.prefill_seconds)
 
     def drop(self, found: Found) -> None:
-        """Forgets what llama.cpp would not take."""
+        """Forgets what could not be read, or llama.cpp would not take."""
         with self._lock:
             if isinstance(found, Parked):
                 self._held.pop(_key(found), None)
+            else:
+                self._refused.add(found.path)
+
+    def has_forgotten(self, chat: str) -> bool:
+        """Returns whether nothing of a chat is to be kept."""
+        return chat in self._forgotten
 
     def write(self, parked: Parked, *, unless_new: int = 1) -> None:
         """Has a sequence written to disk, where it may be and is worth it; soon, in another thread.
@@ -123,7 +135,7 @@ class Parking:
             return
         if self._unsaved(self._store, parked) < unless_new:
             return
-        if self._writer is None:
+        if self._writer is None or not self._writer.is_alive():
             self._writer = threading.Thread(target=self._write_all, name="kv-writer", daemon=True)
             self._writer.start()
         with self._quiet:
@@ -171,10 +183,12 @@ class Parking:
 
     def _write_all(self) -> None:
         while (parked := self._to_write.get()) is not None:
-            self._write(parked)
-            with self._quiet:
-                self._unwritten -= 1
-                self._quiet.notify_all()
+            try:
+                self._write(parked)
+            finally:
+                with self._quiet:
+                    self._unwritten -= 1
+                    self._quiet.notify_all()
 
     def _write(self, parked: Parked) -> None:
         if self._store is not None and parked.chat not in self._forgotten:

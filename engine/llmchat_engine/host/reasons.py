@@ -28,8 +28,8 @@ def why_computed_again(request: Request, prompt: Prompt, finished: Finished) -> 
         return ""
     if finished.cached_tokens <= max(0, prompt.starts[0]):
         return "the chat was not in the cache"
-    differs = max(index for index, start in enumerate(prompt.starts) if 0 <= start <= finished.cached_tokens)
-    message = request.messages[differs]
+    begun = (index for index, start in enumerate(prompt.starts) if 0 <= start <= finished.cached_tokens)
+    message = request.messages[max(begun, default=0)]
     if message.role == "system":
         return "the system prompt is another one"
     if message.role == "assistant" and END_OF_THOUGHT in message.text:

@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llmchat_engine.host.lines import Line, Parked, add_checkpoint, ids_of
+from llmchat_engine.host.lines import Line, Parked, add_checkpoint
 from llmchat_engine.host.parking import Found, Parking
 from llmchat_engine.kvstore import Checkpoint, common_prefix
 from llmchat_engine.kvstore.values import ID_BYTES
@@ -88,7 +88,7 @@ class Sequences:
         """Returns a new sequence with the first tokens of another, in the same cells."""
         fork = self.new(beside=line)
         self.memory.copy(line.number, fork.number, length)
-        fork.ids, fork.moved, fork.seconds = line.ids[:length], line.moved, line.seconds
+        fork.ids, fork.moved_from, fork.seconds = line.ids[:length], line.moved_from, line.seconds
         fork.grid = min(line.grid, length - length % self.kind.chunk)
         self.rewind(fork, length)
         return fork
@@ -100,12 +100,13 @@ class Sequences:
         del line.ids[length:]
         line.grid = min(line.grid, length - length % self.kind.chunk)
         line.checkpoints = [point for point in line.checkpoints if point.length <= length]
+        if line.moved_from is not None and length <= line.moved_from:
+            line.moved_from, line.turning = None, False
 
     def check(self, line: Line) -> None:
         """Empties a sequence that does not hold what it should."""
         if not self.is_sound(line):
-            self._empty(line)
-            line.ids, line.grid, line.checkpoints = ids_of(()), 0, []
+            self.rewind(line, 0)
 
     def park(self, line: Line) -> Parked | None:
         """Keeps a copy of a sequence outside the context, where that may be; returns it."""
@@ -113,11 +114,9 @@ class Sequences:
             return None
         if known := self.parking.holds(line.chat, line.packed):
             return known
-        state = self.memory.save(line.number)
-        points = tuple(line.checkpoints)
-        parked = Parked(line.chat, line.packed, line.grid, memoryview(state), points, line.store, seconds=line.seconds)
-        self.parking.put(parked)
-        return parked
+        points, state = tuple(line.checkpoints), memoryview(self.memory.save(line.number))
+        parked = Parked(line.chat, line.packed, line.grid, state, points, line.store, seconds=line.seconds)
+        return self._keep(parked)
 
     def park_beginning(self, line: Line) -> Parked | None:
         """Keeps a copy of the tokens that begin other chats too; only where a sequence can be cut."""
@@ -129,16 +128,15 @@ class Sequences:
             return known
         number = self._free_number(line)
         self.memory.copy(line.number, number, length)
-        state = self.memory.save(number)
+        state = memoryview(self.memory.save(number))
         self.memory.remove(0, sequence=number)
         grid = min(line.grid, length - length % self.kind.chunk)
-        parked = Parked(line.chat, packed, grid, memoryview(state), (), line.store, shared=True, seconds=line.seconds)
-        self.parking.put(parked)
-        return parked
+        return self._keep(Parked(line.chat, packed, grid, state, (), line.store, shared=True, seconds=line.seconds))
 
     def evict(self, line: Line) -> None:
-        """Has a sequence leave the context; a copy is parked where nothing else holds what it does."""
-        others = [other.packed for other in self.lines if other is not line]
+        """Has a sequence leave the context; a copy is parked where no other that its chat keeps holds what it does."""
+        kept = (other for other in self.lines if other is not line and other.chat == line.chat and other.keepable)
+        others = [other.packed for other in kept]
         alone = len(line.ids) - max((common_prefix(line.packed, packed) for packed in others), default=0)
         if alone >= WORTH_PARKING and not line.spent:
             self.park(line)
@@ -153,6 +151,7 @@ class Sequences:
         """Makes the context hold a parked sequence and nothing else; None, and an empty context, where it cannot."""
         parked = self.parking.fetch(found)
         if parked is None:
+            self.parking.drop(found)
             return None
         self.leave_only(None)
         line = self.new()
@@ -189,13 +188,15 @@ class Sequences:
 
     def close_gap(self, line: Line, start: int, end: int) -> None:
         """Takes tokens out of the middle and moves up what stands behind them: approximate. The others leave."""
-        self.leave_only(line)  # their cells may be this line's too, and would move
+        self.leave_only(line)  # the cells of others may be this line's too, and would move
         if not self.memory.remove(start, sequence=line.number, end=end):
             self._empty(line)
         else:
             self.memory.shift(line.number, end, start - end)
         del line.ids[start:end]
-        line.moved, line.grid, line.checkpoints, self.apart = True, 0, [], True
+        line.grid, line.checkpoints = min(line.grid, start - start % self.kind.chunk), []
+        line.moved_from = start if line.moved_from is None else min(start, line.moved_from)
+        line.turning = self.apart = True
         self.check(line)
 
     def checkpoint(self, line: Line) -> None:
@@ -207,6 +208,11 @@ class Sequences:
     def is_sound(self, line: Line) -> bool:
         """Returns whether the memory holds what it should: seq_rm answers True even where a window has slid away."""
         return self._is_right(*self.memory.positions(line.number), len(line.ids))
+
+    def reaches(self, line: Line, length: int) -> bool:
+        """Returns whether a sequence can be cut to a length: not where a sliding window has left what is before it."""
+        first, _ = self.memory.positions(line.number)
+        return length == len(line.ids) or not self.kind.rewindable or first <= self._oldest(length)
 
     def tokens(self) -> int:
         """Returns the cells in use: what branches share counts once."""
@@ -236,15 +242,27 @@ class Sequences:
         return self._is_right(*self.memory.positions(line.number), length)
 
     def _is_right(self, first: int, last: int, length: int) -> bool:
-        within = first <= max(0, length - self.kind.window) if self.kind.rewindable else True
+        within = first <= self._oldest(length) if self.kind.rewindable else True
         return last == length - 1 and within
+
+    def _oldest(self, length: int) -> int:
+        """Returns the first position that must be there for a token behind so many; with a window not all must."""
+        return max(0, length - self.kind.window) if self.kind.window else 0
 
     def _empty(self, line: Line) -> None:
         """Empties a sequence; where the memory will not have that, the whole context."""
-        if len(self.lines) == 1 or not self.memory.remove(0, sequence=line.number):
+        removed = len(self.lines) > 1 and self.memory.remove(0, sequence=line.number)
+        if not removed or self.memory.positions(line.number) != (-1, -1):
             self.lines = [line]
             self.memory.clear()
             self.apart = False
+
+    def _keep(self, parked: Parked) -> Parked | None:
+        """Parks a copy, unless llama.cpp or the memory of this machine had none to give."""
+        if not len(parked.state):
+            return None
+        self.parking.put(parked)
+        return parked
 
     def _free_number(self, beside: Line | None) -> int:
         """Returns a sequence that is free; where none is, the least recently used line leaves."""
