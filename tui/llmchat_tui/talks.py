@@ -71,6 +71,11 @@ class Talk:
     unread: bool = False
     """Whether a reply ended while another chat was shown."""
 
+    @property
+    def unrecorded(self) -> str:
+        """The question of a turn that has not begun: the model may still be loading, and until then no disk has it."""
+        return self.running.question if self.running and self.running.begun is None else ""
+
 
 class Talks:
     """Opens chats, starts and stops turns. All methods belong to one thread, the one that calls `settle`."""

@@ -154,8 +154,9 @@ class ChatRoom(Screen[None]):
             await transcript.remove()
 
     def whole_draft(self, talk: Talk) -> str:
-        """Returns what the user wrote in a chat and did not send yet, a queued message first."""
-        return joined(talk.queued, self._own_draft() if talk is self.talk else talk.draft or "")
+        """Returns what the user wrote in a chat and no turn has on disk yet: what was sent first, then what is queued."""
+        own = self._own_draft() if talk is self.talk else talk.draft or ""
+        return joined(talk.unrecorded, talk.queued, own)
 
     def _own_draft(self) -> str:
         """Returns the draft of the shown chat; while a question is edited, what stood there and what was changed."""
