@@ -154,7 +154,7 @@ class ChatRoom(Screen[None]):
             await transcript.remove()
 
     def whole_draft(self, talk: Talk) -> str:
-        """Returns what the user wrote in a chat and no turn has on disk yet: what was sent first, then what is queued."""
+        """Returns what the user wrote in a chat and no turn has on disk yet, what was sent before what is queued."""
         own = self._own_draft() if talk is self.talk else talk.draft or ""
         return joined(talk.unrecorded, talk.queued, own)
 
