@@ -1,6 +1,6 @@
 """The first byte of `llm -m SmolLM2`, the command that people who use the same model have.
 
-Knows the `llm` command, which comes with the package of the model. Ours is measured by bench_children.py.
+Knows the `llm` command, which comes with the package of the model. Ours is measured by children.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmchat_tui.cli.bench_children import QUESTIONS, clean_environ, first_byte
+from tests.benchmarks.children import QUESTIONS, clean_environ, first_byte
 
 
 class LlmCommand:

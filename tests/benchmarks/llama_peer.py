@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> None:
     )
     _answer({"version": __version__})
     for line in sys.stdin:
-        _answer(measure(llama, **json.loads(line)))
+        order = json.loads(line)
+        _answer(chat(llama, **order) if "messages" in order else measure(llama, **order))
 
 
 def measure(llama: Any, question: str, tokens: int, seed: int) -> dict[str, Any]:
@@ -64,6 +65,17 @@ def measure(llama: Any, question: str, tokens: int, seed: int) -> dict[str, Any]
         "first_to_last": moments[-1] - moments[0],
         "complete": complete,
     }
+
+
+def chat(llama: Any, messages: list[dict[str, str]], tokens: int, temperature: float) -> dict[str, Any]:
+    """Asks in a chat, with whatever the cache still holds of it; returns when the first text came, and all of it."""
+    first, text = 0.0, []
+    began = time.perf_counter()
+    for chunk in llama.create_chat_completion(messages, stream=True, max_tokens=tokens, temperature=temperature):
+        if content := chunk["choices"][0]["delta"].get("content"):
+            first = first or time.perf_counter()
+            text.append(content)
+    return {"to_first": (first or time.perf_counter()) - began, "text": "".join(text)}
 
 
 def _answer(value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Results as files: docs/benchmarks/<date>-<cpu>.json, and the table of the newest one in docs/benchmarks.md.
+"""Results as files: docs/benchmarks/<date>-<cpu>.json; the newest one in docs/benchmarks.md, its chat in README.md too.
 
 Knows files and Markdown; measures nothing.
 """
@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 
 import msgspec
-from tests.benchmarks.targets import Comparison
+from tests.benchmarks.targets import CHAT_ROWS, LLAMA, SERVER, Comparison, of_peer
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = DOCS.with_name("README.md")
+_CHAT = re.compile(r"(?<=<!-- chat -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -21,13 +23,14 @@ def file_name(result: Comparison) -> str:
     return f"{result.report.date[:10]}-{cpu or 'cpu'}.json"
 
 
-def save(result: Comparison, docs: Path = DOCS) -> Path:
-    """Writes a result and the page; a second result of the same day and machine takes the place of the first."""
+def save(result: Comparison, docs: Path = DOCS, readme: Path = README) -> Path:
+    """Writes a result and the pages; a second result of the same day and machine takes the place of the first."""
     path = docs / "benchmarks" / file_name(result)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     page = docs / "benchmarks.md"
     page.write_text(with_result(page.read_text(encoding="utf-8"), result), encoding="utf-8")
+    readme.write_text(with_chat(readme.read_text(encoding="utf-8"), result), encoding="utf-8")
     return path
 
 
@@ -42,6 +45,21 @@ def with_result(page: str, result: Comparison) -> str:
     return _RESULT.sub(lambda _: _tables(result), page)
 
 
+def with_chat(page: str, result: Comparison) -> str:
+    """Returns the page with a result's chat between its markers; as it is, where others had no part in that."""
+    report = result.report
+    medians = {row.name: row.median for row in report.rows}
+    names = {row: [row, *(of_peer(row, peer) for peer in (LLAMA, SERVER))] for row in CHAT_ROWS}
+    if any(name not in medians for row in CHAT_ROWS for name in names[row]):
+        return page
+    rows = [f"| {row} | " + " | ".join(f"{medians[name]:,.0f} ms" for name in names[row]) + " |" for row in CHAT_ROWS]
+    said = f"{report.model.name}, {report.machine.cpu}, {report.model.threads} threads, {report.date[:10]}"
+    lines = [
+        "", f"| {said} | llmchat | `{LLAMA}` | `{SERVER}` |", "|---|---:|---:|---:|", *rows, "",
+    ]  # fmt: skip
+    return _CHAT.sub(lambda _: "\n".join([*lines, ""]), page)
+
+
 def _tables(result: Comparison) -> str:
     report = result.report
     machine, model = report.machine, report.model
@@ -51,7 +69,8 @@ def _tables(result: Comparison) -> str:
         ", ".join(f"{name} {value}" for name, value in {**report.versions, **result.settings}.items()) + ".",
     ]
     measured = [
-        f"| {row.name} | {row.median:g} | {min(row.values):g} to {max(row.values):g} | {row.unit} | {row.note} |"
+        f"| {row.name} | {row.median:g} | {min(row.values):g} to {max(row.values):g} | {row.unit} "
+        f"| {'' if row.floor is None else f'{row.floor:g}'} | {row.note} |"
         for row in report.rows
     ]
     judged = [
@@ -60,7 +79,7 @@ def _tables(result: Comparison) -> str:
     ]
     return "\n".join([
         "", *facts, "",
-        "| what | median | lowest to highest | unit | |", "|---|---:|---:|---|---|", *measured, "",
+        "| what | median | lowest to highest | unit | floor | |", "|---|---:|---:|---|---:|---|", *measured, "",
         "| target | measured | has to be | |", "|---|---:|---:|---|", *judged, "", "",
     ])  # fmt: skip
 

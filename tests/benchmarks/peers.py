@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmchat_tui.cli.bench_rates import STORY, Reply
+from tests.benchmarks.rates import STORY, Reply
 
 PROGRAM = Path(__file__).with_name("llama_peer.py")
 BENCH_VENV = Path(__file__).parents[2] / "bench-venv"
@@ -54,6 +54,15 @@ class PeerOptions:
     batch_threads: int
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a program answered in a chat."""
+
+    to_first: float
+    """Seconds from asking to the first text."""
+    text: str
+
+
 class PeerCrashed(Exception):
     """The peer died of a signal that a wrong instruction raises."""
 
@@ -68,6 +77,7 @@ class LlamaPeer:
             PeerCrashed: it died of a signal while it loaded.
             RuntimeError: it ended in another way.
         """
+        self.python = python
         numbers = (options.n_ctx, options.threads, options.batch_threads)
         self._child = subprocess.Popen(
             [str(python), str(PROGRAM), str(options.model), *map(str, numbers)],
@@ -85,10 +95,16 @@ class LlamaPeer:
             PeerCrashed: it died of a signal.
             RuntimeError: it ended in another way.
         """
-        assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps({"question": question, "tokens": tokens, "seed": seed}) + "\n")
-        self._child.stdin.flush()
-        return Reply(**self._answer())
+        return Reply(**self._asked({"question": question, "tokens": tokens, "seed": seed}))
+
+    def chat(self, messages: Sequence[Mapping[str, str]], tokens: int, temperature: float) -> Heard:
+        """Asks in a chat; what the peer keeps of the chat so far, it may use.
+
+        Raises:
+            PeerCrashed: it died of a signal.
+            RuntimeError: it ended in another way.
+        """
+        return Heard(**self._asked({"messages": messages, "tokens": tokens, "temperature": temperature}))
 
     def find_seed(self, tokens: int) -> int:
         """Returns a seed with which the peer tells a story of this many tokens, or else of most."""
@@ -104,6 +120,12 @@ class LlamaPeer:
         """Ends it."""
         with self._child:
             self._child.terminate()
+
+    def _asked(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._child.stdin is not None
+        self._child.stdin.write(json.dumps(order) + "\n")
+        self._child.stdin.flush()
+        return self._answer()
 
     def _answer(self) -> dict[str, Any]:
         assert self._child.stdout is not None

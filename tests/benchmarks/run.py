@@ -10,15 +10,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
 from tests.benchmarks.chat_memory import growth_of_turns
 from tests.benchmarks.chat_screen import first_paint, key_to_paint, p95
+from tests.benchmarks.children import QUESTIONS, Asker, asking, clean_environ
 from tests.benchmarks.cold import LlmCommand
 from tests.benchmarks.page import save
 from tests.benchmarks.peers import LlamaPeer, PeerOptions, llama_peer
+from tests.benchmarks.rates import STORY, Reply, find_seed, measure, prompt_of
+from tests.benchmarks.reuse import Place, compare_chats, write_scripts
 from tests.benchmarks.targets import (
     COLD,
     DECODE,
@@ -43,17 +45,7 @@ from llmchat_engine import ModelSpec
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.models.cpu import cpu_threads, usable_cores
 from llmchat_tui.cli.app import App
-from llmchat_tui.cli.bench_children import QUESTIONS, Asker, asking, clean_environ
-from llmchat_tui.cli.bench_rates import (
-    STORY,
-    Reply,
-    find_seed,
-    load,
-    measure,
-    private_engine,
-    prompt_of,
-    short_directory,
-)
+from llmchat_tui.cli.bench_host import load, private_engine, short_directory
 from llmchat_tui.cli.bench_report import Report, Samples, bench_model, now, table, this_machine, versions_of
 
 N_CTX = 4096
@@ -85,20 +77,21 @@ def compare(rounds: int, threads: int, spincount: str) -> Comparison:
     os.environ["GOMP_SPINCOUNT"] = spincount
     app, samples, machine = App(), Samples(), this_machine()
     spec = app.spec(MODEL, ctx=N_CTX, gpu_layers=0, threads=threads)
-    with ExitStack() as stack:
-        home = stack.enter_context(short_directory())
-        engine = stack.enter_context(private_engine(spec, home))
-        info = load(engine)
-        peer = stack.enter_context(llama_peer(_peer_options(spec, threads), clean_environ(home, os.environ)))
-        _rates(engine, peer, samples, rounds)
+    options = _peer_options(spec, threads)
+    with short_directory() as home:
+        with private_engine(spec, home) as engine, llama_peer(options, clean_environ(home, os.environ)) as peer:
+            info, scripts = load(engine), write_scripts(engine, N_CTX, rounds)
+            _rates(engine, peer, samples, rounds)
+        place = Place(spec, home, options, clean_environ(home, os.environ), peer.python)
+        promised = compare_chats(place, scripts, samples, _tell)
     with short_directory() as home, asking(home, (), os.environ) as asker:
         _first_bytes(asker, LlmCommand(home / "llm", os.environ), samples, rounds)
     _chat(samples, rounds)
     rows = samples.rows()
     versions = {**versions_of(info), "llama-cpp-python": peer.version}
-    report = Report(machine, now(), versions, bench_model(info), rows)
+    report = Report(machine, now(), versions, bench_model(info), rows, promised)
     settings = {"GOMP_SPINCOUNT": spincount, "flash attention": "off", "batch": "512"}
-    return Comparison(report, settings, tuple(targets({row.name: row.median for row in rows})))
+    return Comparison(report, settings, tuple(targets({row.name: row.median for row in rows}, promised)))
 
 
 def _rates(engine: LocalEngine, peer: LlamaPeer, samples: Samples, rounds: int) -> None:

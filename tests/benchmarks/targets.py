@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from llmchat_tui.cli.bench_report import Report
+from llmchat_tui.cli.bench_chat import TURNS as CHAT_TURNS
+from llmchat_tui.cli.bench_ratios import AGAIN, BACK, REOPENED, TURN
+from llmchat_tui.cli.bench_report import Ratios, Report
 
 Sign = Literal[">=", "<=", "<"]
-LLAMA, LLM = "Llama", "llm"
+LLAMA, LLM, SERVER = "Llama", "llm", "llama_cpp.server"
 DECODE, PREFILL = "decode of {:,} tokens", "prefill of {:,} tokens"
 OUTSIDE = "outside llama_decode, {:,} tokens"
 COLD, WARM = "first byte of a cold ask", "first byte of a warm ask"
@@ -26,6 +28,8 @@ _OF_THE_CHAT: tuple[tuple[str, Sign, float, str], ...] = (
     (PAINT, "<", 0.5, "s"),
     (TURNS, "<=", 20, "MiB"),
 )
+CHAT_ROWS = TURN.format(CHAT_TURNS), AGAIN, BACK, REOPENED
+"""What every program does in the chat of ten turns."""
 FLAT_MS = 0.05
 """Milliseconds by which the work per token may grow over a reply: Llama's grows by 0.3 to 1.0 in 900 tokens."""
 
@@ -67,12 +71,16 @@ def of_peer(row: str, peer: str) -> str:
 
 
 def targets(
-    medians: Mapping[str, float], replies: tuple[int, ...] = REPLIES, prompt: int = LONG_PROMPT
+    medians: Mapping[str, float],
+    ratios: Ratios | None = None,
+    replies: tuple[int, ...] = REPLIES,
+    prompt: int = LONG_PROMPT,
 ) -> list[Target]:
     """Returns the targets whose rows were measured.
 
     Args:
         medians: By row name.
+        ratios: What a chat pays for its past.
         replies: Lengths of replies, the short one first.
         prompt: Length of the prompt.
     """
@@ -92,7 +100,18 @@ def targets(
     found += [
         Target(name, medians[name], sign, limit, unit) for name, sign, limit, unit in _OF_THE_CHAT if name in medians
     ]
-    return [target for target in found if target is not None]
+    found += [_ratio(row, peer, medians, "<", 1.0) for row in CHAT_ROWS for peer in (LLAMA, SERVER)]
+    return [target for target in found if target is not None] + (_of_ratios(ratios) if ratios else [])
+
+
+def _of_ratios(ratios: Ratios) -> list[Target]:
+    return [
+        Target("turn10_ttft", ratios.turn10_ttft, "<=", 1.15, "x"),
+        Target("regenerate_steps", ratios.regenerate_steps, "<=", 3, "steps"),
+        Target("switch_back_tokens", ratios.switch_back_tokens, "<=", 1, "tokens"),
+        Target("reopen", ratios.reopen, "<=", 0.02, "x"),
+        Target("reopen_bit_equal", ratios.reopen_bit_equal, ">=", 1, ""),
+    ]
 
 
 def _ratio(row: str, peer: str, medians: Mapping[str, float], sign: Sign, limit: float) -> Target | None:

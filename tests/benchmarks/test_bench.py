@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import click
-import msgspec
 import pytest
 from tests.benchmarks import page
+from tests.benchmarks.children import clean_environ, cpu_seconds, first_byte, wait_for_no_host
 from tests.benchmarks.peers import LlamaPeer, PeerCrashed, PeerOptions
+from tests.benchmarks.rates import Reply, find_seed, measure, prompt_of
 from tests.benchmarks.targets import COLD, DECODE, LLAMA, LLM, OUTSIDE, PREFILL, WARM, Comparison, of_peer, targets
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine import Engine, Event, Finished, Message, ModelSpec, Request, Sampling
 from llmchat_engine.testing import FakeEngine, Script
-from llmchat_tui.cli import cli
-from llmchat_tui.cli.bench import Sizes, engine_rounds
-from llmchat_tui.cli.bench_children import clean_environ, cpu_seconds, first_byte, wait_for_no_host
-from llmchat_tui.cli.bench_rates import Reply, find_seed, load, measure, private_engine, prompt_of, prose
+from llmchat_tui.cli.bench_clock import prose
+from llmchat_tui.cli.bench_host import private_engine
 from llmchat_tui.cli.bench_report import (
     BenchModel,
     Machine,
     Report,
     Samples,
-    bench_model,
-    now,
     table,
-    this_machine,
-    versions_of,
 )
 from llmchat_tui.errors import UserError
 
@@ -108,9 +101,12 @@ def test_targets_are_counted_from_medians() -> None:
 
 def test_a_result_is_kept_and_stands_on_the_page(tmp_path: Path) -> None:
     (tmp_path / "benchmarks.md").write_text("before\n<!-- result -->\nthe result before\n<!-- end -->\nafter\n")
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- chat -->\nthe chat before\n<!-- end -->\nafter\n")
     result = a_result()
-    path = page.save(result, tmp_path)
-    page.save(a_result("2029-01-02T03:04:05+0000"), tmp_path)
+    path = page.save(result, tmp_path, readme)
+    assert "the chat before" in readme.read_text()
+    page.save(a_result("2029-01-02T03:04:05+0000"), tmp_path, readme)
     assert path.name == "2030-01-02-amd-epyc-9r45.json"
     assert page.newest(tmp_path) == result
     text = page.with_result((tmp_path / "benchmarks.md").read_text(), result)
@@ -125,6 +121,8 @@ def test_the_page_shows_the_newest_result() -> None:
         pytest.skip("no result is kept yet")
     text = (page.DOCS / "benchmarks.md").read_text(encoding="utf-8")
     assert page.with_result(text, result) == text
+    readme = page.README.read_text(encoding="utf-8")
+    assert page.with_chat(readme, result) == readme
 
 
 def test_the_first_byte_is_timed_and_a_failure_is_told(tmp_path: Path) -> None:
@@ -172,32 +170,9 @@ def tiny(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-def test_a_run_on_a_tiny_model_gives_every_row(tiny: Engine) -> None:
-    info, samples = load(tiny), Samples()
-    engine_rounds(tiny, samples, 2, Sizes(prompts=(64, 600), replies=(8, 16)), lambda _: None)
-    report = Report(this_machine(), now(), versions_of(info), bench_model(info), samples.rows())
-    shown = json.loads(msgspec.json.encode(report))
-    assert set(shown) == {"machine", "date", "versions", "model", "rows"}
-    assert [row["name"] for row in shown["rows"]] == [
-        "prefill of 64 tokens",
-        "prefill of 600 tokens",
-        "decode of 8 tokens",
-        "outside llama_decode, 8 tokens",
-        "decode of 16 tokens",
-        "outside llama_decode, 16 tokens",
-    ]
-    assert all(len(row["values"]) == 2 and row["median"] > 0 for row in shown["rows"])
-
-
 def test_a_prompt_has_the_length_it_was_asked_for_and_nothing_stays_in_the_cache(tiny: Engine) -> None:
     question = prompt_of(tiny, 300, 1)
     first = measure(tiny, question, 4, seed=1)
     assert 297 <= first.prompt_tokens <= 300
     again = Request((Message("user", question),), Sampling(max_tokens=1))
     assert [event.cached_tokens for event in tiny.generate(again) if isinstance(event, Finished)] == [0]
-
-
-def test_the_command_is_registered() -> None:
-    command = cli.get_command(click.Context(cli), "bench")
-    assert command is not None
-    assert command.name == "bench"

@@ -26,6 +26,8 @@ class Row:
     values: tuple[float, ...]
     note: str = ""
     """What a reader has to know to compare it, such as a reply that ended early; mostly empty."""
+    floor: float | None = None
+    """The best that the machine could do, in the same unit; None where nobody knows."""
 
 
 @dataclass(slots=True)
@@ -35,13 +37,16 @@ class Samples:
     _units: dict[str, str] = field(default_factory=dict)
     _values: dict[str, list[float]] = field(default_factory=dict)
     _notes: dict[str, str] = field(default_factory=dict)
+    _floors: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, name: str, unit: str, value: float, note: str = "") -> None:
+    def add(self, name: str, unit: str, value: float, note: str = "", *, floor: float | None = None) -> None:
         """Takes the value of one round."""
         self._units[name] = unit
         self._values.setdefault(name, []).append(value)
         if note:
             self._notes[name] = note
+        if floor is not None:
+            self._floors.setdefault(name, []).append(floor)
 
     def rows(self) -> tuple[Row, ...]:
         """Returns a row for each name."""
@@ -52,6 +57,7 @@ class Samples:
                 round(median(values), 4),
                 tuple(round(value, 4) for value in values),
                 self._notes.get(name, ""),
+                round(median(floors), 4) if (floors := self._floors.get(name)) else None,
             )
             for name, values in self._values.items()
         )
@@ -82,6 +88,22 @@ class BenchModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratios:
+    """What a chat pays for its past; medians of the rounds, each made of values of one round."""
+
+    turn10_ttft: float
+    """First token of turn 10, of the time in which its new tokens are read at that depth, and one decode step."""
+    regenerate_steps: float
+    """Decode steps until a regenerated reply begins, after 10 ms; the reply before stays."""
+    switch_back_tokens: int
+    """Tokens computed to go on from the other reply; the most of all rounds."""
+    reopen: float
+    """First token after everything was stopped and the model loaded, of a prefill of the whole chat."""
+    reopen_bit_equal: bool
+    """Whether the chat went on with the same tokens as without the restart, in all rounds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run: the object that `llmchat bench --json` prints."""
 
@@ -90,6 +112,7 @@ class Report:
     versions: dict[str, str]
     model: BenchModel
     rows: tuple[Row, ...]
+    ratios: Ratios | None = None
 
 
 def this_machine() -> Machine:
@@ -120,17 +143,21 @@ def bench_model(model: ModelInfo) -> BenchModel:
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """Returns the lines of a table of rows: median, then the lowest and highest value."""
-    cells = [
-        (row.name, _number(row.median), row.unit, f"{_number(min(row.values))} to {_number(max(row.values))}", row.note)
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(4)] if cells else [0] * 4
-    name, value, unit, spread = widths
+    """Returns the lines of a table of rows: median, the lowest and highest value, the best that could be."""
+    cells = [_cells(row) for row in rows]
+    widths = [max((len(line[column]) for line in cells), default=0) for column in range(5)]
+    name, value, unit, spread, floor = widths
     return [
-        f"{line[0]:<{name}}  {line[1]:>{value}} {line[2]:<{unit}}  {line[3]:<{spread}}  {line[4]}".rstrip()
+        f"{line[0]:<{name}}  {line[1]:>{value}} {line[2]:<{unit}}  {line[3]:<{spread}}  {line[4]:<{floor}}  {line[5]}"
+        .rstrip()
         for line in cells
-    ]
+    ]  # fmt: skip
+
+
+def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
+    spread = f"{_number(min(row.values))} to {_number(max(row.values))}"
+    floor = "" if row.floor is None else f"floor {_number(row.floor)}"
+    return row.name, _number(row.median), row.unit, spread, floor, row.note
 
 
 def _number(value: float) -> str:

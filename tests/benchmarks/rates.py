@@ -1,4 +1,4 @@
-"""The engine's speed as its consumer sees it: prefill and decode through an `Engine`, on a host of its own.
+"""The engine's speed as its consumer sees it, for a comparison with other programs: prefill and decode of one question.
 
 Knows requests and clocks; no processes, no report. Every request is private, so nothing of one is in the cache for the
 next one.
@@ -6,17 +6,11 @@ next one.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from llmchat_engine import Engine, Finished, Loaded, Message, ModelInfo, ModelSpec, Request, Sampling, Token
-from llmchat_engine.client import LocalEngine
-from llmchat_engine.launch import Places
+from llmchat_engine import Engine, Finished, Message, Request, Sampling, Token
+from llmchat_tui.cli.bench_clock import prose
 from llmchat_tui.errors import UserError
 
 STORY = "Write a very long story about the keeper of a lighthouse. Do not stop."
@@ -25,8 +19,6 @@ _SEEDS = range(1, 9)
 _SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05, repeat_penalty=1.0)
 _LETTERS_PER_TOKEN = 8
 """More than any prose has on average, so that a slice of this length is always too long and is cut."""
-_CHAPTER = 13_001
-"""Letters between the beginnings of two prompts: their first words differ, and nothing of one is found in another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,55 +46,6 @@ class Reply:
     def prefill_rate(self) -> float:
         """Prompt tokens a second until the first text."""
         return self.prompt_tokens / self.to_first if self.to_first > 0 else 0.0
-
-
-@contextlib.contextmanager
-def private_engine(spec: ModelSpec, state: Path) -> Iterator[LocalEngine]:
-    """Yields an engine with a host that nobody else can join, and waits until that host has gone.
-
-    Args:
-        spec: The model.
-        state: Where the verdict about this CPU is kept: it is not found out again for each run.
-    """
-    with short_directory() as home:
-        engine = LocalEngine(spec, Places(home / "run", home / "logs", state), keepalive=0)
-        engine.prepare()
-        host = engine.pid
-        try:
-            yield engine
-        finally:
-            engine.close()
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(host, 0)
-
-
-@contextlib.contextmanager
-def short_directory() -> Iterator[Path]:
-    """Yields a temporary directory with a name so short that a socket fits into it on every system."""
-    parent = "/tmp" if os.path.isdir("/tmp") else None  # noqa: S108 - mkdtemp makes it, for this user alone
-    with tempfile.TemporaryDirectory(prefix="llmb-", dir=parent, ignore_cleanup_errors=True) as home:
-        yield Path(home)
-
-
-def load(engine: Engine) -> ModelInfo:
-    """Loads the model and returns what it is.
-
-    Raises:
-        EngineError: it cannot be loaded.
-    """
-    for event in engine.load():
-        if isinstance(event, Loaded):
-            return event.model
-    raise UserError("the model did not load", "the engine ended without an answer", "llmchat doctor")
-
-
-def prose(number: int, letters: int) -> str:
-    """Returns English text that every Python carries; another one for each number."""
-    from pydoc_data.topics import topics
-
-    book = "\n\n".join(str(text) for text in topics.values())
-    start = number * _CHAPTER % max(1, len(book) - letters)
-    return book[start : start + letters].strip()
 
 
 def prompt_of(engine: Engine, tokens: int, number: int) -> str:
@@ -156,8 +99,6 @@ def find_seed(engine: Engine, question: str, tokens: int) -> int:
 
 
 def _request(question: str, tokens: int, seed: int) -> Request:
-    from dataclasses import replace
-
     return Request((Message("user", question),), replace(_SAMPLING, max_tokens=tokens, seed=seed), private=True)
 
 
