@@ -173,7 +173,7 @@ class SequenceCache:
             self.sequences.leave_only(None)
             self.active = self.sequences.new()
             return
-        whole = length == len(line.ids)
+        whole = length >= len(line.ids) - 1  # of the same prompt the last token is computed again
         if line.chat and not whole and self.sequences.kind.rewindable:
             self.active = self.sequences.fork(line, length)
             return
@@ -190,7 +190,7 @@ class SequenceCache:
         self._tick += 1
         line.used = self._tick
         for other in [other for other in self.sequences.lines if other is not line]:
-            if other.chat != want.chat or not want.chat:
+            if other.chat != want.chat:
                 self.sequences.evict(other)
         if len(self.sequences.lines) == 1 and not line.ids:
             self.sequences.leave_only(line)
@@ -202,9 +202,10 @@ class SequenceCache:
         while (wanted := self.sequences.tokens() + more) > memory.cells:
             if self._drop_oldest_branch():
                 continue
-            if not memory.grow(wanted, self.active.number):
-                return
+            grown = memory.grow(wanted, self.active.number)
             self.sequences.check(self.active)
+            if not grown:
+                return
 
     def _move_up(self, wanted: bytes, want: Want) -> int:
         """Closes a gap: messages were left out of the middle, and what stands behind them is computed already."""

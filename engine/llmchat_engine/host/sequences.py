@@ -110,7 +110,7 @@ class Sequences:
 
     def park(self, line: Line) -> Parked | None:
         """Keeps a copy of a sequence outside the context, where that may be; returns it."""
-        if not line.keepable or not line.ids:
+        if not line.keepable or not line.ids or not self.is_sound(line):
             return None
         if known := self.parking.holds(line.chat, line.packed):
             return known
@@ -251,8 +251,7 @@ class Sequences:
 
     def _empty(self, line: Line) -> None:
         """Empties a sequence; where the memory will not have that, the whole context."""
-        removed = len(self.lines) > 1 and self.memory.remove(0, sequence=line.number)
-        if not removed or self.memory.positions(line.number) != (-1, -1):
+        if len(self.lines) == 1 or not self.memory.remove(0, sequence=line.number):
             self.lines = [line]
             self.memory.clear()
             self.apart = False
