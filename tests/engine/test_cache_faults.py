@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import pytest
 from tests.engine.cache_memory import CHUNK, Memory, Script, ramp
 
 from llmchat_engine.errors import GenerationFailed
 from llmchat_engine.host.cache import ROOM, Want
+from llmchat_engine.kvstore import Entry, KvStore, Stored
 from llmchat_engine.kvstore.values import pack_ids
 
 CHAT, OTHER, EXACT = Want("chat"), Want("other"), Want("chat", exact=True)
@@ -202,6 +206,33 @@ def test_a_copy_that_is_refused_is_tried_once(script: Script) -> None:
     taken = script.run([*TOLD, 7])
     assert (taken.restored, taken.cached) == (None, 0)
     assert script.cache.ids.tolist() == [*TOLD, 7]
+    script.check()
+
+
+class DeadDisk:
+    """A disk that has an entry and cannot read it; or can, and llama.cpp will not have it."""
+
+    def __init__(self, state: memoryview | None) -> None:
+        self.loads, self._state = 0, state
+        self.entry = Entry(Path("x"), "", pack_ids(TOLD), 0, 1, 0.0, 0.0, False, (), 0)
+
+    def entries(self) -> list[Entry]:
+        return [self.entry]
+
+    def load(self, entry: Entry) -> Stored | None:
+        self.loads += 1
+        return None if self._state is None else Stored(entry.ids, 0, self._state, ())
+
+
+@pytest.mark.parametrize("state", [None, memoryview(b"[[1, 5, false, false]]")], ids=["unreadable", "refused"])
+def test_a_file_that_cannot_be_brought_back_is_tried_once(state: memoryview | None) -> None:
+    disk = DeadDisk(state)
+    script = Script(Memory(), store=cast("KvStore", disk))
+    assert script.run([*TOLD, 7]).restored is None
+    script.cache.forget("chat")
+    assert script.run([*TOLD, 8], want=OTHER).cached == 0
+    assert script.cache.ids.tolist() == [*TOLD, 8]
+    assert disk.loads == 1
     script.check()
 
 
