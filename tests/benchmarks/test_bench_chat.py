@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +23,7 @@ from tests.engine.tiny_gguf import tiny_llama
 from llmchat_engine import Finished, Message, Request, Sampling
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_engine.types import Restored, nothing_generated
-from llmchat_tui.cli import bench_chat, cli
+from llmchat_tui.cli import bench_chat, bench_round, cli, run
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.bench_chat import Conversation, chat_length, write_script
 from llmchat_tui.cli.bench_clock import Answer, cut, prose_of
@@ -232,6 +234,19 @@ def test_a_run_on_a_tiny_model_has_every_row_and_ratio(app: App) -> None:
     assert all(row["median"] > 0 and (row["floor"] is None or row["floor"] >= 0) for row in rows.values())
     assert rows["reopened, last reply continued"]["note"].startswith("1 of ")
     assert rows["turn 10, with nothing to start from"]["floor"] > rows["turn 10, first token"]["floor"]
+
+
+def test_ctrl_c_ends_the_run_and_its_host(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> list[Depth]:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal was not taken")
+
+    monkeypatch.setattr(bench_round, "measure_depths", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert run(app, ["bench", "--quick", "--ctx", "4096", "--threads", "1"]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(ChildProcessError):  # the host was waited for
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_sampling_of_the_chat_is_greedy() -> None:

@@ -38,10 +38,13 @@ def bench(app: App, /, model: str, named: str, rounds: int | None, quick: bool, 
     Beside each value stands the best that the memory of this machine would allow. A small model takes two minutes, a
     large one many; worth nothing while anything else runs.
     """
+    from llmchat_tui.cli.interrupts import catch_signals
+
     spec = app.spec(model or named, **model_flags(flags))
     console = app.console()
     try:
-        report = run_bench(app, spec, rounds or (1 if quick else _ROUNDS), console.status)
+        with catch_signals():  # what they raise has the host leave, and its directory go
+            report = run_bench(app, spec, rounds or (1 if quick else _ROUNDS), console.status)
     finally:
         console.clear_status()
     if as_json:
