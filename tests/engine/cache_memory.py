@@ -47,7 +47,7 @@ class Memory:
     cells: int = 4096
     window: int = 0
     forward: bool = False
-    """Cannot be rewound, as recurrent memories."""
+    """Cannot be rewound: beside the cells there is a state, as in a hybrid; a partial copy is of the state alone."""
     refuses: bool = False
     """Refuses to remove the end of a sequence."""
     lies: bool = False
@@ -61,6 +61,8 @@ class Memory:
     aborted: bool = False
     n_batch: int = CHUNK
     slots: list[Cell | None] = field(default_factory=list)
+    states: dict[int, list[int]] = field(default_factory=dict)
+    """Of a memory that only goes forward: the tokens that each sequence's state comes from."""
     decoded: int = 0
     """Tokens that were computed so far."""
     on_decode: Callable[[int], None] = lambda _count: None
@@ -80,6 +82,7 @@ class Memory:
         """Returns what a sequence holds, and that each position is there once from the first one held on."""
         held = self.held(sequence)
         assert [cell.at for cell in held] == list(range(held[0].at, held[-1].at + 1)) if held else True
+        assert not self.forward or self.states.get(sequence, []) == [cell.token for cell in held]
         return [cell.token for cell in held]
 
     def used(self) -> int:
@@ -94,7 +97,7 @@ class Memory:
         """Appends tokens, as `Context.decode`."""
         self.on_decode(self.decoded)
         held = self.held(sequence)
-        assert start == (held[-1].at + 1 if held else 0), "llama.cpp refuses a gap"
+        assert start == self.positions(sequence)[1] + 1, "llama.cpp refuses a gap"
         free = [at for at, cell in enumerate(self.slots) if cell is None]
         if len(free) < len(ids):
             raise NoFreeCell("llama.cpp refused a batch", "no free cell in the cache")
@@ -107,6 +110,7 @@ class Memory:
         for cell in self.held(sequence)[start:] if whole and self.is_tidy(sequence) else ():
             cell.tidy = True
         self.decoded += len(ids)
+        self.states[sequence] = [*self.states.get(sequence, []), *ids] if self.forward else []
         self._slide(sequence)
         self.watch(sequence)
         return True
@@ -123,8 +127,7 @@ class Memory:
 
     def remove(self, start: int, *, sequence: int = 0, end: int = -1) -> bool:
         """Removes tokens, or does not."""
-        held = self.held(sequence)
-        partial = 0 < start <= (held[-1].at if held else -1)
+        partial = 0 < start <= self.positions(sequence)[1]
         if self.stubborn or (partial and (self.refuses or self.forward)):
             return False
         if not (partial and self.lies):
@@ -132,6 +135,8 @@ class Memory:
         return True
 
     def _drop(self, sequence: int, start: int, end: int) -> None:
+        if start == 0 and end < 0:
+            self.states.pop(sequence, None)
         for at, cell in enumerate(self.slots):
             if cell is not None and start <= cell.at and (end < 0 or cell.at < end):
                 cell.holders.discard(sequence)
@@ -142,6 +147,7 @@ class Memory:
         """Loses the last tokens of a sequence; of a negative count the first."""
         held = self.held(sequence)
         if held and count > 0:
+            self.states[sequence] = self.states.get(sequence, [])[:-count]
             self._drop(sequence, max(0, held[-1].at + 1 - count), -1)
         elif held:
             self._drop(sequence, 0, held[0].at - count)
@@ -164,16 +170,21 @@ class Memory:
         held = self.held(sequence)
         if not held:
             return -1, -1
-        return held[-1 if self.forward else 0].at, held[-1].at
+        if self.forward:  # llama.cpp's hybrid: what both of its memories have
+            last = min(len(self.states.get(sequence, [])) - 1, held[-1].at)
+            return last, last
+        return held[0].at, held[-1].at
 
     def clear(self) -> None:
         """Empties it."""
-        self.slots = [None] * self.cells
+        self.slots, self.states = [None] * self.cells, {}
 
     def save(self, sequence: int, *, partial: bool = False) -> bytes:
         """Returns the cells of a sequence in the order of the cells: of a window only what it needs."""
         if not self.saves:
             return b""
+        if partial:
+            return json.dumps(self.states.get(sequence, [])).encode()
         mine = [cell for cell in self.slots if cell is not None and sequence in cell.holders]
         last = max((cell.at for cell in mine), default=0)
         kept = [cell for cell in mine if not self.window or cell.at > last - self.window]
@@ -182,13 +193,17 @@ class Memory:
 
     def restore(self, state: Any, sequence: int, *, partial: bool = False) -> bool:
         """Takes a state back into the first free cells; what was there of the sequence goes."""
-        self._drop(sequence, 0, -1)
         rows = json.loads(bytes(state) or b"[]")
+        if partial:
+            self.states[sequence] = rows if self.restores else []
+            return self.restores
+        self._drop(sequence, 0, -1)
         free = [at for at, cell in enumerate(self.slots) if cell is None]
         if not self.restores or len(free) < len(rows):
             return False
         for slot, (token, at, tidy, moved) in zip(free, rows, strict=False):
             self.slots[slot] = Cell(token, at, {sequence}, tidy, moved)
+        self.states[sequence] = [token for token, *_ in sorted(rows, key=lambda row: row[1])] if self.forward else []
         return True
 
     def grow(self, cells: int, keep: int) -> bool:

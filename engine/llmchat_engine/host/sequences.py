@@ -236,10 +236,9 @@ class Sequences:
         return 0
 
     def _removed(self, line: Line, length: int) -> bool:
-        _, last = self.memory.positions(line.number)
-        if last >= length and not self.memory.remove(length, sequence=line.number):
-            return False
-        return self._is_right(*self.memory.positions(line.number), length)
+        # Also where nothing seems to be there: a hybrid names the last position that both of its memories have.
+        removed = self.memory.remove(length, sequence=line.number)
+        return removed and self._is_right(*self.memory.positions(line.number), length)
 
     def _is_right(self, first: int, last: int, length: int) -> bool:
         within = first <= self._oldest(length) if self.kind.rewindable else True
