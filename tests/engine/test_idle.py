@@ -267,3 +267,13 @@ class TestNextTurn:
     def test_ids_of_one_half_are_none(self, begun: Message, ids: tuple[int, ...]) -> None:
         path = self.turn(Request((QUESTION, begun), chat="chat"), finished("so", ids))
         assert path == (QUESTION, Message("assistant", "and so", (), MODEL))
+
+
+def test_a_reply_that_came_out_the_same_twice_is_parked_when_its_chat_leaves(bench: Bench) -> None:
+    bench.idle.work()
+    bench.script.run([*SYSTEM, *ASKED], REPLY, Want("chat"))
+    bench.answered()
+    bench.idle.work()
+    bench.script.run(ramp(80, 7), ramp(5), Want("other"))
+    back = bench.script.run([*bench.ahead, 99], ramp(5), Want("chat"))
+    assert back.cached >= len(SYSTEM + ASKED + REPLY) - 1

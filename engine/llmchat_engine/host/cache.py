@@ -189,7 +189,8 @@ class SequenceCache:
         line.shared = want.shared
         self._tick += 1
         line.used = self._tick
-        for other in [other for other in self.sequences.lines if other is not line]:
+        others = (other for other in self.sequences.lines if other is not line)
+        for other in sorted(others, key=lambda other: other.used):  # the one used last holds what the others share
             if other.chat != want.chat:
                 self.sequences.evict(other)
         if len(self.sequences.lines) == 1 and not line.ids:

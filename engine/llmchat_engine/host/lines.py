@@ -68,6 +68,11 @@ class Line:
         """Whether it may be kept outside the context."""
         return not self.private and self.moved_from is None
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it is kept outside the context when it leaves it."""
+        return self.keepable and not self.spent
+
 
 @dataclass(frozen=True, slots=True)
 class Parked:

@@ -135,10 +135,10 @@ class Sequences:
 
     def evict(self, line: Line) -> None:
         """Has a sequence leave the context; a copy is parked where no other that its chat keeps holds what it does."""
-        kept = (other for other in self.lines if other is not line and other.chat == line.chat and other.keepable)
+        kept = (other for other in self.lines if other is not line and other.chat == line.chat and other.lasting)
         others = [other.packed for other in kept]
         alone = len(line.ids) - max((common_prefix(line.packed, packed) for packed in others), default=0)
-        if alone >= WORTH_PARKING and not line.spent:
+        if alone >= WORTH_PARKING and line.lasting:
             self.park(line)
         self.remove(line)
 
@@ -169,8 +169,8 @@ class Sequences:
         return line
 
     def leave_only(self, line: Line | None) -> None:
-        """Has every other sequence leave the context."""
-        for other in [other for other in self.lines if other is not line]:
+        """Has every other sequence leave the context, the one used last at the end: it holds what the others share."""
+        for other in sorted((other for other in self.lines if other is not line), key=lambda other: other.used):
             self.evict(other)
         if line is None or not line.ids:
             self.memory.clear()
