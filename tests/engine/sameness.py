@@ -6,7 +6,6 @@ two best were less than 1.0 apart. With the same chunks they are equal to the la
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +133,3 @@ class Bench:
         self.context.close()
         self.empty.close()
         self.model.close()
-
-
-def stop_after(seconds: float, context: Context) -> threading.Timer:
-    """Returns a running timer that raises a context's abort flag."""
-    timer = threading.Timer(seconds, context.abort)
-    timer.start()
-    return timer

@@ -185,6 +185,16 @@ def test_exact_is_the_same_to_the_bit_whatever_happened_before(bench: Bench, sto
     assert (answer.ids, answer.row.tobytes()) == (expected.ids, expected.row.tobytes())
 
 
+def test_exact_is_the_same_to_the_bit_beside_a_branch(bench: Bench) -> None:
+    ids = [*prompt(525), *prompt(40, 9)]
+    expected = bench.ask(ids, 12, Want("", exact=True))
+    bench.begin()
+    bench.ask(prompt(531), 1)  # an odd number of cells lies between
+    answer = bench.ask(ids, 12, replace(CHAT, exact=True))
+    assert (answer.ids, answer.row.tobytes()) == (expected.ids, expected.row.tobytes())
+    assert answer.cached == (512 if bench.rewinds else 0)
+
+
 def test_a_chat_has_the_context_for_itself_however_many_are_parked(bench: Bench) -> None:
     """Attention runs over every cell that is used, so a token takes as long as without them."""
     for number in range(8):
