@@ -67,8 +67,9 @@ class Context:
         self._callback = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
         on_card = bool(shape.gpu_layers and llama.devices())
         self._flash = _FLASH_ON if shape.type_v != "f16" else _FLASH_AUTO if on_card else _FLASH_OFF
-        # On a card two caches would have to fit at once; and where its length chooses the rope factors it is fixed.
-        grows = not on_card and not model.length_shapes_rope
+        # On a card two caches would have to fit at once; where its length chooses the rope factors it is fixed; and a
+        # state holds the last window alone, so that what was copied could not be cut back any more.
+        grows = not (on_card or model.length_shapes_rope or model.n_swa)
         self.pointer = self._make(min(FIRST_CELLS, shape.n_ctx) if grows else shape.n_ctx)
         if not self.pointer:
             why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
