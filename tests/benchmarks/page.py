@@ -14,8 +14,8 @@ from tests.benchmarks.targets import CHAT_ROWS, LLAMA, SERVER, Comparison, of_pe
 DOCS = Path(__file__).parents[2] / "docs"
 README = DOCS.with_name("README.md")
 _INTRODUCED = (
-    "The time to the first word in a chat of 3,000 tokens, beside llama-cpp-python's class and its server, with the same",
-    "file and the same threads:",
+    "The time to the first word in a chat of 3,000 tokens, beside llama-cpp-python's class and its server, with",
+    "the same file and threads:",
 )
 _CHAT = re.compile(r"(?<=<!-- chat -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- end -->)", re.DOTALL)
