@@ -1,0 +1,163 @@
+"""Every sentence of an answer against the documents that it cites: ✓ supported, ~ weak, ✗ unsupported, and why.
+
+Does not change the answer and asks no model but the embedder, where one is handed in. Text of the answer and of the
+documents is data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llmchat_rag.checking.clauses import content
+from llmchat_rag.checking.evidence import COVERED, Evidence, Fault, Finding, examine, read
+from llmchat_rag.checking.sentences import Sentence, sentences
+from llmchat_rag.checking.tokens import tokens
+from llmchat_rag.cite import citations, cited, without_citations
+from llmchat_rag.context import Source, says_unknown
+from llmchat_rag.types import Embedder
+
+Mark = Literal["supported", "weak", "unsupported"]
+SIGNS: dict[Mark, str] = {"supported": "✓", "weak": "~", "unsupported": "✗"}
+BETTER_BY = 0.2
+"""How much more of a sentence's words another document must have to be offered."""
+_LIST_OF_SOURCES = re.compile(
+    r"^\W*(?:sources?|references?|citations?|quellen|sources citées|fuentes)\W*$|^\W*(?:sources?|quellen)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TALK = re.compile(
+    r"^(?:here (?:is|are)|sure|certainly|of course|in summary:?$|let me|i hope|hope this|thank|the following"
+    r"|based on the (?:provided )?documents[,:]?$|i(?:'m| am) sorry|please"
+    r"|unfortunately|i (?:do not|don't|cannot|can't))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a sentence claims, and whether what it cites says so."""
+
+    text: str
+    start: int
+    end: int
+    """Where it stands in the answer, with its citations."""
+    ids: tuple[int, ...]
+    """The documents that it cites."""
+    mark: Mark
+    why: str = ""
+    """In words for the user; empty where it is supported."""
+    better: int | None = None
+    """Another document, which says more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verdicts on an answer, in its order; sentences that claim nothing have none."""
+
+    sentences: tuple[Verdict, ...]
+    unknown: bool = False
+    """Whether the answer is that the documents do not say."""
+
+    def count(self, mark: Mark) -> int:
+        """Returns how many sentences have a mark."""
+        return sum(verdict.mark == mark for verdict in self.sentences)
+
+
+def verify(answer: str, sources: Sequence[Source], embedder: Embedder | None = None) -> Verified:
+    """Checks every sentence of an answer that claims something.
+
+    Args:
+        answer: what the model wrote, without its thoughts.
+        sources: the documents of its context block.
+        embedder: compares the meaning of sentences where their words differ; without one, words decide alone.
+    """
+    if says_unknown(answer):
+        return Verified((), unknown=True)
+    listed = _LIST_OF_SOURCES.search(answer)
+    body = answer[: listed.start()] if listed else answer
+    checker = _Checker(sources, embedder)
+    found = [checker.judge(sentence) for sentence in sentences(body) if _claims(sentence)]
+    return Verified(tuple(found))
+
+
+def _claims(sentence: Sentence) -> bool:
+    """Returns whether a sentence says something that could be wrong."""
+    plain = without_citations(sentence.text).strip(" *_")
+    if cited(citations(sentence.text)):
+        return True
+    if sentence.heading or plain.endswith(("?", ":")) or _TALK.match(plain) or says_unknown(plain):
+        return False
+    return len(content(tokens(plain))) >= 2
+
+
+class _Checker:
+    """The sources of one answer, read once."""
+
+    def __init__(self, sources: Sequence[Source], embedder: Embedder | None) -> None:
+        self._texts = {source.number: source.text for source in sources}
+        self._read: dict[tuple[int, ...], Evidence] = {}
+        self._embedder = embedder
+
+    def judge(self, sentence: Sentence) -> Verdict:
+        """Returns the verdict on one sentence."""
+        claim = without_citations(sentence.text).strip()
+        ids = cited(citations(sentence.text))
+        known = tuple(number for number in ids if number in self._texts)
+        if not known:
+            return self._uncited(sentence, claim, ids)
+        finding = self._examine(claim, known)
+        missing = [Fault("weak", f"there is no document [{number}]") for number in ids if number not in self._texts]
+        faults = (*finding.faults, *missing)
+        mark = _mark(faults)
+        better = None if mark == "supported" else self._better(claim, known, finding)
+        return Verdict(sentence.text, sentence.start, sentence.end, ids, mark, _why(faults), better)
+
+    def _uncited(self, sentence: Sentence, claim: str, ids: tuple[int, ...]) -> Verdict:
+        """Returns the verdict on a sentence without a citation, or with one of a document that is not there."""
+        why = f"there is no document [{ids[0]}]" if ids else "no citation"
+        found = self._supporting(claim)
+        if found and not ids:
+            return Verdict(sentence.text, sentence.start, sentence.end, (), "weak", f"{why}; [{found}] says it", found)
+        if not found and not ids:
+            why += ", and no document says it"
+        return Verdict(sentence.text, sentence.start, sentence.end, ids, "unsupported", why, found)
+
+    def _examine(self, claim: str, ids: tuple[int, ...]) -> Finding:
+        if ids not in self._read:
+            self._read[ids] = read("\n\n".join(self._texts[number] for number in ids))
+        evidence = self._read[ids]
+        finding = examine(claim, evidence)
+        if self._embedder is None or finding.coverage >= COVERED or not evidence.statements:
+            return finding
+        return examine(claim, evidence, self._similarity(claim, evidence, self._embedder))
+
+    def _similarity(self, claim: str, evidence: Evidence, embedder: Embedder) -> float:
+        vectors = embedder.encode_passages([claim, *(statement.text for statement in evidence.statements)])
+        return float((vectors[1:] @ vectors[0]).max())
+
+    def _supporting(self, claim: str) -> int | None:
+        """Returns the document that supports a claim best, or None."""
+        found = [(self._examine(claim, (number,)), number) for number in self._texts]
+        good = [(finding.coverage, -number) for finding, number in found if _mark(finding.faults) == "supported"]
+        return -max(good)[1] if good else None
+
+    def _better(self, claim: str, ids: tuple[int, ...], finding: Finding) -> int | None:
+        """Returns another document that says clearly more of a claim, and nothing against it."""
+        others = [number for number in self._texts if number not in ids]
+        found = [(self._examine(claim, (number,)), number) for number in others]
+        least = finding.coverage + BETTER_BY if _mark(finding.faults) == "weak" else 0.0
+        good = [(f.coverage, -n) for f, n in found if _mark(f.faults) == "supported" and f.coverage >= least]
+        return -max(good)[1] if good else None
+
+
+def _mark(faults: Sequence[Fault]) -> Mark:
+    severities = {fault.severity for fault in faults}
+    return "unsupported" if "unsupported" in severities else "weak" if severities else "supported"
+
+
+def _why(faults: Sequence[Fault]) -> str:
+    """Returns the reasons, those that decide first."""
+    ordered = sorted(faults, key=lambda fault: fault.severity != "unsupported")
+    return "; ".join(dict.fromkeys(fault.why for fault in ordered))
