@@ -15,6 +15,7 @@
     │   └── EmbedderBroken          its files cannot be used
     ├── VectorServerError           the vector server does not answer, or refuses
     └── ParseError                  a file cannot be read as what it seems to be
+        └── NothingToRead           it is empty, or no document at all
 
 Knows no exit codes and no screens.
 """
@@ -94,3 +95,7 @@ class VectorServerError(RagError):
 
 class ParseError(RagError):
     """A file cannot be read as what it seems to be."""
+
+
+class NothingToRead(ParseError):
+    """It is empty, or no document at all: not a failure."""

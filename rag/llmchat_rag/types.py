@@ -55,7 +55,7 @@ class Block:
     """Of a heading: 1 is the highest."""
     page: int = 0
     name: str = ""
-    """Of code: what it defines; of a fence: its language."""
+    """Of a heading: its words; of code: what it defines; of a fence: its language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,17 @@ class Parsed:
     parser: str = ""
     version: int = 1
     """Of the parser: a newer one reads the file again."""
+    own_lines: bool = True
+    """Whether a line of the text is that line of the file; where not, a passage names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that was opened and could not be read, and why, in words for the user."""
+
+    reason: str
+    failed: bool = True
+    """False where there is nothing to read: an empty file, an executable."""
 
 
 @dataclass(frozen=True, slots=True)
