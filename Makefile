@@ -5,6 +5,7 @@
 #   make docs      write docs/cli.md and the commands in docs/install.md from the code
 #   make screenshots   take the pictures of docs/screens.md, with the bundled model
 #   make snapshots     take the pictures anew that the tests compare screens with
+#   make test-milvus   the tests of the vector index on Milvus too; installs pymilvus and milvus-lite (450 MB)
 #   make clean     remove .venv and every cache
 #
 # PYTHON=python3.13 picks the interpreter, LLMCHAT_BUILD=cpu|cuda|metal|vulkan|rocm what llama.cpp runs on.
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help chat test check bench docs screenshots snapshots clean FORCE
+.PHONY: help chat test test-milvus check bench docs screenshots snapshots clean FORCE
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -24,6 +25,11 @@ chat: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-milvus: $(STAMP)
+	@$(BIN)/python -c 'import pymilvus, milvus_lite' 2>/dev/null \
+		|| $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[milvus]' milvus-lite
+	@$(BIN)/python -m pytest tests/rag/test_vectors.py tests/rag/test_milvus.py $(ARGS)
 
 check: $(STAMP)
 	@echo "== ruff: style"

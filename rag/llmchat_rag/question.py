@@ -1,0 +1,109 @@
+"""What a question asks of the index of words, and whether it leans on the question before. Knows no store.
+
+Whatever is typed becomes quoted words: nothing in it is an operator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmchat_rag.store import words
+
+MOST_TERMS = 64
+"""Of a long pasted question the first ones count; each costs a walk through its passages."""
+FEW_WORDS = 1
+"""A question with no more words of its own is taken to go on about the last one."""
+POINTING_WORDS = 6
+"""And one that points back, with at most so many."""
+
+_QUOTED = re.compile(r'["“„«]([^"“”„«»]{2,200})["”“»]')
+_WORD = re.compile(r"\w+(?:\.\w+)*")
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STOP = _set(
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this"
+    " to was will with"
+)
+"""Lucene's list."""
+_ASKING = _STOP | _set(
+    "about again also am any can could did do does explain from give had has have how i me mean more much my please"
+    " say said should show so some tell than what when where which who whom whose why would you your"
+)
+_POINTING = _set(
+    "he her hers him his it its one ones same she that their theirs them these they this those former latter there"
+    " er sie es ihr sein il elle ils elles"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Expressions of FTS5 for the two indexes; empty where there is nothing to look up."""
+
+    words: str
+    pairs: str
+
+
+def wanted(text: str) -> Wanted:
+    """Returns what to look up for a question.
+
+    Args:
+        text: as it was typed; what stands in quotes counts as a phrase too.
+    """
+    text = text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
+    phrases = [phrase for phrase in _QUOTED.findall(text) if len(_WORD.findall(phrase)) > 1]
+    terms = list(dict.fromkeys([*_terms(text), *phrases]))[:MOST_TERMS]
+    return Wanted(" OR ".join(map(_quoted, terms)), " OR ".join(_pair_terms(text)[:MOST_TERMS]))
+
+
+def standing_alone(text: str, history: Sequence[str]) -> str:
+    """Returns a question with those before it that it leans on.
+
+    Args:
+        text: the question.
+        history: the questions before it, oldest first.
+    """
+    asked = [text]
+    for earlier in reversed(history[-3:]):
+        if not leans(asked[0]):
+            break
+        asked.insert(0, earlier)
+    return "\n".join(asked)
+
+
+def leans(text: str) -> bool:
+    """Returns whether a question cannot be searched alone: it points back, or has hardly a word of its own."""
+    found = [word.lower() for word in _WORD.findall(text)]
+    if words.runs(text):
+        return False
+    own = [word for word in found if word not in _ASKING]
+    return len(own) <= FEW_WORDS or (len(own) <= POINTING_WORDS and not _POINTING.isdisjoint(found))
+
+
+def _terms(text: str) -> list[str]:
+    """Returns the words that count; one with dots in it, such as a version, is a phrase, and so are its words."""
+    terms = []
+    for word in _WORD.findall(text):
+        if word.lower() in _STOP or words.runs(word):
+            continue
+        terms.append(word.lower())
+        if "." in word:
+            terms += [part.lower() for part in word.split(".") if len(part) > 2 and not part.isdigit()]
+    return terms or [word.lower() for word in _WORD.findall(text) if not words.runs(word)]
+
+
+def _pair_terms(text: str) -> list[str]:
+    """Returns the pairs of the unspaced runs; of a lone character, all that begin with it."""
+    terms = []
+    for run in words.runs(text):
+        terms += [_quoted(pair) for pair in words.pairs(run).split()] if len(run) > 1 else [f"{_quoted(run)} *"]
+    return list(dict.fromkeys(terms))
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'

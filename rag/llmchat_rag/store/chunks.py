@@ -1,0 +1,85 @@
+"""Passages, read: with their texts, places and neighbours. Knows nothing of what makes a good one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from llmchat_rag.store.values import Place
+from llmchat_rag.types import Passage, Scores, Span
+
+_MANY = 500
+"""Ids in one statement; SQLite takes 999 variables on its oldest builds."""
+
+_PASSAGE = """
+    SELECT c.id, c.document_id, k.name, d.path, d.title, t.heading, t.text,
+        c.start, c.end, c.line, c.last_line, c.page, c.last_page
+    FROM chunk c JOIN document d ON d.id = c.document_id JOIN collection k ON k.id = d.collection_id
+    JOIN chunk_text t ON t.chunk_id = c.id WHERE c.id IN ({})
+"""
+
+_VECTOR = """
+    SELECT c.id, c.document_id, v.v FROM chunk c JOIN vector v ON v.id = c.vector_id WHERE c.id IN ({})
+"""
+
+_PLACE = "SELECT id, document_id, seq, start, end, tokens FROM chunk WHERE id IN ({})"
+
+
+def passages(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Passage]:
+    """Returns the passages of these ids that are there, without scores."""
+    found = {}
+    for marks, some in _some(ids):
+        for row in connection.execute(_PASSAGE.format(marks), some):
+            key, document_id, collection, path, title, heading, words, *span = row
+            found[key] = Passage(key, document_id, collection, path, title, heading, words, Span(*span), Scores(0.0))
+    return found
+
+
+def vectors(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+    """Returns for each of these ids that is there: its document, and its vector as it is stored."""
+    found = {}
+    for marks, some in _some(ids):
+        found.update({row[0]: (row[1], row[2]) for row in connection.execute(_VECTOR.format(marks), some)})
+    return found
+
+
+def places(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Place]:
+    """Returns where these passages stand among their neighbours."""
+    found = {}
+    for marks, some in _some(ids):
+        found.update({row[0]: Place(*row) for row in connection.execute(_PLACE.format(marks), some)})
+    return found
+
+
+def around(connection: sqlite3.Connection, place: Place, distance: int) -> list[Place]:
+    """Returns the passages before and behind a passage, up to a distance, in their order."""
+    rows = connection.execute(
+        "SELECT id, document_id, seq, start, end, tokens FROM chunk"
+        " WHERE document_id = ? AND seq BETWEEN ? AND ? AND seq <> ? ORDER BY seq",
+        (place.document_id, place.seq - distance, place.seq + distance, place.seq),
+    )
+    return [Place(*row) for row in rows]
+
+
+def of_document(connection: sqlite3.Connection, document_id: int) -> list[int]:
+    """Returns the ids of a document's passages in their order."""
+    rows = connection.execute("SELECT id FROM chunk WHERE document_id = ? ORDER BY seq", (document_id,))
+    return [row[0] for row in rows]
+
+
+def text(connection: sqlite3.Connection, document_id: int) -> str:
+    """Returns what was read from a document; nothing where it is not there."""
+    row = connection.execute("SELECT text FROM document_text WHERE document_id = ?", (document_id,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Returns how many passages there are."""
+    return int(connection.execute("SELECT coalesce(sum(chunks), 0) FROM document").fetchone()[0])
+
+
+def _some(ids: Iterable[int]) -> Iterator[tuple[str, Sequence[int]]]:
+    wanted = list(dict.fromkeys(int(key) for key in ids))
+    for start in range(0, len(wanted), _MANY):
+        some = wanted[start : start + _MANY]
+        yield ",".join("?" * len(some)), some

@@ -1,0 +1,102 @@
+"""The index of words, and that of character pairs for text without spaces. Knows no question."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+_UNSPACED = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+"""Runs of Chinese, Japanese and Korean: FTS5's tokenizer takes each for one word."""
+
+
+_OWNER = """
+    AND EXISTS (SELECT 1 FROM chunk c JOIN document d ON d.id = c.document_id
+        WHERE c.id = {}.rowid AND d.collection_id IN ({}))
+"""
+
+
+def runs(text: str) -> list[str]:
+    """Returns the stretches of a text that are written without spaces."""
+    return _UNSPACED.findall(text)
+
+
+def pairs(text: str) -> str:
+    """Returns the neighbouring characters of each unspaced run as words; a lone character stands for itself."""
+    return " ".join(run[i : i + 2] for run in runs(text) for i in range(max(len(run) - 1, 1)))
+
+
+def add(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Indexes passages that were written."""
+    rows = _rows(connection, "WHERE id BETWEEN ? AND ?", (first, last))
+    connection.executemany("INSERT INTO chunk_words (rowid, title, heading, text) VALUES (?, ?, ?, ?)", rows)
+    spaced = [(row[0], pairs(" ".join(row[1:]))) for row in rows]
+    connection.executemany("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", [row for row in spaced if row[1]])
+
+
+def remove(connection: sqlite3.Connection, document_id: int) -> None:
+    """Takes the passages of a document out, before they are deleted: the index has no copy of their texts."""
+    rows = _rows(connection, "WHERE id IN (SELECT id FROM chunk WHERE document_id = ?)", (document_id,))
+    connection.executemany(
+        "INSERT INTO chunk_words (chunk_words, rowid, title, heading, text) VALUES ('delete', ?, ?, ?, ?)", rows
+    )
+    connection.executemany("DELETE FROM chunk_pairs WHERE rowid = ?", [(row[0],) for row in rows])
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Empties both indexes."""
+    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('delete-all')")
+    connection.execute("DELETE FROM chunk_pairs")
+
+
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Makes both indexes anew from the passages."""
+    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')")
+    connection.execute("DELETE FROM chunk_pairs")
+    for key, *texts in connection.execute("SELECT id, title, heading, text FROM searchable").fetchall():
+        spaced = pairs(" ".join(texts))
+        if spaced:
+            connection.execute("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", (key, spaced))
+
+
+def optimize(connection: sqlite3.Connection) -> None:
+    """Merges what many small transactions left behind; a question is then answered from one piece."""
+    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('optimize')")
+
+
+def problems(connection: sqlite3.Connection) -> list[str]:
+    """Returns what is wrong with the indexes."""
+    found = []
+    for table in ("chunk_words", "chunk_pairs"):
+        try:
+            connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")  # noqa: S608
+        except sqlite3.DatabaseError as error:
+            found.append(f"{table}: {error}")
+    return found
+
+
+def find(
+    connection: sqlite3.Connection, table: str, match: str, k: int, collections: Sequence[int]
+) -> list[tuple[int, float]]:
+    """Returns the best passages for an FTS5 expression and their BM25, best first.
+
+    Args:
+        connection: to read from.
+        table: `chunk_words` or `chunk_pairs`.
+        match: the expression.
+        k: how many at most.
+        collections: only passages of these; empty is all.
+    """
+    owner = ""
+    if collections:
+        marks = ",".join("?" * len(collections))
+        # FTS5 sorts first and asks for the owner from the best one down, so a big collection costs nothing.
+        owner = _OWNER.format(table, marks)
+    statement = f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ?{owner} ORDER BY rank LIMIT ?"  # noqa: S608
+    return [(row[0], -row[1]) for row in connection.execute(statement, (match, *collections, k))]
+
+
+def _rows(connection: sqlite3.Connection, where: str, values: Sequence[int]) -> list[tuple[int, str, str, str]]:
+    return connection.execute(f"SELECT id, title, heading, text FROM searchable {where}", values).fetchall()  # noqa: S608

@@ -1,0 +1,76 @@
+"""kill -9 at any moment of an update: the store is sound, and the next run ends where a run from nothing ends.
+
+LLMCHAT_TEST_SIGNALS=100 kills as often as a release asks for.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.rag.doubles import PlainPool
+from tests.rag.places import Notes, answers, essay, notes, questions
+
+from llmchat_rag.doctor import examine
+from llmchat_rag.ingest import update
+from llmchat_rag.store import Library
+
+KILLS = int(os.environ.get("LLMCHAT_TEST_SIGNALS", "10"))
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    path = os.pathsep.join(str(ROOT / room) for room in ("rag", "."))
+    command = [sys.executable, "-m", "tests.rag.indexing", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def change(place: Notes, rng: random.Random) -> None:
+    for number in rng.sample(range(60), 20):
+        place.write(f"{number}.md", essay(rng, rng.randrange(1, 6)))
+    there = sorted(place.root.iterdir())
+    for path in rng.sample(there, len(there) // 10):
+        path.unlink()
+
+
+def how_long(folder: Path) -> float:
+    """Returns the seconds that an update takes that nobody kills."""
+    with start(folder) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        started = time.monotonic()
+        assert child.stdout.readline() == "done\n"
+        return time.monotonic() - started
+
+
+@pytest.mark.timeout(60 + 5 * KILLS)
+def test_killed_at_any_moment_it_converges(tmp_path: Path) -> None:
+    seed = int(os.environ.get("LLMCHAT_TEST_SEED", "") or random.SystemRandom().randrange(1 << 30))
+    print(f"LLMCHAT_TEST_SEED={seed}")
+    rng = random.Random(seed)
+    with notes(tmp_path) as place:
+        change(place, rng)
+        longest = how_long(place.library.folder)
+        killed = 0
+        for _ in range(KILLS):
+            change(place, rng)
+            with start(place.library.folder) as child:
+                assert child.stdout is not None
+                assert child.stdout.readline() == "ready\n"
+                time.sleep(rng.uniform(0, longest))
+                child.kill()
+            killed += child.returncode == -9
+            assert examine(place.library) == []
+        assert killed > KILLS // 3
+        place.update(accept_missing=True)
+        assert examine(place.library) == []
+        asked = questions(seed, 50)
+        with Library(tmp_path / "fresh") as fresh:
+            fresh.add_collection("notes", place.root)
+            list(update(fresh, "notes", place.embedder, PlainPool()))
+            assert answers(place.library, place.embedder, asked) == answers(fresh, place.embedder, asked)
