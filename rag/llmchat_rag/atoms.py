@@ -117,7 +117,8 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     left = len(piece) - len(piece.lstrip())
     right = len(piece.rstrip())
     if left < right:
-        yield start + left, start + right
+        # A mark may stand on a space: then the space is part of the character.
+        yield start + left - (left > 0 and not is_boundary(text, start + left)), start + right
 
 
 def pieces_of(text: str, atom: Atom, size: int) -> Iterator[Atom]:

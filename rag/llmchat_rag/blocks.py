@@ -16,7 +16,7 @@ _LONGEST_NAME = 120
 
 def normalised(text: str) -> str:
     """Returns a text with one kind of line end, and without byte order mark, NUL and halves of characters."""
-    text = text.removeprefix("\ufeff")
+    text = text.lstrip("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))

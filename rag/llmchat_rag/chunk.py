@@ -85,28 +85,32 @@ def embedded_text(chunk: Chunk, title: str) -> str:
 
 
 def _sections(parsed: Parsed) -> Iterator[_Section]:
-    """Yields what stands under each heading; a heading over nothing is a passage itself."""
+    """Yields what stands under each heading, and the headings that nothing stands under.
+
+    Those stand together: a file of headings alone would else be a passage for each.
+    """
     path: list[tuple[int, str]] = []
-    section = _Section(())
+    section, bare = _Section(()), _Section(())
     over: Block | None = None
     for block in parsed.blocks:
         if block.kind not in {"heading", "title"}:
+            if bare.blocks:
+                yield bare
+                bare = _Section(())
             section.blocks.append(block)
             continue
-        if not section.blocks and over is not None and max(over.level, 1) >= max(block.level, 1):
-            section.blocks.append(over)
+        level = max(block.level, 1)
         if section.blocks:
             yield section
-        level = max(block.level, 1)
+        elif over is not None and over.level >= level:
+            bare.blocks.append(over)
         path = [(above, name) for above, name in path if above < level] + [(level, block.name)]
-        section = _Section(tuple(name for _, name in path if name))
-        over = block
+        section, over = _Section(tuple(name for _, name in path if name)), block
         if block.end - block.start > _LONG_HEADING:
             section.blocks.append(block)
     if not section.blocks and over is not None:
-        section.blocks.append(over)
-    if section.blocks:
-        yield section
+        bare.blocks.append(over)
+    yield from (last for last in (bare, section) if last.blocks)
 
 
 class _Measure:

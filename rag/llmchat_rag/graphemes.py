@@ -18,19 +18,17 @@ def is_boundary(text: str, at: int) -> bool:
     if at <= 0 or at >= len(text):
         return True
     before, after = text[at - 1], text[at]
-    if before == "\n":
+    if after < _FIRST_MARK or unicodedata.category(before) in {"Cc", "Zl", "Zp"}:
         return True
     if before == _JOINER:
-        return False
-    if after < _FIRST_MARK:
-        return True
+        return unicodedata.category(after) in {"Cc", "Zl", "Zp", "Zs"}
     if _extends(after):
         return False
     return not (_is_flag_half(after) and _is_flag_half(before)) or _flag_halves_before(text, at) % 2 == 0
 
 
 def cut_before(text: str, at: int, lowest: int) -> int:
-    """Returns the last boundary at or before `at`, above `lowest`; `at` itself where there is none near.
+    """Returns the last boundary at or before `at` and above `lowest`, else the next one; else `at` itself.
 
     Args:
         text: what is cut.
@@ -40,7 +38,7 @@ def cut_before(text: str, at: int, lowest: int) -> int:
     for candidate in range(at, max(lowest, at - _FARTHEST), -1):
         if is_boundary(text, candidate):
             return candidate
-    return at
+    return next((after for after in range(at + 1, at + _FARTHEST) if is_boundary(text, after)), at)
 
 
 def _extends(character: str) -> bool:

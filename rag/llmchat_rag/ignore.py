@@ -7,7 +7,7 @@ trusted: a pattern that could take long to match is not followed, and none of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,7 +111,9 @@ def _is_quick(pattern: str) -> bool:
     return len(pattern) <= _LONGEST_PATTERN and max(stars) <= _MOST_STARS and sum(map(bool, stars)) <= _MOST_STAR_PARTS
 
 
-def rules_of(folder: Path, relative: str, names: Sequence[str], above: Rules | None) -> tuple[Rules | None, list[str]]:
+def rules_of(
+    folder: Path, relative: str, names: Sequence[str], above: Rules | None
+) -> tuple[Rules | None, dict[str, str]]:
     """Reads the ignore files of a folder.
 
     Args:
@@ -121,23 +123,19 @@ def rules_of(folder: Path, relative: str, names: Sequence[str], above: Rules | N
         above: the rules of the folders above.
 
     Returns:
-        The rules that hold in it, and a complaint for each ignore file that is not followed to the letter.
+        The rules that hold in it, and by its name what is to be said of an ignore file that is not followed.
     """
-    complaints: list[str] = []
+    complaints: dict[str, str] = {}
     for name in IGNORE_FILES:
         if name not in names:
             continue
         try:
             text = read_file(folder / name, _IGNORE_FILE_LIMIT).decode("utf-8-sig", "replace")
         except ParseError as error:
-            complaints.append(f"{name}: not followed: {error}")
+            complaints[name] = f"not followed: {error}"
             continue
         spec, bad = patterns(text.split("\n"))
-        complaints += _complaint(name, bad)
+        if bad:
+            complaints[name] = f"{len(bad)} patterns not followed: {bad[0][:60]!r} is too complex, or none"
         above = Rules(relative, relative + name, spec, above)
     return above, complaints
-
-
-def _complaint(name: str, bad: list[str]) -> Iterator[str]:
-    if bad:
-        yield f"{name}: {len(bad)} of its patterns are not followed: {bad[0][:60]!r} is too complex, or no pattern"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llmchat_rag.errors import RootMissing
-from llmchat_rag.ignore import Rules, left_out, patterns, rules_of
+from llmchat_rag.ignore import IGNORE_FILES, Rules, left_out, patterns, rules_of
 from llmchat_rag.reading import MAX_BYTES, reason_of, too_large
 from llmchat_rag.types import Found, Skipped
 
@@ -91,11 +91,14 @@ class _Walk:
             yield Skipped(relative, reason_of(error), failed=True)
             return
         rules, complaints = rules_of(folder, relative, names, above)
-        yield from (Skipped(relative + complaint.partition(":")[0], complaint, failed=True) for complaint in complaints)
         taken = set(names)
         below: list[tuple[Path, str, Rules | None]] = []
         for name in names:
             shown = readable(name)
+            if name in IGNORE_FILES:
+                complaint = complaints.get(name, "")
+                yield Skipped(relative + name, complaint or "left out: not a document", failed=bool(complaint))
+                continue
             if shown != name and shown in taken:
                 yield Skipped(relative + shown, "another file has this name once it is written as text", failed=True)
                 continue

@@ -20,7 +20,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 64 << 10
-_MOST_CONTROLS = 0.02
+_MOST_CONTROLS = 0.05
 """Of all bytes: random ones have 0.11, text with stray NULs or escape sequences stays far below."""
 _MOST_BROKEN = 0.01
 """Of all characters that are no UTF-8 and are still taken for damage, and not for another encoding."""

@@ -40,6 +40,10 @@ def blocks_of(text: str) -> Iterator[Block]:
         else:
             block, at = _body(lines, at)
         yield block
+        if block.kind != "fence" and (literal := _literal(lines, at)):
+            yield literal
+            while at < len(lines) and lines.start(at) < literal.end:
+                at += 1
 
 
 def _heading(lines: Lines, at: int, styles: list[str]) -> tuple[Block, int] | None:
@@ -78,9 +82,18 @@ def _body(lines: Lines, at: int) -> tuple[Block, int]:
         kind = "table"
     elif _ITEM.match(first.lstrip()):
         kind = "list"
-    if lines[stop - 1].rstrip().endswith("::") and (end := _indented(lines, stop, _indent(first))) > stop:
-        return lines.block("fence" if stop == at + 1 else kind, at, end), end
     return lines.block(kind, at, stop), stop
+
+
+def _literal(lines: Lines, at: int) -> Block | None:
+    """Returns what stands indented below a paragraph that ends with two colons."""
+    above = lines[at - 1].rstrip()
+    if not above.endswith("::") or above.lstrip().startswith(".. "):
+        return None
+    stop = _indented(lines, at, _indent(above))
+    while at < stop and lines.is_blank(at):
+        at += 1
+    return lines.block("fence", at, stop) if at < stop else None
 
 
 def _indented(lines: Lines, at: int, indent: int) -> int:

@@ -117,7 +117,7 @@ def _may_be_function(code: str, name: str, indent: int) -> bool:
     if first in _STATEMENTS or name in _STATEMENTS:
         return False
     end = code.rstrip()
-    return end.endswith("{") or (indent == 0 and not code.startswith(name) and end.endswith(")"))
+    return end.endswith("{") or (indent == 0 and not code.startswith(name) and end.endswith((")", ",", "(")))
 
 
 def _with_leading(lines: Lines, index: int, lowest: int) -> int:

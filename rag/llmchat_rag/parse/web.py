@@ -75,17 +75,24 @@ def _unclosed(html: str) -> int:
     return deepest
 
 
-def _visits(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
-    """Yields each node on the way down (True) and on the way up (False); what is skipped is not entered."""
+def _visits(root: LexborNode) -> Iterator[tuple[str, LexborNode, bool]]:
+    """Yields each text, and each element on the way down (True) and on the way up (False), with its tag.
+
+    What is not shown is left out with all that is in it.
+    """
     node, depth = root, 0
     while True:
-        yield node, True
-        child = node.first_child if not _is_skipped(node) else None
-        if child is not None:
-            node, depth = child, depth + 1
-            continue
+        tag = node.tag or ""
+        if tag == "-text":
+            yield tag, node, True
+        elif tag and tag[0] not in "-!" and not _is_hidden(tag, node):
+            yield tag, node, True
+            child = node.first_child
+            if child is not None:
+                node, depth = child, depth + 1
+                continue
+            yield tag, node, False
         while True:
-            yield node, False
             if depth == 0:
                 return
             following = node.next
@@ -96,12 +103,11 @@ def _visits(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
             if parent is None:
                 return
             node, depth = parent, depth - 1
+            yield node.tag or "", node, False
 
 
-def _is_skipped(node: LexborNode) -> bool:
-    if not node.is_element_node:
-        return False
-    if node.tag in _SKIPPED:
+def _is_hidden(tag: str, node: LexborNode) -> bool:
+    if tag in _SKIPPED:
         return True
     attributes = node.attributes
     return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style") or ""))
@@ -121,13 +127,12 @@ class _Page:
 
     def read(self, root: LexborNode) -> str:
         """Returns the first heading."""
-        for node, down in _visits(root):
-            if node.is_text_node:
-                if down:
-                    text = node.text_content or ""
-                    self._words.append(text if self._in_pre else text.replace("\n", " "))
-            elif node.is_element_node and not _is_skipped(node):
-                self._element(node.tag or "", down=down)
+        for tag, node, down in _visits(root):
+            if tag == "-text":
+                text = node.text_content or ""
+                self._words.append(text if self._in_pre else text.replace("\n", " "))
+            else:
+                self._element(tag, down=down)
         self._flush()
         return self._title
 
