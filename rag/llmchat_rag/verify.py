@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from llmchat_rag.checking.clauses import content
-from llmchat_rag.checking.evidence import COVERED, Evidence, Fault, Finding, examine, read
+from llmchat_rag.checking.evidence import Evidence, Fault, Finding, examine, read
 from llmchat_rag.checking.sentences import Sentence, sentences
 from llmchat_rag.checking.tokens import tokens
 from llmchat_rag.cite import citations, cited, without_citations
 from llmchat_rag.context import Source, says_unknown
-from llmchat_rag.types import Embedder
+
+if TYPE_CHECKING:
+    from llmchat_rag.types import Vector
 
 Mark = Literal["supported", "weak", "unsupported"]
 SIGNS: dict[Mark, str] = {"supported": "✓", "weak": "~", "unsupported": "✗"}
@@ -33,6 +35,13 @@ _TALK = re.compile(
     r"|unfortunately|i (?:do not|don't|cannot|can't))\b",
     re.IGNORECASE,
 )
+
+
+class Encoder(Protocol):
+    """What makes vectors of sentences: an embedder, or its light half alone."""
+
+    def encode_query(self, text: str) -> Vector:
+        """Returns the vector of a text, of length 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class Verified:
         return sum(verdict.mark == mark for verdict in self.sentences)
 
 
-def verify(answer: str, sources: Sequence[Source], embedder: Embedder | None = None) -> Verified:
+def verify(answer: str, sources: Sequence[Source], embedder: Encoder | None = None) -> Verified:
     """Checks every sentence of an answer that claims something.
 
     Args:
@@ -95,10 +104,11 @@ def _claims(sentence: Sentence) -> bool:
 class _Checker:
     """The sources of one answer, read once."""
 
-    def __init__(self, sources: Sequence[Source], embedder: Embedder | None) -> None:
+    def __init__(self, sources: Sequence[Source], embedder: Encoder | None) -> None:
         self._texts = {source.number: source.text for source in sources}
         self._read: dict[tuple[int, ...], Evidence] = {}
         self._embedder = embedder
+        self._vectors: dict[str, Vector] = {}
 
     def judge(self, sentence: Sentence) -> Verdict:
         """Returns the verdict on one sentence."""
@@ -128,14 +138,21 @@ class _Checker:
         if ids not in self._read:
             self._read[ids] = read("\n\n".join(self._texts[number] for number in ids))
         evidence = self._read[ids]
-        finding = examine(claim, evidence)
-        if self._embedder is None or finding.coverage >= COVERED or not evidence.statements:
-            return finding
-        return examine(claim, evidence, self._similarity(claim, evidence, self._embedder))
+        if self._embedder is None:
+            return examine(claim, evidence)
+        vector = self._vector
+        return examine(
+            claim,
+            evidence,
+            lambda words: max((float(vector(words) @ vector(s.text)) for s in evidence.statements), default=0.0),
+        )
 
-    def _similarity(self, claim: str, evidence: Evidence, embedder: Embedder) -> float:
-        vectors = embedder.encode_passages([claim, *(statement.text for statement in evidence.statements)])
-        return float((vectors[1:] @ vectors[0]).max())
+    def _vector(self, text: str) -> Vector:
+        """Returns the vector of a sentence, as of a question: that encoder is light, and both sides use it."""
+        assert self._embedder is not None
+        if text not in self._vectors:
+            self._vectors[text] = self._embedder.encode_query(text)
+        return self._vectors[text]
 
     def _supporting(self, claim: str) -> int | None:
         """Returns the document that supports a claim best, or None."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmchat_rag.context import Source
-from llmchat_rag.types import Embedder, Passage, Scores, Span
-from llmchat_rag.verify import verify
+from llmchat_rag.types import Passage, Scores, Span
+from llmchat_rag.verify import Encoder, verify
 
 DATA = Path(__file__).parent / "data"
 
@@ -70,7 +70,7 @@ class Measured:
     missed: tuple[str, ...]
 
 
-def measure(cited: Sequence[Cited], embedder: Embedder | None = None) -> Measured:
+def measure(cited: Sequence[Cited], embedder: Encoder | None = None) -> Measured:
     found = [(one, verify(one.sentence, sources(*one.passages), embedder).sentences) for one in cited]
     assert all(len(verdicts) == 1 for _, verdicts in found)
     marks = [(one, verdicts[0].mark == "supported") for one, verdicts in found]

@@ -16,6 +16,11 @@ _MARK = re.compile(r"[,;:()–—]|\.\.\.|…| - ")
 _STRONG = re.compile(r"[;:]|–|—")
 CONTENT = frozenset(("word", "name", "number"))
 _PRONOUNS = lexicon.words("it they he she its their his her this that these those sie er es il elle ils elles")
+_NOUN_NEGATORS = lexicon.words("no without kein keine keinen keiner keinem keines ohne sans sin aucun aucune")
+_PREPOSITIONS = lexicon.words(
+    "by in of on at to from for with during von in auf bei mit zu de dans par pour en por para"
+)
+"""Where a `no` in front of a noun ends: `at no cost by the supplier` denies a cost, no supplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,18 @@ def denied(text: str, found: Sequence[Token]) -> list[list[Token]]:
             continue
         if word == "not" and place + 1 < len(found) and fold(found[place + 1].text) in ("only", "nur"):
             continue
-        if scope := content(_behind(text, found, place)):
+        noun = word in _NOUN_NEGATORS and bool(content(found[:place]))
+        if scope := content(_behind(text, found, place, _PREPOSITIONS if noun else frozenset())):
             scopes.append(scope)
     return scopes
 
 
-def _behind(text: str, found: Sequence[Token], place: int) -> list[Token]:
+def _behind(text: str, found: Sequence[Token], place: int, ends: frozenset[str]) -> list[Token]:
     scope: list[Token] = []
     for earlier, token in zip(found[place:], found[place + 1 :], strict=False):
         gap = text[earlier.end : token.start]
-        if _MARK.search(gap) or fold(token.text) in lexicon.BREAKS - {"and", "or", "und", "oder", "et"}:
+        word = fold(token.text)
+        if _MARK.search(gap) or word in ends or word in lexicon.BREAKS - {"and", "or", "und", "oder", "et"}:
             break
         scope.append(token)
     return scope

@@ -122,6 +122,8 @@ OPPOSITES = (
     "parent child",
     "tenant landlord",
     "buyer seller",
+    "customer supplier",
+    "attract repel",
     "lender borrower",
     "employer employee",
     "teacher student",
