@@ -66,7 +66,7 @@ def good_pdf(*pages: str) -> bytes:
 
 def portable(url: str, secret: str) -> Files:
     good = good_pdf("Seen.")
-    bomb = zlib.compress(zlib.compress(bytes(400 << 20), 9), 9)
+    bomb = zlib.compress(zlib.compress(bytes(400 << 20), 1), 9)
     flate = b"/Filter [/FlateDecode /FlateDecode]"
     locked = b"/Encrypt <</Filter /Standard /V 2 /R 3 /Length 128 /P -44 /O <%b> /U <%b>>> /ID [<00> <00>]" % (
         b"41" * 32,

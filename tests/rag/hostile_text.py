@@ -79,8 +79,8 @@ def messages() -> Files:
     part = b"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
     head = b"From: a@b\r\nSubject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
     return {
-        "nested.eml": (head + part * 5_000, PARSED + "|nested|failed"),
-        "header.eml": (b"From: " + b"a@b, (" * 200_000 + b"\r\n\r\nbody\r\n", PARSED + "|time|memory|nested|failed"),
+        "nested.eml": (head + part * 3_000, PARSED + "|nested|failed"),
+        "header.eml": (b"From: " + b"a@b, (" * 100_000 + b"\r\n\r\nbody\r\n", PARSED + "|time|memory|nested|failed"),
         "charset.eml": (
             b"From: a@b\r\nContent-Type: text/plain; charset=punycode\r\n\r\n" + b"x" * 1000,
             PARSED + "|body",
@@ -104,10 +104,10 @@ def pages(url: str, secret: str) -> Files:
         "deep.html": (b"<div>" * 1_000_000 + b"x", "nested too deeply"),
         "deep-spans.html": (b"<p>" + b"<span>" * 9_000 + b"x", PARSED),
         "formatting.html": (b"<b><i><u>" * 3_000 + b"<p>x" * 3_000, PARSED + "|nested|time"),
-        "attributes.html": (b"<p " + b"".join(b"a%d=1 " % i for i in range(50_000)) + b">x</p>", PARSED),
+        "attributes.html": (b"<p " + b"".join(b"a%d=1 " % i for i in range(20_000)) + b">x</p>", PARSED),
         "tables.html": (b"<table><tr><td>" * 5_000 + b"x", PARSED + "|nested"),
         "hidden.html": (hidden.encode(), PARSED),
         "entity.html": (entity.encode(), PARSED),
         "charset.html": (b"<meta charset=unicode_escape><p>\\x41 caf\xe9 caf\xe9</p>", PARSED),
-        "paragraphs.html": (b"<p>x" * 300_000, PARSED),
+        "paragraphs.html": (b"<p>x" * 100_000, PARSED),
     }

@@ -241,6 +241,11 @@ def test_an_emoji_is_never_torn() -> None:
         assert chunk.text.count("\U0001f1e9") == chunk.text.count("\U0001f1ea")
 
 
+def test_a_mark_keeps_the_space_it_stands_on() -> None:
+    found = chunks("word\n\n \u0301accent", "a.txt", limit=4)
+    assert [chunk.text for chunk in found] == ["word", " \u0301accent"]
+
+
 def test_a_line_without_spaces_is_cut() -> None:
     found = chunks_of(parse_bytes("a.txt", b"x" * 100_000), lambda texts: [1] * len(texts), limit=200)
     assert max(len(chunk.text) for chunk in found) <= 3_200

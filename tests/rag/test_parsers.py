@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ import pytest
 from tests.rag.hostile_packed import book_of, good_docx, good_pdf, zip_of
 
 from llmchat_rag.errors import NothingToRead, ParseError
+from llmchat_rag.parse import archive
 from llmchat_rag.parse.formats import parse_bytes
 from llmchat_rag.types import Parsed
 
@@ -320,6 +322,12 @@ def test_messages() -> None:
 def test_zips_are_counted_while_they_are_read(name: str) -> None:
     with pytest.raises(ParseError, match="unpacks to more than 200 times its size"):
         parse_bytes(name, zip_of({"word/document.xml": bytes(32 * MEGABYTE)}))
+
+
+def test_zips_have_a_limit_whatever_their_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MOST_BYTES", MEGABYTE)
+    with pytest.raises(ParseError, match="unpacks to more than 1 MB"):
+        parse_bytes("a.epub", zip_of({"a": random.Random(4711).randbytes(2 * MEGABYTE)}))
 
 
 LINES = [letter * MEGABYTE for letter in (b"a", b" ", b"#", b"=", b"-", b"`")]

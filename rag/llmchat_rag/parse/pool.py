@@ -69,7 +69,7 @@ class ParserPool:
         waiting = iter(files)
         try:
             while self._give_out(waiting):
-                yield from self._collect()
+                yield from self._collected()
         finally:
             for process in self._busy():
                 self._end(process)
@@ -86,8 +86,12 @@ class ParserPool:
             free.send(found, self._max_bytes, self._seconds)
         return bool(self._busy())
 
-    def _collect(self) -> Iterator[tuple[Found, Parsed | Refused]]:
-        """Waits until a process says something or is out of time, and yields what is done."""
+    def _collected(self) -> list[tuple[Found, Parsed | Refused]]:
+        """Waits until a process says something or is out of time, and returns what is done.
+
+        All of them at once: between two that are handed out, minutes may pass, and what is said here would be old.
+        """
+        done: list[tuple[Found, Parsed | Refused]] = []
         busy = self._busy()
         ready, _, _ = select.select(busy, [], [], max(0.0, min(process.remaining() for process in busy)))
         for process in busy:
@@ -101,10 +105,11 @@ class ParserPool:
                 process.file = None
                 if not usable:
                     self._end(process)
-                yield found, outcome
+                done.append((found, outcome))
             elif process.remaining() <= 0:
                 self._end(process)
-                yield found, Refused(f"its parser ran out of time ({self._seconds:g} s)")
+                done.append((found, Refused(f"its parser ran out of time ({self._seconds:g} s)")))
+        return done
 
     def _end(self, process: ParserProcess) -> None:
         self._processes.remove(process)
