@@ -18,6 +18,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from llmchat_engine import EngineError, ModelInfo, ModelSpec
+from llmchat_rag.errors import RagError
 from llmchat_tui.config import set_value
 from llmchat_tui.desk import Desk
 from llmchat_tui.driver import ChatDriver
@@ -175,7 +176,7 @@ class ChatApp(App[int], inherit_bindings=False):
         if all(notice.message != shown for notice in self._notifications):
             self.notify(shown, severity=level, timeout=seconds, markup=False)
 
-    def tell_error(self, error: UserError | EngineError) -> None:
+    def tell_error(self, error: UserError | EngineError | RagError) -> None:
         """Shows what failed, why, and what helps."""
         shown = fitted(sanitize_line(str(error)), sanitize_line(error.hint), self.size.width)
         if all(notice.message != shown for notice in self._notifications):

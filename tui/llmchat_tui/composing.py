@@ -16,11 +16,19 @@ _TASK = (
     " questions. Write a few sentences and nothing else."
 )
 _HEADING = "Summary of the earlier conversation:"
+_PART_TOKENS = 384
+"""Some ten sentences about a part of a document."""
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
 def compose(
-    system: str, earlier: Sequence[StoredMessage], question: str, *, left_out: int = 0, summary: str = ""
+    system: str,
+    earlier: Sequence[StoredMessage],
+    question: str,
+    *,
+    left_out: int = 0,
+    summary: str = "",
+    documents: str = "",
 ) -> tuple[Message, ...]:
     """Returns the path of messages that the model is given; replies carry their own ids.
 
@@ -30,6 +38,7 @@ def compose(
         question: the newest question.
         left_out: so many messages of the path, from the first one on, are left out.
         summary: stands in their place, behind the system prompt.
+        documents: the block that stands before the newest question, in its message.
     """
     whole = "\n\n".join(part for part in (system, f"{_HEADING}\n{summary}" if summary else "") if part)
     first = (Message("system", whole),) if whole else ()
@@ -38,12 +47,29 @@ def compose(
         for stored in earlier[left_out:]
         if is_sent(stored)
     )
-    return (*first, *path, Message("user", question))
+    return (*first, *path, Message("user", f"{documents}\n\n{question}" if documents else question))
 
 
 def is_sent(stored: StoredMessage) -> bool:
     """Returns whether the model is given a message: a reply without a word is none."""
     return stored.role == "user" or bool(stored.text)
+
+
+def part_request(prompt: str, n_ctx: int, request_id: str) -> Request:
+    """Returns the request about a part of a document; it belongs to no chat and leaves nothing in the cache.
+
+    Args:
+        prompt: the part, and what is asked of it.
+        n_ctx: the context that its answer takes an eighth of at most.
+        request_id: what cancels it.
+    """
+    sampling = Sampling(temperature=0.0, max_tokens=part_tokens(n_ctx))
+    return Request((Message("user", prompt),), sampling, private=True, id=request_id)
+
+
+def part_tokens(n_ctx: int) -> int:
+    """Returns the length of the longest answer about a part of a document."""
+    return min(_PART_TOKENS, n_ctx // 8)
 
 
 def summary_request(gone: Sequence[StoredMessage], before: str, n_ctx: int, request_id: str) -> Request:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmchat_engine import (
@@ -21,6 +22,7 @@ from llmchat_engine import (
     ModelInfo,
     Queued,
     Request,
+    Sampling,
     Token,
     Waiting,
 )
@@ -41,6 +43,7 @@ from llmchat_tui.overflow import (
 )
 
 if TYPE_CHECKING:
+    from llmchat_tui.grounding import Grounding
     from llmchat_tui.growing import GrowingReply
     from llmchat_tui.turn import Turn
 
@@ -48,16 +51,19 @@ if TYPE_CHECKING:
 class Course:
     """The way of one turn to its reply: what the model sees, whether that fits, and what becomes of it."""
 
-    def __init__(self, turn: Turn, engine: Engine) -> None:
-        self._turn, self._engine = turn, engine
+    def __init__(self, turn: Turn, engine: Engine, grounding: Grounding | None = None) -> None:
+        self._turn, self._engine, self._grounding = turn, engine, grounding
         self.seen = seen_of(turn.earlier, Seen(turn.left_out, turn.summary))
         self._model: ModelInfo | None = None
         self._plan: Plan | None = None
         self._stopped: Finished | None = None
 
     def look_ahead(self) -> Generator[TurnEvent, None, None]:
-        """Waits for the model, and counts where the chat might not fit; a chat that begins has nothing to leave out."""
-        if not self._turn.earlier:
+        """Waits for the model, and counts where the chat might not fit; a chat that begins has nothing to leave out.
+
+        Documents wait for the model too: it counts what they take.
+        """
+        if not self._turn.earlier and not self._grounding:
             return
         request = self._request(Begun("", "", ""))
         with closing(self._engine.generate(request)) as events:  # closed at `Loaded`, before anything is run
@@ -105,6 +111,17 @@ class Course:
         self.seen = Seen(found.left_out, summary or self.seen.summary)
         yield LeftOut(len(gone), found.frees, summary=bool(summary), left_out=found.left_out)
 
+    def ground(self, reply: GrowingReply) -> Generator[TurnEvent, None, None]:
+        """Puts what was found in the documents before the question.
+
+        Raises:
+            ContextFull: there is no room for it.
+            RagError: the documents cannot be read.
+        """
+        if self._grounding and self._model and not self._stopped:
+            yield from self._grounding.fill(reply, self._model, self._request(reply.begun))
+            self._stopped = self._grounding.stopped
+
     def answer(self, reply: GrowingReply) -> Generator[TurnEvent, None, None]:
         """Has the model answer, and records its end."""
         reply.model = self._model
@@ -132,12 +149,15 @@ class Course:
 
     def _request(self, begun: Begun) -> Request:
         turn, seen = self._turn, self.seen
-        messages = compose(turn.system, turn.earlier, turn.question, left_out=seen.left_out, summary=seen.summary)
-        if turn.prefill:
-            messages = (*messages, Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key))
+        messages = path = self._path()
+        if self._grounding and self._grounding.prompt:
+            begins = path[:1] if turn.system and not seen.summary else ()
+            messages = (*begins, Message("user", self._grounding.prompt), *self._begun())
+        elif self._grounding and self._grounding.block:
+            messages = self._path(self._grounding.block)
         return Request(
             messages,
-            turn.sampling,
+            self._sampling,
             raw=turn.raw,
             private=turn.private,
             chat="" if turn.private else begun.conversation_id,
@@ -145,11 +165,38 @@ class Course:
             shared=int(bool(turn.system) and not seen.summary),  # a summary begins no other chat
             shift=seen.left_out > 0,
             now=begun.created_at,
+            next_messages=() if messages is path else path,
             id=turn.request_id,
         )
 
+    def _path(self, documents: str = "") -> tuple[Message, ...]:
+        """Returns the path that the model is given, with the documents before the newest question."""
+        turn, seen = self._turn, self.seen
+        messages = compose(
+            turn.system,
+            turn.earlier,
+            turn.question,
+            left_out=seen.left_out,
+            summary=seen.summary,
+            documents=documents,
+        )
+        return (*messages, *self._begun())
+
+    def _begun(self) -> tuple[Message, ...]:
+        """Returns what the reply begins with, as the message that it goes on."""
+        turn = self._turn
+        return (Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key),) if turn.prefill else ()
+
+    @property
+    def _sampling(self) -> Sampling:
+        """The turn's; from documents the likeliest words are taken, where nothing else was asked for."""
+        sampling = self._turn.sampling
+        return replace(sampling, temperature=0.0) if self._grounding and sampling.temperature is None else sampling
+
     def _might_overflow(self, request: Request, model: ModelInfo) -> bool:
         """Returns whether counting is worth its milliseconds; the other half of the context is for the template."""
+        if self._grounding and self._turn.earlier:
+            return True
         return self.seen.left_out > 0 or most_tokens(request.messages, model.key) > model.n_ctx // 2
 
     def _planned(self, measured: Measured) -> Plan | None:
@@ -163,10 +210,13 @@ class Course:
                 turns.append(tokens)
             else:
                 turns[-1] += tokens
+        least = 0
+        if self._grounding and self._model:
+            least = self._grounding.least(self._model, measured.total - sum(turns))
         return plan(
             turns,
-            sum(counts) + measured.after,
-            measured.total,
+            sum(counts) + measured.after + least,
+            measured.total + least,
             n_ctx=measured.n_ctx,
             reserve=reserve_of(turn.sampling.max_tokens, measured.n_ctx),
             left_out=seen.left_out,
@@ -176,6 +226,11 @@ class Course:
     def _check_fit(self, found: Plan) -> None:
         if not found.fits:
             raise ContextFull(found.prompt, found.n_ctx, self._model.n_ctx_train if self._model else 0)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the model was loaded."""
+        return self._model is not None
 
     @property
     def _summarises(self) -> bool:

@@ -6,9 +6,15 @@ A turn passes the engine's own events on (Loading, Queued, Restored, Prefill, To
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
 from llmchat_tui.history.values import Begun
+
+if TYPE_CHECKING:
+    from llmchat_rag.verify import Verified
+    from llmchat_tui.documents import Retrieval
+    from llmchat_tui.sources import KeptSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,39 @@ class Started:
     """The question is on disk. Nothing was asked of the model before this; it may have been loaded."""
 
     begun: Begun
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The documents are searched; the model is loaded meanwhile, so its events may come in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the documents have on the question."""
+
+    retrieval: Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Whole documents are read part by part, each part by a request of its own; the reply comes from the last."""
+
+    done: int
+    """Parts that were read."""
+    total: int
+    """As far as is known: long answers can make it more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """What the numbers in the reply to come will mean."""
+
+    sources: tuple[KeptSource, ...]
+    tokens: int
+    """What the block of documents takes of the context."""
+    left_out: int = 0
+    """Passages that there was no room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +89,45 @@ class Ended:
     """None where the turn was stopped before the model was loaded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Abstained:
+    """The end in place of `Ended`: the documents hold no answer, and the model was not asked.
+
+    The sentence that says so is on disk as a complete reply, and came as a `Token` before this.
+    """
+
+    begun: Begun
+    best_cosine: float
+    sources: tuple[KeptSource, ...]
+    """What was nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Comes behind `Ended`: the reply was compared with what it cites, and the verdicts are on disk."""
+
+    begun: Begun
+    verified: Verified
+    sources: tuple[KeptSource, ...]
+
+
 TurnEvent = (
-    Started | Loading | Loaded | Queued | Summarising | LeftOut | Restored | Prefill | Token | Notice | Waiting | Ended
+    Started
+    | Searching
+    | Retrieved
+    | Loading
+    | Loaded
+    | Queued
+    | Summarising
+    | LeftOut
+    | Reading
+    | Grounded
+    | Restored
+    | Prefill
+    | Token
+    | Notice
+    | Waiting
+    | Ended
+    | Abstained
+    | Checked
 )

@@ -6,6 +6,7 @@ Knows no engine process and no screen; what a reply's row holds is decided here.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,10 +16,13 @@ from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
 from llmchat_tui.overflow import Seen
+from llmchat_tui.sources import KeptSource, packed_sources
 
 CHECKPOINT_INTERVAL = 0.4
 """Seconds between two checkpoints of a growing reply. A crash may cost half a second of text; the engine ticks every
 tenth of a second even when nothing comes."""
+MOST_SOURCES = 40
+"""That are kept whether a reply cites them or not; whole documents have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,10 @@ class GrowingReply:
     _parts: list[str] = field(init=False)
     _saved_parts: int = 1
     _saved_at: float = field(default_factory=time.monotonic)
+    ended: Ended | None = None
+    """How the engine ended it; None before, and where it ended in another way."""
     _ended: bool = False
+    _sources: tuple[KeptSource, ...] = ()
 
     def __post_init__(self) -> None:
         """Begins with what its row holds already."""
@@ -57,6 +64,29 @@ class GrowingReply:
             self.settings |= {"left_out": seen.left_out, "summary": seen.summary}
             with suppress(StorageError):  # `finish` writes it again, and tells if it cannot
                 self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
+    def cite(self, sources: Sequence[KeptSource]) -> None:
+        """Keeps what the numbers in it mean, also if the turn is killed."""
+        self._sources = tuple(sources)
+        if len(sources) <= MOST_SOURCES:
+            self.settings |= packed_sources(sources)
+            with suppress(StorageError):  # `finish` writes it again, and tells if it cannot
+                self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
+    def kept(self, text: str) -> tuple[KeptSource, ...]:
+        """Returns the sources that are kept with a reply: of whole documents only those that it cites."""
+        if len(self._sources) <= MOST_SOURCES:
+            return self._sources
+        from llmchat_rag.cite import citations, cited
+
+        named = set(cited(citations(text)))
+        return tuple(source for source in self._sources if source.n in named)
+
+    def abstain(self, sentence: str, best_cosine: float) -> None:
+        """Records the sentence that stands in place of a reply of the model."""
+        stats = {"reason": "abstained", "best_cosine": round(best_cosine, 4)}
+        self._ended = True
+        self.history.finish(self.begun.reply_id, ReplyEnd(sentence, "complete", settings=self.settings, stats=stats))
 
     def see(self, event: Event) -> None:
         """Takes what concerns the reply, and checkpoints when it is time."""
@@ -75,6 +105,8 @@ class GrowingReply:
         """Records a reply that the engine ended."""
         status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
         whole = replace(finished, text=self.beginning.text + finished.text, token_ids=self._ids(finished))
+        if self._sources:
+            self.settings |= packed_sources(self.kept(whole.text))
         end = ReplyEnd(
             text=whole.text,
             status=status,
@@ -85,7 +117,8 @@ class GrowingReply:
         )
         self.history.finish(self.begun.reply_id, end)
         self._ended = True
-        return Ended(self.begun, whole, self.model)
+        self.ended = Ended(self.begun, whole, self.model)
+        return self.ended
 
     def end(self, status: ReplyStatus, error: str = "") -> None:
         """Records a reply that ended in any other way, with the text that had come. Does nothing a second time."""

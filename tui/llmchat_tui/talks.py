@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Sampling
 from llmchat_engine.types import new_request_id
+from llmchat_rag.errors import RagError
+from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Ended, Started, TurnEvent
+from llmchat_tui.events import Abstained, Ended, Started, TurnEvent
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
 from llmchat_tui.turn import Turn, run
@@ -26,7 +28,7 @@ from llmchat_tui.turn import Turn, run
 class Failed:
     """The turn ended in a failure; what had come of the reply is on disk where `begun` is there."""
 
-    error: UserError | EngineError
+    error: UserError | EngineError | RagError
     begun: Begun | None
 
 
@@ -63,6 +65,8 @@ class Talk:
     system: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     """What the user set for this chat, over the settings."""
+    collections: tuple[str, ...] = ()
+    """The collections of documents that its questions are answered from; none asks no documents."""
     running: Running | None = None
     queued: str = ""
     """The message that goes out when the reply has ended."""
@@ -89,6 +93,8 @@ class Talks:
         *,
         overflow: Callable[[], Overflow] = lambda: "ask",
         store: Callable[[], bool] = lambda: True,
+        documents: Documents | None = None,
+        asked: Callable[[], Asked] = Asked,
     ) -> None:
         """Opens nothing yet.
 
@@ -100,9 +106,12 @@ class Talks:
             overflow: returns what becomes of the oldest turns when the context is full. Where that is to ask, such a
                 turn ends as `Failed(ContextOverflow, None)`, and may be begun again with another word for it.
             store: returns whether the engine may keep its cache of the chats on disk.
+            documents: where chats that have collections look for answers.
+            asked: returns how documents are searched, by the settings.
         """
         self._history, self._make_engine, self._sampling, self._tell = history, make_engine, sampling, tell
         self._overflow, self._store = overflow, store
+        self._documents, self._asked = documents, asked
         self._open: dict[str, Talk] = {}
 
     def running(self) -> list[Talk]:
@@ -121,9 +130,11 @@ class Talks:
         """Returns the open chat that is this one on disk."""
         return next((talk for talk in self._open.values() if talk.conversation_id == conversation_id), None)
 
-    def begin(self, system: str = "", sampling: Mapping[str, Any] | None = None) -> Talk:
+    def begin(
+        self, system: str = "", sampling: Mapping[str, Any] | None = None, collections: Sequence[str] = ()
+    ) -> Talk:
         """Returns a new chat; it is on disk once something was asked."""
-        return self.keep(Talk(system=system, sampling=dict(sampling or {})))
+        return self.keep(Talk(system=system, sampling=dict(sampling or {}), collections=tuple(collections)))
 
     def open(self, conversation: Conversation) -> Talk:
         """Returns a chat from disk; where a turn runs in it, the one it runs in."""
@@ -136,6 +147,7 @@ class Talks:
                 leaf_id=conversation.leaf_id,
                 system=conversation.system,
                 sampling=conversation.sampling,
+                collections=conversation.collections,
             )
         )
 
@@ -191,6 +203,7 @@ class Talks:
             prefill_key=reply.model_key if as_it_was else "",
             left_out=reply.left_out,
             summary=reply.summary,
+            asked=asked_in(reply.settings) if self._documents else None,
         )
         self._start(talk, turn, reply.id)
 
@@ -220,9 +233,10 @@ class Talks:
             begun = news.event.begun
             talk.running.begun = begun
             talk.conversation_id, talk.leaf_id = begun.conversation_id, begun.reply_id
-        elif isinstance(news.event, (Ended, Failed)):
+        elif isinstance(news.event, (Ended, Abstained, Failed)):
             talk.running = None
-            if isinstance(news.event, Ended) and news.event.finished.reason != "cancelled":
+            stopped = isinstance(news.event, Ended) and news.event.finished.reason == "cancelled"
+            if not stopped and not isinstance(news.event, Failed):
                 queued, talk.queued = talk.queued, ""
                 return queued
         return ""
@@ -250,6 +264,8 @@ class Talks:
             title=talk.title,
             system=talk.system,
             own_sampling=dict(talk.sampling),
+            own_collections=talk.collections,
+            asked=asked_of(talk.collections, self._asked()) if self._documents else None,
             sampling=self.sampling_of(talk),
             overflow=overflow or self._overflow(),
             store=self._store(),
@@ -276,11 +292,11 @@ class Talks:
         begun: Begun | None = None
         try:
             with closing(running.engine) as engine:
-                for event in run(self._with_path(turn, behind), engine, self._history):
+                for event in run(self._with_path(turn, behind), engine, self._history, self._documents):
                     if isinstance(event, Started):
                         begun = event.begun
                     self._tell(News(key, event))
-        except (EngineError, UserError) as error:
+        except (EngineError, UserError, RagError) as error:
             self._tell(News(key, Failed(error, begun)))
         except Exception as error:  # whatever happens in a turn must end it, or the chat would wait for ever
             failure = UserError("the turn failed", f"{type(error).__name__}: {error}", "run llmchat doctor")
@@ -296,7 +312,11 @@ class Talks:
             return turn
         # Another answer sees what the one in its place saw, or the user would be asked what to leave out once more.
         shown = next((m for m in self._history.path(behind) if m.parent_id == question.id), None) if behind else None
-        return replace(turn, left_out=shown.left_out, summary=shown.summary) if shown else turn
+        if shown is None:
+            return turn
+        # It was answered from other documents than the chat has now: another answer is comparable, or it is none.
+        asked = asked_in(shown.settings) if self._documents else None
+        return replace(turn, left_out=shown.left_out, summary=shown.summary, asked=asked or turn.asked)
 
 
 def _check_idle(talk: Talk) -> None:

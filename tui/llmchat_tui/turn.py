@@ -7,15 +7,18 @@ the reply is recorded with how it ended. Its text while it grows is growing.py's
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Sampling
 from llmchat_engine.types import new_request_id
+from llmchat_rag.errors import RagError
 from llmchat_tui.composing import compose
 from llmchat_tui.course import Course
+from llmchat_tui.documents import Asked, Documents
 from llmchat_tui.events import Started, TurnEvent
+from llmchat_tui.grounding import Grounding
 from llmchat_tui.growing import Beginning, GrowingReply, stats_of
 from llmchat_tui.history import Begun, History, StoredMessage
 from llmchat_tui.overflow import Overflow
@@ -40,6 +43,10 @@ class Turn:
     sampling: Sampling = field(default_factory=Sampling)
     own_sampling: Mapping[str, Any] = field(default_factory=dict)
     """What a new chat keeps as its own sampling, by name."""
+    own_collections: tuple[str, ...] = ()
+    """What a new chat keeps as its own collections of documents."""
+    asked: Asked | None = None
+    """What is wanted of the documents; None answers without them."""
     raw: bool = False
     prefill: str = ""
     """What the reply begins with; the model goes on exactly behind it."""
@@ -61,17 +68,27 @@ class Turn:
     """What `Engine.cancel` takes to stop this turn."""
 
 
-def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, None, None]:
+def run(
+    turn: Turn, engine: Engine, history: History, documents: Documents | None = None
+) -> Generator[TurnEvent, None, None]:
     """Runs a turn. Closing the iterator stops the model and records the reply as stopped.
+
+    Args:
+        turn: what is asked.
+        engine: who answers.
+        history: where it is kept.
+        documents: where a turn that asks for documents finds them.
 
     Raises:
         ContextOverflow: older turns must leave the context and `overflow` says to ask; nothing was recorded.
         EngineError: after the partial reply has been recorded as failed; where `overflow` says to ask and not even
             the question alone fits, before anything was recorded.
+        RagError: the documents cannot be used; the reply has been recorded as failed.
         StorageError: the question could not be recorded (then nothing was asked), or the reply could not.
     """
     engine.prepare()  # the host starts while the question goes to disk
-    course = Course(turn, engine)
+    grounding = Grounding(turn, turn.asked, engine, documents) if turn.asked and documents else None
+    course = Course(turn, engine, grounding)
     asks = turn.overflow == "ask"
     if asks:
         with suppress(EngineError):  # it comes again when the question, which is recorded then, is asked
@@ -79,19 +96,38 @@ def run(turn: Turn, engine: Engine, history: History) -> Generator[TurnEvent, No
         course.refuse()
     begun = _record_question(turn, history)
     beginning = Beginning(turn.prefill, turn.prefill_ids, turn.prefill_key)
-    reply = GrowingReply(begun, history, beginning, {"system": turn.system, "raw": turn.raw})
+    reply = GrowingReply(begun, history, beginning, _known(turn))
     try:
         yield Started(begun)
-        if not asks:
-            yield from course.look_ahead()
+        looked = asks and (course.has_model or grounding is None)
+        with closing(_nothing() if looked else course.look_ahead()) as ahead:
+            if grounding:
+                yield from grounding.search(ahead)
+                if grounding.abstains:
+                    yield from grounding.abstain(reply)
+                    return
+            yield from ahead
         yield from course.make_room()
         reply.saw(course.seen)
+        yield from course.ground(reply)
         yield from course.answer(reply)
-    except EngineError as error:
+        if grounding:
+            yield from grounding.check(reply)
+    except (EngineError, RagError) as error:
         reply.end("failed", str(error))
         raise
     finally:
         reply.end("stopped")
+
+
+def _nothing() -> Generator[TurnEvent, None, None]:
+    yield from ()
+
+
+def _known(turn: Turn) -> dict[str, Any]:
+    """Returns what is known of a reply before the model says a word."""
+    known: dict[str, Any] = {"system": turn.system, "raw": turn.raw}
+    return known | {"asked": asdict(turn.asked)} if turn.asked else known
 
 
 def _record_question(turn: Turn, history: History) -> Begun:
@@ -105,5 +141,6 @@ def _record_question(turn: Turn, history: History) -> Begun:
         system=turn.system,
         title=turn.title,
         sampling=turn.own_sampling,
+        collections=turn.own_collections,
         reply_text=turn.prefill,
     )

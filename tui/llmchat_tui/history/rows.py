@@ -70,11 +70,31 @@ def unpack_object(text: str) -> dict[str, Any]:
     return value
 
 
+def pack_names(names: Sequence[str]) -> str:
+    """Returns names as a JSON text."""
+    return clean(json.dumps(list(names), ensure_ascii=False, separators=(",", ":")))
+
+
+def unpack_names(text: str) -> tuple[str, ...]:
+    """Returns the names of a JSON text.
+
+    Raises:
+        MalformedRow: it is not JSON, or no list of names.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise MalformedRow("names that are not JSON") from error
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise MalformedRow("names that are no list of texts")
+    return tuple(value)
+
+
 def conversation(row: sqlite3.Row) -> Conversation:
     """Returns the conversation of a row of the view `chats`.
 
     Raises:
-        MalformedRow: a column holds what `pack_object` never wrote.
+        MalformedRow: a column holds what `pack_object` or `pack_names` never wrote.
     """
     return Conversation(
         id=row["id"],
@@ -85,6 +105,7 @@ def conversation(row: sqlite3.Row) -> Conversation:
         leaf_id=row["leaf_id"] or "",
         message_count=row["message_count"],
         sampling=unpack_object(row["sampling"]),
+        collections=unpack_names(row["documents"]),
     )
 
 

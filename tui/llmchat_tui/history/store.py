@@ -92,6 +92,7 @@ class History(Reader):
         system: str = "",
         title: str = "",
         sampling: Mapping[str, Any] = _NOT_SET,
+        collections: Sequence[str] = (),
         reply_text: str = "",
     ) -> Begun:
         """Puts a question on disk, and a reply to grow under it; both survive a power cut when this returns.
@@ -103,13 +104,14 @@ class History(Reader):
             system: the system prompt of a new chat.
             title: of a new chat; empty takes the first line of the question.
             sampling: what the user set for a new chat, by the field names of `Sampling`.
+            collections: of documents that a new chat is answered from.
             reply_text: what the reply begins with.
         """
         self._come_alive()
         chat_id, question_id, reply_id = conversation_id or self._ids.next(), self._ids.next(), self._ids.next()
         with transaction(self._db, durable=True):
             if not conversation_id:
-                tree.add_conversation(self._db, chat_id, title or question, system, sampling)
+                tree.add_conversation(self._db, chat_id, title or question, system, sampling, collections)
             tree.add_question(self._db, question_id, chat_id, parent_id, question)
             tree.add_reply(self._db, reply_id, question_id, self._instance, reply_text)
             return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
@@ -154,6 +156,17 @@ class History(Reader):
             tree.end_reply(self._db, reply_id, end)
 
     @guarded
+    def annotate(self, reply_id: str, patch: Mapping[str, Any]) -> None:
+        """Adds to the settings of a reply that ended what is known of it only now; this is no change of the chat.
+
+        Args:
+            reply_id: the reply.
+            patch: JSON values by name; they replace what is there under the same names.
+        """
+        with transaction(self._db, durable=False):
+            tree.annotate(self._db, reply_id, patch)
+
+    @guarded
     def recover(self) -> int:
         """Marks as interrupted what instances left streaming that have died; returns how many replies."""
         if self._live is None:
@@ -184,19 +197,26 @@ class History(Reader):
 
     @guarded
     def configure(
-        self, conversation_id: str, *, system: str | None = None, sampling: Mapping[str, Any] | None = None
+        self,
+        conversation_id: str,
+        *,
+        system: str | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        collections: Sequence[str] | None = None,
     ) -> None:
-        """Gives a chat another system prompt or sampling; None leaves it as it is.
+        """Gives a chat another system prompt, sampling or other collections of documents; None leaves it as it is.
 
         Args:
             conversation_id: the chat.
             system: the system prompt.
             sampling: what the user set for this chat, by the field names of `Sampling`; it replaces what was set.
+            collections: the names; none asks no documents any more.
         """
         prompt = None if system is None else rows.clean(system)
         packed = None if sampling is None else rows.pack_object(sampling)
+        names = None if collections is None else rows.pack_names(collections)
         with transaction(self._db, durable=True):
-            tree.configure(self._db, conversation_id, prompt, packed)
+            tree.configure(self._db, conversation_id, prompt, packed, names)
 
     @guarded
     def choose(self, conversation_id: str, leaf_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llmchat_tui.errors import NotFound
@@ -17,13 +17,20 @@ _WHOLE = -1
 
 
 def add_conversation(
-    db: sqlite3.Connection, conversation_id: str, title: str, system: str, sampling: Mapping[str, Any]
+    db: sqlite3.Connection,
+    conversation_id: str,
+    title: str,
+    system: str,
+    sampling: Mapping[str, Any],
+    collections: Sequence[str] = (),
 ) -> None:
     """Adds a conversation without messages."""
     now = time.time()
+    own = (rows.pack_object(sampling), rows.pack_names(collections))
     db.execute(
-        "INSERT INTO conversations (id, title, system, sampling, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (conversation_id, rows.title_of(title), rows.clean(system), rows.pack_object(sampling), now, now),
+        "INSERT INTO conversations (id, title, system, sampling, documents, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (conversation_id, rows.title_of(title), rows.clean(system), *own, now, now),
     )
 
 
@@ -190,15 +197,33 @@ def set_title(db: sqlite3.Connection, conversation_id: str, title: str) -> None:
         raise no_chat(conversation_id)
 
 
-def configure(db: sqlite3.Connection, conversation_id: str, system: str | None, sampling: str | None) -> None:
-    """Replaces the system prompt or the packed sampling of a conversation; None leaves it.
+def annotate(db: sqlite3.Connection, reply_id: str, patch: Mapping[str, Any]) -> None:
+    """Adds to the settings of a reply that ended; what is there under the same names is replaced.
+
+    Raises:
+        NotFound: there is no such reply any more.
+    """
+    row = db.execute(
+        "SELECT settings FROM messages WHERE id = ? AND role = 'assistant' AND status <> 'streaming'", (reply_id,)
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"no reply {reply_id}", "its chat was deleted meanwhile", LIST_HINT)
+    settings = rows.unpack_object(row["settings"]) | dict(patch)
+    db.execute("UPDATE messages SET settings = ? WHERE id = ?", (rows.pack_object(settings), reply_id))
+
+
+def configure(
+    db: sqlite3.Connection, conversation_id: str, system: str | None, sampling: str | None, documents: str | None
+) -> None:
+    """Replaces the system prompt, the packed sampling or the packed collections of a conversation; None leaves it.
 
     Raises:
         NotFound: there is no such conversation.
     """
     changed = db.execute(
-        "UPDATE conversations SET system = coalesce(?, system), sampling = coalesce(?, sampling) WHERE id = ?",
-        (system, sampling, conversation_id),
+        "UPDATE conversations SET system = coalesce(?, system), sampling = coalesce(?, sampling),"
+        " documents = coalesce(?, documents) WHERE id = ?",
+        (system, sampling, documents, conversation_id),
     )
     if changed.rowcount == 0:
         raise no_chat(conversation_id)

@@ -24,6 +24,8 @@ class Conversation:
     message_count: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
     """What the user set for this chat alone, by the field names of `Sampling`; what is not there is not set."""
+    collections: tuple[str, ...] = ()
+    """The collections of documents that its questions are answered from; none asks no documents."""
 
 
 @dataclass(frozen=True, slots=True)

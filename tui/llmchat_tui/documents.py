@@ -1,0 +1,281 @@
+"""The document room as a turn and the screens use it: one store, one encoder and one index, opened when first needed.
+
+Safe from any thread: one caller at a time. Knows no engine (what counts tokens is handed in), no screen and no chat;
+imports nothing of the document room before it is used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+if TYPE_CHECKING:
+    from llmchat_rag.context import ContextBlock, Source
+    from llmchat_rag.query import Query, Results
+    from llmchat_rag.search import Searcher
+    from llmchat_rag.store import CollectionStatus, Library
+    from llmchat_rag.types import Embedder, Passage, Reranker
+    from llmchat_rag.verify import Verified
+    from llmchat_rag.whole import Whole
+
+Verdict = Literal["abstain", "weak", "ok"]
+Fusion = Literal["convex", "rrf"]
+ALL = "*"
+"""In place of a chat's collections: all that there are, also those to come."""
+LONGEST_QUERY = 2000
+"""Characters of a question that are searched, from its end: before it stand the files that were attached."""
+_NEIGHBOURS = 0.7
+"""The part of a block's budget that passages and what stands around them may take by the embedder's count, which is
+not the model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a turn wants of the documents."""
+
+    collections: tuple[str, ...] = ()
+    """Empty is all."""
+    k: int = 5
+    alpha: float = 0.7
+    fusion: Fusion = "convex"
+    min_score: float = 0.0
+    rerank: bool = False
+    history: bool = True
+    """Whether a question that leans on the ones before it is searched with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What was found for a question."""
+
+    hits: tuple[Passage, ...]
+    """Best first. For a question about whole documents: all of them, in their order."""
+    best_cosine: float
+    verdict: Verdict
+    """Of the gate; `abstain` is not worth the model's time."""
+    seconds: float
+    results: Results | None = None
+    """How it came about: scores, ranks, times; None for a question about whole documents."""
+    whole: Whole | None = None
+    """Set where the question is about whole documents, which are read part by part."""
+
+
+class Documents:
+    """The documents of this user. Nothing is opened before it is asked for."""
+
+    def __init__(
+        self,
+        folder: Path,
+        models: Path,
+        embedder: str = "",
+        reranker: str = "",
+        *,
+        encoder: Callable[[], Embedder] | None = None,
+    ) -> None:
+        """Opens nothing.
+
+        Args:
+            folder: where the store is.
+            models: where exports of embedding models are kept.
+            embedder: the embedding model; empty is the default one.
+            reranker: the cross-encoder; empty is the first that is found.
+            encoder: opens another encoder of questions than the model's.
+        """
+        self._folder, self._models, self._embedder, self._reranker = folder, models, embedder, reranker
+        self._open_encoder = encoder or self._local_encoder
+        self._lock = threading.RLock()
+        self._library: Library | None = None
+        self._encoder: Embedder | None = None
+        self._searcher: Searcher | None = None
+        self._cross_encoder: Reranker | None = None
+
+    def is_there(self) -> bool:
+        """Returns whether there is a store; makes none."""
+        from llmchat_rag.store import Library
+
+        return Library.is_there(self._folder)
+
+    def collections(self) -> list[CollectionStatus]:
+        """Returns the collections by name.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._lock:
+            return list(self._opened().status().collections) if self.is_there() else []
+
+    def warm(self) -> None:
+        """Opens all that a question needs; for a thread, while the user still types.
+
+        Raises:
+            RagError: it cannot be opened.
+        """
+        with self._lock:
+            self._search().search(_query("llmchat", Asked(k=1), ()))
+
+    def retrieve(self, question: str, asked: Asked, history: Sequence[str] = (), *, whole: bool = True) -> Retrieval:
+        """Returns what the documents have on a question.
+
+        Args:
+            question: as it was asked.
+            asked: how it is searched.
+            history: the questions before it, oldest first.
+            whole: whether a question about whole documents is answered with all of them.
+
+        Raises:
+            RagError: there is no store, no such collection, no embedder, or one of them cannot be used.
+        """
+        started = perf_counter()
+        with self._lock:
+            library = self._opened()
+            library.collection_ids(asked.collections)
+            if whole and (found := self._whole(library, question, asked)):
+                about, passages = found
+                return Retrieval(passages, 1.0, "ok", perf_counter() - started, whole=about)
+            results = self._search().search(_query(question, asked, history, self._rerankers(asked)))
+            verdict = self._judge(results)
+            return Retrieval(results.passages, results.best_cosine, verdict, perf_counter() - started, results)
+
+    def block(self, retrieval: Retrieval, count: Callable[[str], int], budget: int) -> ContextBlock:
+        """Returns the block that stands before the question, with neighbours of the passages where there is room.
+
+        Args:
+            retrieval: what was found.
+            count: the tokens of a text by the model's tokenizer.
+            budget: the tokens that the block may take.
+
+        Raises:
+            RagError: the store cannot be read any more.
+        """
+        from llmchat_rag.context import build_context, edge_strong
+        from llmchat_rag.widen import widen
+
+        with self._lock:
+            wide = widen(self._opened(), retrieval.hits, int(_NEIGHBOURS * budget))
+        block = build_context(edge_strong(wide), count=count, budget=budget)
+        if wide and not block.left_out:
+            return block
+        return build_context(edge_strong(retrieval.hits), count=count, budget=budget)
+
+    def check(self, answer: str, sources: Sequence[Source]) -> Verified:
+        """Returns the verdicts on the sentences of an answer.
+
+        Args:
+            answer: what the model wrote.
+            sources: the documents that it was given.
+
+        Raises:
+            RagError: the encoder cannot be used.
+        """
+        from llmchat_rag.verify import verify
+
+        with self._lock:
+            return verify(answer, sources, self._encoder)
+
+    def close(self) -> None:
+        """Closes what is open; it is opened again when it is needed."""
+        with self._lock:
+            if self._searcher is not None:
+                self._searcher.close()
+            if self._library is not None:
+                self._library.close()
+            self._library = self._encoder = self._searcher = self._cross_encoder = None
+
+    def _opened(self) -> Library:
+        """Returns the store.
+
+        Raises:
+            CollectionMissing: nothing was ever indexed.
+        """
+        from llmchat_rag.errors import CollectionMissing
+        from llmchat_rag.store import Library
+
+        if self._library is None:
+            if not Library.is_there(self._folder):
+                raise CollectionMissing("there are no documents", "none were added yet", "llmchat docs add FOLDER")
+            self._library = Library(self._folder)
+        return self._library
+
+    def _search(self) -> Searcher:
+        from llmchat_rag.search import Searcher
+
+        if self._searcher is None:
+            library = self._opened()
+            self._encoder = self._encoder or self._open_encoder()
+            self._searcher = Searcher(library, self._encoder)
+        return self._searcher
+
+    def _local_encoder(self) -> Embedder:
+        from llmchat_rag.embed.opening import open_query_encoder
+
+        # A protocol's attribute counts as one that can be set, and this one's limit cannot.
+        return cast("Embedder", open_query_encoder(self._embedder, self._models))
+
+    def _rerankers(self, asked: Asked) -> Reranker | None:
+        """Returns the cross-encoder where one is wanted and is here."""
+        if asked.rerank and self._cross_encoder is None:
+            from llmchat_rag.embed.reranker import open_reranker
+
+            self._cross_encoder = open_reranker(self._reranker, self._models)
+        return self._cross_encoder if asked.rerank else None
+
+    def _judge(self, results: Results) -> Verdict:
+        from llmchat_rag.gate import gate_at, judge
+
+        if not results.passages or self._encoder is None:
+            return "abstain"
+        texts = [passage.text for passage in results.passages]
+        verdict = judge(gate_at(self._encoder.gate), results.best_cosine, results.question, texts)
+        return "ok" if verdict == "answer" else verdict
+
+    def _whole(self, library: Library, question: str, asked: Asked) -> tuple[Whole, tuple[Passage, ...]] | None:
+        """Returns the documents that a question is about as a whole, with all their passages."""
+        from llmchat_tui.whole_documents import about_whole
+
+        names = asked.collections or tuple(one.name for one in library.collections())
+        documents = [document for name in names for document in library.documents(name) if document.chunks]
+        about = about_whole(question[-LONGEST_QUERY:], [document.path for document in documents])
+        if about is None:
+            return None
+        ids = [key for one in documents if one.path in about.paths for key in library.chunk_ids(one.id)]
+        passages = library.passages(ids)
+        return about, tuple(passages[key] for key in ids if key in passages)
+
+
+def asked_of(names: Sequence[str], base: Asked = Asked()) -> Asked | None:
+    """Returns what a chat wants of the documents; None where it asks none.
+
+    Args:
+        names: the chat's collections; `ALL` among them is all.
+        base: how it is searched.
+    """
+    return replace(base, collections=() if ALL in names else tuple(names)) if names else None
+
+
+def asked_in(settings: Mapping[str, Any]) -> Asked | None:
+    """Returns what a reply's settings say was wanted of the documents; None where nothing was, or it is unreadable."""
+    import msgspec
+
+    try:
+        return msgspec.convert(settings["asked"], Asked)
+    except (KeyError, msgspec.ValidationError):
+        return None
+
+
+def _query(question: str, asked: Asked, history: Sequence[str], reranker: Reranker | None = None) -> Query:
+    from llmchat_rag.query import Query
+
+    return Query(
+        question[-LONGEST_QUERY:],
+        asked.collections,
+        asked.k,
+        asked.alpha,
+        asked.fusion,
+        asked.min_score,
+        rerank=reranker,
+        history=tuple(earlier[-LONGEST_QUERY:] for earlier in history) if asked.history else (),
+    )
