@@ -236,8 +236,8 @@ def _writer(folder: Path, kind: str, output: str) -> Callable[[Path], None]:
             folder, attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype="float32"
         )
         names = ["input_ids", "attention_mask"]
-        # BERT tells a question from a passage by it; a lone text is all zeros, which is also its default.
-        if output == "logits" and getattr(network.config, "type_vocab_size", 0) > 1:
+        # A lone text's types are all zeros, which is the default; a pair has them only where its tokenizer gives them.
+        if output == "logits" and "token_type_ids" in _tokenizer_inputs(folder):
             names.append("token_type_ids")
 
         class Whole(torch.nn.Module):  # type: ignore[misc]
@@ -263,6 +263,14 @@ def _writer(folder: Path, kind: str, output: str) -> Callable[[Path], None]:
             )
 
     return write
+
+
+def _tokenizer_inputs(folder: Path) -> list[str]:
+    """Returns what the tokenizer of a model gives it."""
+    import transformers
+
+    names: list[str] = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
+    return names
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Any local sequence-classification model with one label. Knows no search; a budge
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,18 +25,16 @@ from llmchat_rag.embed.export import (
 from llmchat_rag.embed.finding import folder_of, hub_folder, install_command, is_path, same_name, snapshots
 from llmchat_rag.embed.fingerprint import weights_digest
 from llmchat_rag.embed.folders import read_settings, weights_in
-from llmchat_rag.embed.probes import PROBES
+from llmchat_rag.embed.probes import PROBES, agreement, unit
 from llmchat_rag.embed.query import Session, Tokens
 from llmchat_rag.errors import EmbedderBroken, EmbedderMissing
 
 if TYPE_CHECKING:
-    from llmchat_rag.types import Vector
+    from llmchat_rag.types import Vector, Vectors
 
 _LIMIT = 512
 _BATCH_TOKENS = 1024
 """Small, so that the time is asked for often: four pairs of 256 tokens take a tenth of a second."""
-_CLOSE = 0.5
-"""How far an export's scores may be from the model's, of a range of some twenty."""
 
 
 class LocalReranker:
@@ -127,8 +126,8 @@ def prepare_reranker(spec: str, home: Path, hub: Path | None = None) -> Export |
     reference = CrossEncoder(folder, _limit(folder)).score(PROBES[0], PROBES)
 
     def agrees(path: Path) -> float:
-        # One where no score is further off than int8 takes it; the order of far apart passages stays.
-        return 1.0 if abs(_OnnxScores(tokens, path)(PROBES[0], PROBES) - reference).max() <= _CLOSE else -1.0
+        # The correlation: scores are only compared with each other, so neither their scale nor their height matters.
+        return agreement(_centred(_OnnxScores(tokens, path)(PROBES[0], PROBES)), _centred(reference))
 
     return make_export(place, ready_file(folder), reranker_writer(folder), agrees)
 
@@ -148,17 +147,23 @@ class _OnnxScores:
 
 def _find(spec: str, hub: Path | None) -> tuple[str, Path] | None:
     """Returns the name and the folder of a cross-encoder."""
-    if spec and is_path(spec):
-        folder = folder_of(spec)
-        if not _scores_pairs(folder):
-            raise EmbedderBroken(f"{folder} cannot be used", "it is no re-ranking model: it has no single score")
-        return folder.resolve().name, folder
-    for name, folder in snapshots(hub or hub_folder()):
-        if same_name(spec, name) if spec else _scores_pairs(folder) and (folder / "tokenizer.json").is_file():
+    places = [("", folder_of(spec))] if is_path(spec) else snapshots(hub or hub_folder())
+    for name, folder in places:
+        if not spec and _scores_pairs(folder) and (folder / "tokenizer.json").is_file():
             return name, folder
+        if spec and (not name or same_name(spec, name)):
+            if not _scores_pairs(folder):
+                raise EmbedderBroken(f"{folder} cannot be used", "it is no re-ranking model: it has no single score")
+            return name or folder.resolve().name, folder
     if spec:
-        raise EmbedderMissing(f"the re-ranking model {spec} is not on this machine", "", f"hf download {spec}")
+        command = shlex.join(["hf", "download", spec])
+        raise EmbedderMissing(f"the re-ranking model {spec} is not on this machine", "", command)
     return None
+
+
+def _centred(scores: Vector) -> Vectors:
+    """Returns scores as one row of length 1 around their mean."""
+    return unit((scores - scores.mean())[None, :])
 
 
 def _scores_pairs(folder: Path) -> bool:
