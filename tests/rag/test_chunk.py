@@ -242,7 +242,7 @@ def test_an_emoji_is_never_torn() -> None:
 
 
 def test_a_mark_keeps_the_space_it_stands_on() -> None:
-    found = chunks("word\n\n \u0301accent", "a.txt", limit=4)
+    found = chunks("word\n\n \u0301accent", "a.txt", limit=2)
     assert [chunk.text for chunk in found] == ["word", " \u0301accent"]
 
 
