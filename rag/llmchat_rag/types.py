@@ -149,10 +149,12 @@ class Embedder(Protocol):
     fingerprint: str
     """Hex; vectors of two fingerprints are never compared."""
     dimension: int
-    limit: int
-    """Tokens of a text that it sees; what is longer is cut silently."""
     gate: float
     """The cosine under which a question has no answer in the documents."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a text that it sees; what is longer is cut silently."""
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Returns the tokens of each text, without those that the model puts around it."""

@@ -20,6 +20,7 @@ from tests.tui.fake_ask_child import Part, Play
 
 from llmchat_engine import Engine, ModelSpec
 from llmchat_engine.testing import FakeEngine
+from llmchat_rag.types import Embedder
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
 from llmchat_tui.history import History, StoredMessage
@@ -70,10 +71,17 @@ def ask(
 ) -> Asked:
     """Runs one command line in this process; stdin None is a closed one."""
     opened = engine if isinstance(engine, Opened) else Opened(engine or FakeEngine())
-    app = App(environ=environ or environment(home), make_engine=opened)
+    app = App(environ=environ or environment(home), make_engine=opened, open_embedder=hash_embedder)
     with captured(stdin) as (out, err):
         code = run(app, [command, *arguments] if command else list(arguments))
     return Asked(code, out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8"))
+
+
+def hash_embedder(_spec: str, _home: Path, _passages: bool) -> Embedder:
+    """Returns an embedder without a model."""
+    from llmchat_rag.embed.fake import HashEmbedder
+
+    return HashEmbedder()
 
 
 @contextlib.contextmanager

@@ -87,6 +87,11 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "cache_type_k": "q8_0",
         "cache_type_v": "q4_0",
         "overflow": "stop",
+        "docs_fusion": "rrf",
+        "rerank": "off",
+        "reranker": "c",
+        "embedder": "d",
+        "vector_server": "e",
         "stop": '["x", "y"]',
     }
     environ = {f"LLMCHAT_{key.name.upper()}": written.get(key.name, "1") for key in keys()}

@@ -15,6 +15,8 @@ UserError                       what failed, why, and the command that helps
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmchat_engine import (
     ContextFull,
     EngineDied,
@@ -25,6 +27,9 @@ from llmchat_engine import (
     RequestInvalid,
     TemplateError,
 )
+
+if TYPE_CHECKING:
+    from llmchat_rag.errors import RagError
 
 
 class UserError(Exception):
@@ -102,8 +107,25 @@ _ENGINE_CODES: tuple[tuple[type[EngineError], int], ...] = (
 )
 
 
-def exit_code(error: UserError | EngineError) -> int:
+def exit_code(error: UserError | EngineError | RagError) -> int:
     """Returns the exit code of a failure, from the table in the README."""
     if isinstance(error, UserError):
         return error.exit_code
-    return next((code for kind, code in _ENGINE_CODES if isinstance(error, kind)), 1)
+    if isinstance(error, EngineError):
+        return next((code for kind, code in _ENGINE_CODES if isinstance(error, kind)), 1)
+    return next((code for kind, code in _document_codes() if isinstance(error, kind)), 1)
+
+
+def _document_codes() -> tuple[tuple[type[RagError], int], ...]:
+    """Returns the codes of the document room, which is only imported where documents are asked for."""
+    from llmchat_rag import errors
+
+    return (
+        (errors.StoreError, 7),
+        (errors.CollectionMissing, 3),
+        (errors.CollectionExists, 2),
+        (errors.RootMissing, 3),
+        (errors.EmbedderError, 3),
+        (errors.VectorServerError, 6),
+        (errors.ParseError, 9),
+    )

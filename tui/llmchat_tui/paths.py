@@ -52,6 +52,11 @@ class Paths:
         return self.data_dir / "docs"
 
     @property
+    def embedders_dir(self) -> Path:
+        """What embedding models were made into, so that a question needs no torch; safe to delete."""
+        return self.cache_dir / "embedders"
+
+    @property
     def kv_dir(self) -> Path:
         """Saved model states; safe to delete."""
         return self.cache_dir / "kv"

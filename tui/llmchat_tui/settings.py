@@ -29,6 +29,8 @@ _Factor = Annotated[float, Meta(gt=0, le=10)]
 _Length = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _NotEmpty = Annotated[str, Meta(min_length=1)]
 _Overflow = Literal["ask", "drop", "stop", "summarize"]
+_MANY = 100
+"""Passages that a question may be given; far fewer fit any context."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,6 +74,26 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(description="the list of chats beside the chat; auto shows it from 100 columns on"),
     ] = "auto"
     stdin_limit_mib: Annotated[int, Meta(ge=1, le=1_024, description="the most that is read from stdin, in MiB")] = 8
+    docs_k: Annotated[int, Meta(ge=1, le=_MANY, description="passages of documents that a question is given")] = 5
+    docs_alpha: Annotated[
+        _Fraction, Meta(description="weight of the meaning against the words where documents are searched")
+    ] = 0.7
+    docs_fusion: Annotated[
+        Literal["convex", "rrf"],
+        Meta(description="how the two searches become one: convex adds their scores, rrf their inverse ranks"),
+    ] = "convex"
+    docs_min_score: Annotated[_Fraction, Meta(description="passages with a lower score are not used")] = 0.0
+    rerank: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(description="read passages once more, together with the question; auto: in the chat, with a model for it"),
+    ] = "auto"
+    reranker: Annotated[str, Meta(description="the model for that: a name or a path; empty takes the first found")] = ""
+    embedder: Annotated[
+        str, Meta(description="the embedding model of documents: a name or a path; empty is all-MiniLM-L6-v2")
+    ] = ""
+    vector_server: Annotated[
+        str, Meta(description="address of a Milvus server that searches the vectors; empty searches them here")
+    ] = ""
     temperature: Annotated[
         _Temperature | None, Meta(description="randomness from 0 (always the likeliest token) up")
     ] = None

@@ -11,13 +11,17 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from llmchat_tui import __version__
 from llmchat_tui.cli.app import App
 from llmchat_tui.errors import StorageUnwritable, UsageError, UserError, exit_code
+
+if TYPE_CHECKING:
+    from llmchat_engine.errors import EngineError
+    from llmchat_rag.errors import RagError
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "ask": ("llmchat_tui.cli.ask:ask", "Ask one question and print the answer."),
@@ -26,6 +30,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chats": ("llmchat_tui.cli.chats:chats", "List, show, search, export and delete chats."),
     "completion": ("llmchat_tui.cli.completion:completion", "Print the completion script of a shell."),
     "config": ("llmchat_tui.cli.config:config", "Show and set the configuration."),
+    "docs": ("llmchat_tui.cli.docs:docs", "Index documents, search them, keep them up to date."),
     "doctor": ("llmchat_tui.cli.doctor:doctor", "Check this installation and tell why it is slow."),
     "kv": ("llmchat_tui.cli.kv:kv", "List and remove what the engine keeps of chats on disk."),
     "paths": ("llmchat_tui.cli.paths:paths", "Print where everything lies."),
@@ -87,7 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(app: App, arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code; every expected failure has been told on stderr."""
-    from llmchat_engine.errors import EngineError
     from llmchat_tui.cli.interrupts import Interrupted
     from llmchat_tui.cli.render import ClosedOutput
 
@@ -105,7 +109,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
         return interrupted.code
     except (ClosedOutput, BrokenPipeError):
         return ClosedOutput.exit_code
-    except (UserError, EngineError) as error:
+    except _expected() as error:
         if app.debug:
             raise
         _tell(app, error)
@@ -115,6 +119,14 @@ def run(app: App, arguments: Sequence[str]) -> int:
             raise
         _tell(app, StorageUnwritable("cannot write to stdout", error.strerror or ""))
         return StorageUnwritable.exit_code
+
+
+def _expected() -> tuple[type[UserError], type[EngineError], type[RagError]]:
+    """Returns the failures that are told in two lines; looked up when something has failed, and not before."""
+    from llmchat_engine.errors import EngineError
+    from llmchat_rag.errors import RagError
+
+    return UserError, EngineError, RagError
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

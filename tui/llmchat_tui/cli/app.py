@@ -22,17 +22,21 @@ from llmchat_tui.paths import Paths, find_paths, private_dir, private_runtime_di
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec
     from llmchat_engine.types import CacheType
+    from llmchat_rag.types import Embedder
     from llmchat_tui.history import History
 
 MakeEngine = Callable[["ModelSpec", float], "Engine"]
+OpenEmbedder = Callable[[str, Path, bool], "Embedder"]
+"""From a model, where its exports are kept and whether passages are embedded too, to what makes vectors."""
 
 
 @dataclass
 class App:
-    """One run of the program. A test hands in an environment and an engine of its own."""
+    """One run of the program. A test hands in an environment, an engine and an embedder of its own."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     make_engine: MakeEngine | None = None
+    open_embedder: OpenEmbedder | None = None
     debug: bool = False
 
     @cached_property
@@ -63,6 +67,15 @@ class App:
         """Returns an engine of this model, which the caller closes."""
         seconds = self.config.keepalive_seconds if keepalive is None else keepalive
         return (self.make_engine or self._local_engine)(spec, seconds)
+
+    def embedder(self, *, passages: bool) -> Embedder:
+        """Returns what makes vectors of questions, and of passages too.
+
+        Raises:
+            EmbedderError: it is not on this machine, or cannot be used.
+        """
+        home = private_dir(self.paths.embedders_dir)
+        return (self.open_embedder or _local_embedder)(self.config.settings.embedder, home, passages)
 
     def forget_config(self) -> None:
         """Has the settings read again when they are next needed."""
@@ -139,3 +152,9 @@ class App:
             yield history
         finally:
             history.close()
+
+
+def _local_embedder(spec: str, home: Path, passages: bool) -> Embedder:
+    from llmchat_rag.embed.opening import open_embedder, open_query_encoder
+
+    return (open_embedder if passages else open_query_encoder)(spec, home)

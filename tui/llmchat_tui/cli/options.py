@@ -79,6 +79,22 @@ def cache_options(*ways: str) -> Callable[[_Command], _Command]:
     return lambda command: _decorated(command, decorators)
 
 
+def search_options(command: _Command) -> _Command:
+    """Adds how documents are searched; each comes as None where it is not given, but `collections` as a tuple."""
+    decorators = (
+        click.option("-d", "--collection", "collections", multiple=True, metavar="NAME",
+                     help="Search this collection, not all of them; repeatable."),
+        click.option("--alpha", type=click.FloatRange(0, 1), metavar="W",
+                     help="Weight of the meaning against the words, from 0 to 1."),
+        click.option("--fusion", type=click.Choice(["convex", "rrf"]),
+                     help="Add the scores of the two searches, or their inverse ranks."),
+        click.option("--min-score", type=click.FloatRange(0, 1), metavar="S", help="Leave out passages below."),
+        click.option("--rerank/--no-rerank", default=None,
+                     help="Read the best passages once more, together with the question."),
+    )  # fmt: skip
+    return _decorated(command, decorators)
+
+
 def overflow_unasked(flag: Overflow | None, settings: Settings) -> Overflow:
     """Returns what happens when the context is full, where nobody can be shown the plan: flag, then settings."""
     chosen: Overflow = flag or settings.overflow

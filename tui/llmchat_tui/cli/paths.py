@@ -30,6 +30,7 @@ def _places(paths: Paths) -> dict[str, str]:
         "chats": str(paths.chats_db),
         "models": str(paths.models_dir),
         "docs": str(paths.docs_dir),
+        "embedders": str(paths.embedders_dir),
         "kv": str(paths.kv_dir),
         "logs": str(paths.log_dir),
         "sockets": str(paths.runtime_dir),
