@@ -19,7 +19,7 @@ from tests.rag.embed_models import WORDS, tokenizer, write_json
 
 from llmchat_rag.embed import open_embedder, open_reranker, prepare_reranker
 from llmchat_rag.embed.bulk import BulkEncoder
-from llmchat_rag.embed.export import find_export
+from llmchat_rag.embed.exports import find_export
 from llmchat_rag.embed.finding import bundled_model
 from llmchat_rag.types import Cancelled
 

@@ -14,7 +14,8 @@ import pytest
 from tests.rag.embed_models import safetensors, tokenizer, write_json
 
 from llmchat_rag.embed import open_reranker
-from llmchat_rag.embed.export import Export, export_folder, make_export, noted_export
+from llmchat_rag.embed.export import make_export
+from llmchat_rag.embed.exports import Export, export_folder, noted_export
 from llmchat_rag.embed.query import Tokens
 from llmchat_rag.embed.reranker import LocalReranker
 from llmchat_rag.errors import EmbedderBroken, EmbedderMissing

@@ -1,8 +1,5 @@
 """A model written once as ONNX with int8 weights, and adopted where its vectors agree: questions then need no torch.
 
-    HOME/exports/NAME-FINGERPRINT/export.json   what was adopted, or that nothing was
-                                  model.onnx    absent where the model ships a file of its own that agrees
-
 A folder is written beside its place and renamed: it is whole or not there. Imports torch and onnx only to write.
 """
 
@@ -12,17 +9,15 @@ import contextlib
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmchat_rag.embed.folders import read_settings
+from llmchat_rag.embed.exports import RECIPE, Export, export_folder, noted_export, ready_file
 from llmchat_rag.embed.models import Model
 from llmchat_rag.embed.probes import PROBES, agreement
 from llmchat_rag.embed.query import OnnxEncoder
@@ -31,42 +26,11 @@ from llmchat_rag.errors import EmbedderBroken
 if TYPE_CHECKING:
     from llmchat_rag.types import Vectors
 
-_RECIPE = 1
-"""Raised where the same model is to be exported again."""
 _OPSET = 17
 AGREES = 0.985
 """The smallest cosine with float32 over the probes; int8 of all-MiniLM-L6-v2 reaches 0.99."""
 _ABANDONED = 24 * 3600
 """Seconds after which what a killed process was writing is removed."""
-_READY = ("model_int8.onnx", "model_quantized.onnx", "model_qint8_avx512_vnni.onnx", "model.onnx")
-"""What the models of the hub ship, smallest first; those for other processors are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """What answers questions in place of torch."""
-
-    path: Path | None
-    """None where nothing agreed with the model."""
-    kind: str
-    """`ready`, `int8`, `fp32` or `none`."""
-    agreement: float = 0.0
-
-
-def find_export(model: Model, fingerprint: str, home: Path) -> Export | None:
-    """Returns what was adopted, else a file that the model ships; None where there is neither.
-
-    Args:
-        model: an embedding model.
-        fingerprint: of the model.
-        home: where exports are.
-    """
-    folder = export_folder(home, model.name, fingerprint)
-    noted = _noted(folder)
-    if noted is None:
-        ready = ready_file(model.transformer) or ready_file(model.folder)
-        return Export(ready, "ready") if ready and model.plain else None
-    return noted
 
 
 def adopt(model: Model, fingerprint: str, home: Path, reference: Vectors) -> Export:
@@ -79,7 +43,7 @@ def adopt(model: Model, fingerprint: str, home: Path, reference: Vectors) -> Exp
         reference: the vectors of the probes in float32.
     """
     folder = export_folder(home, model.name, fingerprint)
-    if (noted := _noted(folder)) is not None:
+    if (noted := noted_export(folder)) is not None:
         return noted
 
     def agrees(path: Path) -> float:
@@ -118,45 +82,15 @@ def make_export(
         return _place(folder, None, Export(None, "none"))
 
 
-def export_folder(home: Path, name: str, fingerprint: str) -> Path:
-    """Returns where the export of a model is, or would be."""
-    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60]
-    return home / "exports" / f"{readable}-{fingerprint[:16]}"
-
-
-def ready_file(folder: Path) -> Path | None:
-    """Returns the ONNX file that a model ships."""
-    return next((path for name in _READY if (path := folder / "onnx" / name).is_file()), None)
-
-
 def reranker_writer(folder: Path) -> Callable[[Path], None]:
     """Returns what writes a cross-encoder as float32."""
     return _writer(folder, "AutoModelForSequenceClassification", "logits")
 
 
-def noted_export(folder: Path) -> Export | None:
-    """Returns what was adopted in a folder; None where nothing has been tried."""
-    return _noted(folder)
-
-
-def _noted(folder: Path) -> Export | None:
-    try:
-        found = read_settings(folder / "export.json")
-    except EmbedderBroken:
-        return None
-    if found.get("recipe") != _RECIPE:
-        return None
-    path = Path(found["path"]) if isinstance(found.get("path"), str) else None
-    path = folder / path if path else None
-    if path and not path.is_file():
-        return None
-    return Export(path, str(found.get("kind")), float(found.get("agreement", 0)))
-
-
 def _place(folder: Path, written: Path | None, export: Export) -> Export:
     """Notes what was adopted, and moves it to its place in one step. A home that is full or read-only loses it."""
     path = "model.onnx" if written else str(export.path) if export.path else None
-    note = {"recipe": _RECIPE, "path": path, "kind": export.kind, "agreement": round(export.agreement, 5)}
+    note = {"recipe": RECIPE, "path": path, "kind": export.kind, "agreement": round(export.agreement, 5)}
     with _beside(folder) as fresh:
         if fresh is None:
             return Export(None, "none") if written else export
@@ -164,12 +98,12 @@ def _place(folder: Path, written: Path | None, export: Export) -> Export:
             if written:
                 os.replace(written, fresh / "model.onnx")
             (fresh / "export.json").write_text(json.dumps(note), encoding="utf-8")
-            if folder.exists() and _noted(folder) is None:
+            if folder.exists() and noted_export(folder) is None:
                 shutil.rmtree(folder)
             os.rename(fresh, folder)
         except OSError:
             pass  # Another process was first, and wrote the same.
-    return _noted(folder) or Export(None, "none")
+    return noted_export(folder) or Export(None, "none")
 
 
 @contextlib.contextmanager

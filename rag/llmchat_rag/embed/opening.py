@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from llmchat_rag.embed import bulk
-from llmchat_rag.embed.export import adopt, find_export
+from llmchat_rag.embed.exports import find_export
 from llmchat_rag.embed.finding import find_model, install_command
 from llmchat_rag.embed.fingerprint import fingerprint, weights_digest
 from llmchat_rag.embed.machine import physical_cores
@@ -105,6 +105,8 @@ class LocalEmbedder:
         """Returns what encodes passages: the model itself, or its export without sentence-transformers."""
         with self._loading:
             if self._bulk is None and bulk.can_run():
+                from llmchat_rag.embed.export import adopt
+
                 self._bulk = bulk.BulkEncoder(self.model)
                 adopt(self.model, self.fingerprint, self._home, self._bulk.reference)
             if self._bulk is not None:

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING
 
 from llmchat_rag.embed.batches import batches
 from llmchat_rag.embed.bulk import CrossEncoder, can_run
-from llmchat_rag.embed.export import (
-    Export,
-    export_folder,
-    make_export,
-    noted_export,
-    ready_file,
-    reranker_writer,
-)
+from llmchat_rag.embed.exports import Export, export_folder, noted_export, ready_file
 from llmchat_rag.embed.finding import folder_of, hub_folder, install_command, is_path, same_name, snapshots
 from llmchat_rag.embed.fingerprint import weights_digest
 from llmchat_rag.embed.folders import read_settings, weights_in
@@ -116,6 +109,8 @@ def prepare_reranker(spec: str, home: Path, hub: Path | None = None) -> Export |
         EmbedderMissing: a named one is not here.
         EmbedderBroken: it cannot be loaded.
     """
+    from llmchat_rag.embed.export import make_export, reranker_writer
+
     if (found := _find(spec, hub)) is None or not can_run():
         return None
     name, folder = found
