@@ -11,7 +11,7 @@ from tests.engine.cache_memory import Memory, Script, ramp
 
 from llmchat_engine.errors import GenerationFailed
 from llmchat_engine.host.cache import Want
-from llmchat_engine.host.idle import COPY_AFTER, WRITE_ALL_AFTER, Idle, NextTurn, next_turn
+from llmchat_engine.host.idle import COPY_AFTER, READY_AFTER, WRITE_ALL_AFTER, Idle, NextTurn, next_turn
 from llmchat_engine.host.prompt import Prompt
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.kvstore.values import pack_ids
@@ -81,8 +81,21 @@ def lengths(bench: Bench, store: KvStore) -> list[int]:
     return sorted(entry.tokens for entry in store.entries())
 
 
-def test_a_new_host_has_nothing_to_do() -> None:
-    assert Bench().idle.patience() is None
+def test_a_new_host_gets_ready_and_then_has_nothing_to_do() -> None:
+    bench = Bench()
+    assert 0 < (bench.idle.patience() or 0) <= READY_AFTER
+    bench.idle.work()
+    assert bench.asked == 1
+    assert bench.idle.patience() is None
+
+
+def test_the_cache_is_made_for_the_longest_chat_that_can_come_back(store: KvStore) -> None:
+    for tokens in (300, 700, 9_000):
+        store.save(f"chat {tokens}", ramp(tokens, tokens), b"state", grid=0)
+    bench = Bench(store)
+    bench.script.memory.n_ctx, bench.script.memory.cells = 4096, 512
+    bench.idle.work()
+    assert 700 <= bench.script.memory.cells <= 4096
 
 
 def test_what_is_due_when(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,11 @@ class Parking:
             else:
                 self._refused.add(found.path)
 
+    def longest(self, most: int) -> int:
+        """Returns the tokens of the longest chat on disk, among those of at most so many."""
+        entries = self._store.entries() if self._store is not None else ()
+        return max((entry.tokens for entry in entries if entry.tokens <= most), default=0)
+
     def has_forgotten(self, chat: str) -> bool:
         """Returns whether nothing of a chat is to be kept."""
         return chat in self._forgotten
