@@ -45,3 +45,33 @@ def test_any_text(text: str, title: str) -> None:
 
 def test_times_that_no_calendar_has() -> None:
     assert [utc_time(at) + local_time(at) for at in (float("nan"), float("inf"), -1e300)] == ["", "", ""]
+
+
+def test_sources_and_doubts_stand_under_the_reply() -> None:
+    source = {
+        "n": 1,
+        "source": "a`b.md:3",
+        "collection": "notes",
+        "path": "a`b.md",
+        "title": "",
+        "heading": "",
+        "text": "x",
+    }
+    verdicts = [
+        {"start": 0, "end": 9, "ids": [1], "mark": "supported", "why": "", "better": None},
+        {"start": 10, "end": 18, "ids": [1], "mark": "unsupported", "why": "the number 7\nis not there", "better": 2},
+    ]
+    settings = {"sources": [source], "verdicts": verdicts}
+    reply = StoredMessage("m2", "01ABC", "m1", "assistant", "Yes [1]. Seven [1].", "complete", 1.0, settings=settings)
+    assert transcript(Conversation("1", "t", "", 0, 0), [reply]) == (
+        "# t\n\n## Model\n\nYes [1]. Seven [1].\n\n**Sources**\n\n- [1] `a'b.md:3` (`notes`)\n\n"
+        "**Checked**: 1 ✓, 0 ~, 1 ✗\n\n- ✗ even [1] — the number 7 is not there (see [2])\n"
+    )
+
+
+def test_settings_of_another_program_are_no_sources() -> None:
+    for found in (7, [7], [{"n": "1", "source": "s", "text": "t"}], [{"n": 1}], {"n": 1}):
+        reply = StoredMessage(
+            "m", "c", "q", "assistant", "Yes.", "complete", 1.0, settings={"sources": found, "verdicts": found}
+        )
+        assert transcript(Conversation("1", "t", "", 0, 0), [reply]) == "# t\n\n## Model\n\nYes.\n"

@@ -7,11 +7,14 @@ imports nothing of the document room before it is used.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
+
+from llmchat_tui.asked import ALL, Asked, asked_in, asked_of
+from llmchat_tui.sources import KeptSource, passage_of
 
 if TYPE_CHECKING:
     from llmchat_rag.context import ContextBlock, Source
@@ -22,30 +25,14 @@ if TYPE_CHECKING:
     from llmchat_rag.verify import Verified
     from llmchat_rag.whole import Whole
 
+__all__ = ["ALL", "Asked", "Documents", "Retrieval", "asked_in", "asked_of"]
+
 Verdict = Literal["abstain", "weak", "ok"]
-Fusion = Literal["convex", "rrf"]
-ALL = "*"
-"""In place of a chat's collections: all that there are, also those to come."""
 LONGEST_QUERY = 2000
 """Characters of a question that are searched, from its end: before it stand the files that were attached."""
 _NEIGHBOURS = 0.7
 """The part of a block's budget that passages and what stands around them may take by the embedder's count, which is
 not the model's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a turn wants of the documents."""
-
-    collections: tuple[str, ...] = ()
-    """Empty is all."""
-    k: int = 5
-    alpha: float = 0.7
-    fusion: Fusion = "convex"
-    min_score: float = 0.0
-    rerank: bool = False
-    history: bool = True
-    """Whether a question that leans on the ones before it is searched with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +49,8 @@ class Retrieval:
     """How it came about: scores, ranks, times; None for a question about whole documents."""
     whole: Whole | None = None
     """Set where the question is about whole documents, which are read part by part."""
+    recalled: bool = False
+    """Whether it stands in a reply already: its order is its numbers."""
 
 
 class Documents:
@@ -75,6 +64,7 @@ class Documents:
         reranker: str = "",
         *,
         encoder: Callable[[], Embedder] | None = None,
+        lasting: bool = False,
     ) -> None:
         """Opens nothing.
 
@@ -84,8 +74,10 @@ class Documents:
             embedder: the embedding model; empty is the default one.
             reranker: the cross-encoder; empty is the first that is found.
             encoder: opens another encoder of questions than the model's.
+            lasting: whether the program stays long enough to make an index that has outgrown its form anew, aside.
         """
         self._folder, self._models, self._embedder, self._reranker = folder, models, embedder, reranker
+        self._lasting = lasting
         self._open_encoder = encoder or self._local_encoder
         self._lock = threading.RLock()
         self._library: Library | None = None
@@ -129,16 +121,16 @@ class Documents:
         Raises:
             RagError: there is no store, no such collection, no embedder, or one of them cannot be used.
         """
+        from llmchat_rag.errors import StoreError
+
         started = perf_counter()
         with self._lock:
-            library = self._opened()
-            library.collection_ids(asked.collections)
-            if whole and (found := self._whole(library, question, asked)):
-                about, passages = found
-                return Retrieval(passages, 1.0, "ok", perf_counter() - started, whole=about)
-            results = self._search().search(_query(question, asked, history, self._rerankers(asked)))
-            verdict = self._judge(results)
-            return Retrieval(results.passages, results.best_cosine, verdict, perf_counter() - started, results)
+            try:
+                found = self._retrieved(question, asked, history, whole=whole)
+            except StoreError:
+                self.close()  # it may have been repaired when it is opened next
+                raise
+        return replace(found, seconds=perf_counter() - started)
 
     def block(self, retrieval: Retrieval, count: Callable[[str], int], budget: int) -> ContextBlock:
         """Returns the block that stands before the question, with neighbours of the passages where there is room.
@@ -154,12 +146,18 @@ class Documents:
         from llmchat_rag.context import build_context, edge_strong
         from llmchat_rag.widen import widen
 
+        if retrieval.recalled:
+            return build_context(retrieval.hits, count=count, budget=budget)
         with self._lock:
             wide = widen(self._opened(), retrieval.hits, int(_NEIGHBOURS * budget))
         block = build_context(edge_strong(wide), count=count, budget=budget)
         if wide and not block.left_out:
             return block
         return build_context(edge_strong(retrieval.hits), count=count, budget=budget)
+
+    def recalled(self, sources: Sequence[KeptSource]) -> Retrieval:
+        """Returns what a reply was answered from, as if it were found again; nothing is opened."""
+        return Retrieval(tuple(map(passage_of, sources)), 1.0, "ok", 0.0, recalled=True)
 
     def check(self, answer: str, sources: Sequence[Source]) -> Verified:
         """Returns the verdicts on the sentences of an answer.
@@ -185,6 +183,15 @@ class Documents:
                 self._library.close()
             self._library = self._encoder = self._searcher = self._cross_encoder = None
 
+    def _retrieved(self, question: str, asked: Asked, history: Sequence[str], *, whole: bool) -> Retrieval:
+        library = self._opened()
+        library.collection_ids(asked.collections)  # one that is not there is told before a model is opened
+        if whole and (found := self._whole(library, question, asked)):
+            about, passages = found
+            return Retrieval(passages, 1.0, "ok", 0.0, whole=about)
+        results = self._search().search(_query(question, asked, history, self._rerankers(asked)))
+        return Retrieval(results.passages, results.best_cosine, self._judge(results), 0.0, results)
+
     def _opened(self) -> Library:
         """Returns the store.
 
@@ -206,7 +213,7 @@ class Documents:
         if self._searcher is None:
             library = self._opened()
             self._encoder = self._encoder or self._open_encoder()
-            self._searcher = Searcher(library, self._encoder)
+            self._searcher = Searcher(library, self._encoder, background=self._lasting)
         return self._searcher
 
     def _local_encoder(self) -> Embedder:
@@ -244,26 +251,6 @@ class Documents:
         ids = [key for one in documents if one.path in about.paths for key in library.chunk_ids(one.id)]
         passages = library.passages(ids)
         return about, tuple(passages[key] for key in ids if key in passages)
-
-
-def asked_of(names: Sequence[str], base: Asked = Asked()) -> Asked | None:
-    """Returns what a chat wants of the documents; None where it asks none.
-
-    Args:
-        names: the chat's collections; `ALL` among them is all.
-        base: how it is searched.
-    """
-    return replace(base, collections=() if ALL in names else tuple(names)) if names else None
-
-
-def asked_in(settings: Mapping[str, Any]) -> Asked | None:
-    """Returns what a reply's settings say was wanted of the documents; None where nothing was, or it is unreadable."""
-    import msgspec
-
-    try:
-        return msgspec.convert(settings["asked"], Asked)
-    except (KeyError, msgspec.ValidationError):
-        return None
 
 
 def _query(question: str, asked: Asked, history: Sequence[str], reranker: Reranker | None = None) -> Query:

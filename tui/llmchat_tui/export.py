@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from llmchat_tui.history.values import Conversation, StoredMessage
+from llmchat_tui.sources import SIGNS, sources_of, verdicts_of
 
 FORMAT = "llmchat-chat"
 VERSION = 1
@@ -56,7 +57,9 @@ def transcript(conversation: Conversation, messages: Iterable[StoredMessage]) ->
     parts = [f"# {_one_line(conversation.title)}"]
     if conversation.system:
         parts.append(f"## System\n\n{conversation.system}")
-    parts += [f"## {_speaker(message)}\n\n{message.text}" for message in messages]
+    for message in messages:
+        parts.append(f"## {_speaker(message)}\n\n{message.text}")
+        parts += filter(None, (_sources(message), _doubts(message)))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -89,6 +92,35 @@ def _speaker(message: StoredMessage) -> str:
         return "You"
     ending = "" if message.status == "complete" else f" ({message.status})"
     return (_one_line(model_name(message)) or "Model") + ending
+
+
+def _sources(message: StoredMessage) -> str:
+    """Returns what the numbers in a reply mean."""
+    named = [
+        f"- [{s.n}] {_code(s.source)}" + f" ({_code(s.collection)})" * bool(s.collection)
+        for s in sources_of(message.settings)
+    ]
+    return "\n".join(["**Sources**", "", *named]) if named else ""
+
+
+def _doubts(message: StoredMessage) -> str:
+    """Returns how many sentences of a reply are in what it cites, and each one that is not."""
+    verdicts = verdicts_of(message.settings)
+    if not verdicts:
+        return ""
+    counts = [f"{sum(v.mark == mark for v in verdicts)} {sign}" for mark, sign in SIGNS.items()]
+    found = [
+        f"- {SIGNS.get(v.mark, '?')} {_one_line(message.text[v.start : v.end])} — {_one_line(v.why)}"
+        + (f" (see [{v.better}])" if v.better else "")
+        for v in verdicts
+        if v.mark != "supported"
+    ]
+    return "\n".join([f"**Checked**: {', '.join(counts)}", *([""] if found else []), *found])
+
+
+def _code(text: str) -> str:
+    """Returns a name as code, whatever is in it."""
+    return f"`{_one_line(text).replace('`', chr(39))}`"
 
 
 def _one_line(text: str) -> str:

@@ -63,6 +63,9 @@ class Grounding:
             RagError: the documents cannot be searched.
         """
         turn = self._turn
+        if turn.cited:
+            self._retrieval = self._documents.recalled(turn.cited)
+            return
         earlier = [message.text for message in turn.earlier if message.role == "user"][-_EARLIER:]
         yield Searching()
         search = Search(self._documents, turn.question, self._asked, earlier, whole=not turn.raw)

@@ -7,8 +7,9 @@ cited. Settings from a file may say anything; what is no source is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from llmchat_rag.context import Source
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 SOURCES = "sources"
 VERDICTS = "verdicts"
 SIGNS = {"supported": "✓", "weak": "~", "unsupported": "✗"}
+
+
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,22 @@ def kept_source(number: int, passage: Passage, source: str = "") -> KeptSource:
     )
 
 
+def passage_of(source: KeptSource) -> Passage:
+    """Returns a source as the passage that it was; the store may have forgotten it."""
+    from llmchat_rag.types import Passage, Scores, Span
+
+    span = Span(source.start, source.end, source.line, source.last_line, source.page, source.last_page)
+    return Passage(
+        0, 0, source.collection, source.path, source.title, source.heading, source.text, span, Scores(-source.n)
+    )
+
+
+def numbered(sources: Sequence[KeptSource]) -> tuple[KeptSource, ...]:
+    """Returns sources that are numbered from 1 without a gap; none where some of them were not kept."""
+    whole = [source.n for source in sources] == list(range(1, len(sources) + 1))
+    return tuple(sources) if whole else ()
+
+
 def kept_sources(sources: Sequence[Source]) -> tuple[KeptSource, ...]:
     """Returns the sources of a context block as they are kept."""
     return tuple(kept_source(source.number, source.passage, source.source) for source in sources)
@@ -103,36 +123,22 @@ def packed_verdicts(verified: Verified) -> dict[str, Any]:
 
 def sources_of(settings: Mapping[str, Any]) -> tuple[KeptSource, ...]:
     """Returns the sources of a reply."""
-    return tuple(KeptSource(**row) for row in _rows(settings, SOURCES, KeptSource))
+    return _rows(settings.get(SOURCES), KeptSource)
 
 
 def verdicts_of(settings: Mapping[str, Any]) -> tuple[KeptVerdict, ...]:
     """Returns the verdicts on the sentences of a reply."""
-    rows = _rows(settings, VERDICTS, KeptVerdict)
-    return tuple(KeptVerdict(**{**row, "ids": tuple(row["ids"])}) for row in rows)
+    return _rows(settings.get(VERDICTS), KeptVerdict)
 
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "int": (int,),
-    "str": (str,),
-    "int | None": (int, type(None)),
-    "tuple[int, ...]": (list, tuple),
-}
+def _rows(found: Any, kind: type[_Kept]) -> tuple[_Kept, ...]:
+    """Returns the values that rows of JSON make; a row that makes none is left out."""
+    if not isinstance(found, list):
+        return ()
+    import msgspec
 
-
-def _rows(settings: Mapping[str, Any], name: str, kind: type[KeptSource | KeptVerdict]) -> list[dict[str, Any]]:
-    """Returns what can be the fields of a kind, without what is no field of it."""
-    found = settings.get(name)
-    types = {field.name: _TYPES[str(field.type)] for field in fields(kind)}
-    rows = [
-        {key: row[key] for key in types if key in row}
-        for row in (found if isinstance(found, list) else ())
-        if isinstance(row, dict)
-    ]
-    return [row for row in rows if _fits(row, types, kind)]
-
-
-def _fits(row: Mapping[str, Any], types: Mapping[str, tuple[type, ...]], kind: type[KeptSource | KeptVerdict]) -> bool:
-    needed = next(iter(types)), *(("source", "text") if kind is KeptSource else ("end", "ids", "mark"))
-    right = all(isinstance(value, types[key]) for key, value in row.items())
-    return right and all(key in row for key in needed)
+    kept = []
+    for row in found:
+        with suppress(msgspec.ValidationError):
+            kept.append(msgspec.convert(row, kind))
+    return tuple(kept)

@@ -21,6 +21,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.events import Abstained, Ended, Started, TurnEvent
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
+from llmchat_tui.sources import numbered, sources_of
 from llmchat_tui.turn import Turn, run
 
 
@@ -204,6 +205,7 @@ class Talks:
             left_out=reply.left_out,
             summary=reply.summary,
             asked=asked_in(reply.settings) if self._documents else None,
+            cited=numbered(sources_of(reply.settings)),
         )
         self._start(talk, turn, reply.id)
 

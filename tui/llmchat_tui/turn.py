@@ -22,6 +22,7 @@ from llmchat_tui.grounding import Grounding
 from llmchat_tui.growing import Beginning, GrowingReply, stats_of
 from llmchat_tui.history import Begun, History, StoredMessage
 from llmchat_tui.overflow import Overflow
+from llmchat_tui.sources import KeptSource
 
 __all__ = ["Turn", "compose", "run", "stats_of"]
 
@@ -47,6 +48,8 @@ class Turn:
     """What a new chat keeps as its own collections of documents."""
     asked: Asked | None = None
     """What is wanted of the documents; None answers without them."""
+    cited: tuple[KeptSource, ...] = ()
+    """The sources of the reply that goes on: its numbers stay what they are, and nothing is searched."""
     raw: bool = False
     prefill: str = ""
     """What the reply begins with; the model goes on exactly behind it."""
@@ -87,10 +90,10 @@ def run(
         StorageError: the question could not be recorded (then nothing was asked), or the reply could not.
     """
     engine.prepare()  # the host starts while the question goes to disk
-    grounding = Grounding(turn, turn.asked, engine, documents) if turn.asked and documents else None
+    grounding = _grounding(turn, engine, documents)
     course = Course(turn, engine, grounding)
     asks = turn.overflow == "ask"
-    if asks:
+    if asks and turn.earlier:
         with suppress(EngineError):  # it comes again when the question, which is recorded then, is asked
             yield from course.look_ahead()
         course.refuse()
@@ -99,7 +102,7 @@ def run(
     reply = GrowingReply(begun, history, beginning, _known(turn))
     try:
         yield Started(begun)
-        looked = asks and (course.has_model or grounding is None)
+        looked = asks and (course.has_model or not grounding)
         with closing(_nothing() if looked else course.look_ahead()) as ahead:
             if grounding:
                 yield from grounding.search(ahead)
@@ -118,6 +121,14 @@ def run(
         raise
     finally:
         reply.end("stopped")
+
+
+def _grounding(turn: Turn, engine: Engine, documents: Documents | None) -> Grounding | None:
+    if turn.asked is None:
+        return None
+    if documents is None:
+        raise ValueError("a turn that asks for documents was given none")
+    return Grounding(turn, turn.asked, engine, documents)
 
 
 def _nothing() -> Generator[TurnEvent, None, None]:

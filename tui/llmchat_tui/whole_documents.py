@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,5 +28,6 @@ def about_whole(question: str, paths: Sequence[str]) -> Whole | None:
 
 def _can_be_named(path: str, question: str) -> bool:
     """Returns whether each word of a file's name stands in a question, in any order: quick, and never wrongly false."""
-    stem = PurePosixPath(path).stem.lower()
+    name = path.rpartition("/")[2]
+    stem = (name.rpartition(".")[0] or name).lower()  # PurePosixPath takes 3 µs, and there may be 100,000
     return all(word in question for word in re.split(r"[-_ ]+", stem))
