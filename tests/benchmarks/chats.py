@@ -13,7 +13,7 @@ from typing import Protocol
 from tests.benchmarks.peers import Heard
 from tests.benchmarks.targets import CHAT_ROWS
 
-from llmchat_tui.cli.bench_chat import PAUSE, Script
+from llmchat_tui.cli.bench_chat import PAUSE, TEMPERATURE, Script
 from llmchat_tui.cli.bench_round import REGENERATIONS
 
 Messages = list[dict[str, str]]
@@ -41,7 +41,7 @@ def play(start: Callable[[], Peer], script: Script, other: Script, pause: float 
     peer = start()
     try:
         path, turns = _turns(peer, script, pause)
-        again = [_ask(peer, path[:-1], script.reply, pause, 0.8).to_first for _ in range(REGENERATIONS)]
+        again = [_ask(peer, path[:-1], script.reply, pause, TEMPERATURE).to_first for _ in range(REGENERATIONS)]
         _turns(peer, other, pause)
         question = [*path, {"role": "user", "content": script.back}]
         back = _ask(peer, question, script.reply, pause).to_first
@@ -58,7 +58,7 @@ def _turns(peer: Peer, script: Script, pause: float) -> tuple[Messages, list[flo
     path, seconds = [{"role": "system", "content": script.system}], []
     for question in script.questions:
         path.append({"role": "user", "content": question})
-        heard = _ask(peer, path, script.reply, pause)
+        heard = _ask(peer, path, script.reply, pause, TEMPERATURE)
         path.append({"role": "assistant", "content": heard.text})
         seconds.append(heard.to_first)
     return path, seconds

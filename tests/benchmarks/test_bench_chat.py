@@ -249,8 +249,12 @@ def test_ctrl_c_ends_the_run_and_its_host(app: App, monkeypatch: pytest.MonkeyPa
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_sampling_of_the_chat_is_greedy() -> None:
+def test_what_is_asked_is_drawn_and_what_is_compared_is_greedy() -> None:
     engine = FakeEngine()
-    Conversation(engine, "bench", bench_chat.Script("s", ("q",), 7), "k").play()
-    assert engine.requests[0].sampling == Sampling(temperature=0.0, max_tokens=7)
+    chat = Conversation(engine, "bench", bench_chat.Script("s", ("q",), 7), "k")
+    chat.play()
+    chat.go_on()
+    drawn, compared = (request.sampling for request in engine.requests)
+    assert drawn == Sampling(temperature=bench_chat.TEMPERATURE, max_tokens=7)
+    assert compared == Sampling(temperature=0.0, max_tokens=1)
     assert (engine.requests[0].chat, engine.requests[0].store, engine.requests[0].shared) == ("bench", True, 1)

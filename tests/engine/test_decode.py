@@ -248,3 +248,17 @@ def test_reuse_agrees_with_an_empty_cache(bench: Bench) -> None:
     bench.decoder.cache.truncate(0)
     bench.run([*history[:70], *prompt(30, first=2)], limit=1)
     assert float(abs(row - bench.context.logits()).max()) < 0.05
+
+
+@pytest.mark.parametrize(("repeatable", "batches"), [(True, [39, 1]), (False, [40])])
+def test_the_last_token_is_read_alone_only_where_the_answer_shall_be_the_same_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, repeatable: bool, batches: list[int]
+) -> None:
+    sizes: list[int] = []
+    decode = bench.context.decode
+    monkeypatch.setattr(bench.context, "decode", lambda ids, *rest: (sizes.append(len(ids)), decode(ids, *rest))[1])
+    *_, last = bench.decoder.generate(
+        prompt(40), resolve(Sampling(max_tokens=1), DEFAULTS), Want(repeatable=repeatable)
+    )
+    assert isinstance(last, Finished)
+    assert sizes == batches

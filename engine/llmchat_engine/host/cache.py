@@ -35,6 +35,8 @@ class Want:
     private: bool = False
     exact: bool = False
     """Use only tokens that a run on an empty cache would compute with the same bits."""
+    repeatable: bool = True
+    """Asked once more it shall answer the same, as far as the cache holds the same."""
     shift: bool = False
     """Move up what stands behind a gap."""
     shared: int = 0

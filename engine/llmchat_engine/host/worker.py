@@ -251,11 +251,13 @@ def _wants_exact(request: Request, resolved: Sampling) -> bool:
 
 def _want(request: Request, resolved: Sampling, prompt: Prompt) -> Want:
     """Returns what a request says about the cache."""
+    exact = _wants_exact(request, resolved)
     return Want(
         chat=request.chat,
         store=request.store and not request.private,
         private=request.private,
-        exact=_wants_exact(request, resolved),
+        exact=exact,
+        repeatable=exact or resolved.temperature == 0,
         shift=request.shift,
         shared=prompt.before(request.shared) if request.shared else 0,
     )

@@ -18,6 +18,8 @@ TOKENS = 3000
 PAUSE = 0.2
 """Seconds a reader takes before the next question, with every program that is measured: llmchat uses them to compute
 what the next prompt begins with."""
+TEMPERATURE = 0.8
+"""Of what is asked and asked again, as chats are; what is compared token by token is greedy."""
 _SYSTEM = "You are a helpful assistant who answers in a few sentences."
 _OTHER_SYSTEM = "Answer in a few sentences: you are a helpful assistant."
 """For the same path with nothing in the cache: it differs from its first words on."""
@@ -85,7 +87,7 @@ class Conversation:
     def turn(self, question: str) -> Answer:
         """Asks, after a reader's pause, and goes on from the reply."""
         asked = (*self.path, Message("user", question))
-        answer = self._ask(asked, self._script.reply)
+        answer = self._ask(asked, self._script.reply, temperature=TEMPERATURE)
         self.path = (*asked, self._reply(answer))
         return answer
 
@@ -103,7 +105,7 @@ class Conversation:
 
     def regenerate(self) -> tuple[Answer, Message]:
         """Asks the last question once more, and returns the new reply too; the chat stays on the old one."""
-        answer = self._ask(self.path[:-1], self._script.reply, temperature=0.8)
+        answer = self._ask(self.path[:-1], self._script.reply, temperature=TEMPERATURE)
         return answer, self._reply(answer)
 
     def go_on(self, reply: Message | None = None, tokens: int = 1) -> Answer:
