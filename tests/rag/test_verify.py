@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,12 @@ from tests.rag.doubles import WordEmbedder
 
 from llmchat_rag.checking.evidence import quoted
 from llmchat_rag.context import UNKNOWN
-from llmchat_rag.verify import SIGNS, Verdict, verify
+from llmchat_rag.embed import open_query_encoder
+from llmchat_rag.verify import SIGNS, Encoder, Verdict, verify
 
 if TYPE_CHECKING:
+    from tests.rag.conftest import Lab
+
     from llmchat_rag.types import Vector
 
 BRIDGE = (
@@ -157,6 +161,16 @@ MEANINGS = [
     ("The wall is closed to visitors.", "Visitors cannot see the wall [1].", True),
     ("Das Tor ist nicht offen.", "Das Tor ist offen [1].", False),
     ("La porte a été ouverte en 1920.", "La porte a été ouverte en 1930 [1].", False),
+    ("The tower was begun in 1532 and it was finished in 1537.", "The tower was finished in 1532 [1].", False),
+    (
+        "The pump moves water from the well into the tank.",
+        "The pump moves water from the tank into the well [1].",
+        False,
+    ),
+    ("The box stayed unopened.", "The box was opened [1].", False),
+    ("It leaves the list unchanged.", "It leaves the list without changing it [1].", True),
+    ("`a.sort()` returns None; `sorted()` returns a list.", "`sorted()` returns None [1].", False),
+    ("Parts are replaced at no cost by the maker.", "The maker replaces parts [1].", True),
     ("東京タワーは1958年に完成した。", "東京タワーは1958年に完成した [1]。", True),
     ("東京タワーは1958年に完成した。", "東京タワーは1968年に完成した [1]。", False),
 ]
@@ -194,18 +208,35 @@ class Agreeing(WordEmbedder):
         return self._vector("the same")
 
 
+def test_sixty_right_and_sixty_wrong_sentences_with_a_real_embedder(minilm: Lab) -> None:
+    judge_the_set(open_query_encoder("", minilm.home))
+
+
 @pytest.mark.parametrize("embedder", [None, WordEmbedder()], ids=["words alone", "with an embedder"])
 def test_sixty_right_and_sixty_wrong_sentences(embedder: WordEmbedder | None) -> None:
+    judge_the_set(embedder)
+
+
+def judge_the_set(embedder: Encoder | None) -> None:
     cited = cited_set("citations.jsonl")
     assert (len(cited), sum(one.right for one in cited)) == (120, 60)
     found = measure(cited, embedder)
     least = min(found.precision, found.recall, found.flag_precision, found.flag_recall)
-    assert least >= 0.9, found.missed
+    print(f"supported: precision {found.precision:.3f}, recall {found.recall:.3f}")
+    print(f"the rest: precision {found.flag_precision:.3f}, recall {found.flag_recall:.3f}; missed: {found.missed}")
+    assert least >= 0.9
 
 
 def test_the_set_to_tune_on_is_another_one() -> None:
     tuned = {text for one in cited_set("citations-dev.jsonl") for text in one.passages}
     assert not tuned & {text for one in cited_set("citations.jsonl") for text in one.passages}
+
+
+@pytest.mark.parametrize("piece", ["[1,", "\n- ", ". ", "1 000 ", "“a b c d ", "no ", "[1] ", "(", "aaaa "])
+def test_a_model_that_repeats_itself_is_judged_in_no_time(piece: str) -> None:
+    started = time.process_time()
+    verify(piece * (20_000 // len(piece)), sources("Rome was built in 753 by Romulus. " * 30))
+    assert time.process_time() - started < 2.0
 
 
 def test_whatever_a_model_writes_is_judged() -> None:

@@ -6,7 +6,7 @@ of another one, the two were swapped. Knows statements, no marks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 from llmchat_rag.checking import lexicon
@@ -18,6 +18,8 @@ _WEIGHTS = {"name": 3.0, "number": 2.0, "word": 1.0}
 _BOUND = 0.6
 """Where this much of what stands with a number is in the claim, it is bound well, whatever else fits."""
 
+_FROM = lexicon.words("from von de desde da")
+_TO = lexicon.words("to into onto nach bis zu a jusqu hasta")
 _CONTRASTS = lexicon.STRONG_BREAKS | {"but", "aber", "mais", "pero", "and", "und", "et", "y"}
 
 Part = list[Token]
@@ -106,15 +108,25 @@ def _bound_elsewhere(slot: Token, mine: Part, theirs: list[Part], kind: str) -> 
     best = max(_covered(part, mine, kind) for part in own)
     if best >= _BOUND:
         return None
+    leader = _leader(slot, mine)
+    led = leader and any(matches(leader, token) for part in own for token in part)
     for part in theirs:
         rivals = [token for token in content(part) if _kind(token) == kind]
         if any(part is other for other in own) or not rivals or any(matches(m, r) for m in mine for r in rivals):
             continue
+        if leader and not led and any(matches(leader, token) for token in _others(part, kind)):
+            return rivals[0]
         if _covered(part, mine, kind) > best and _weight_found(part, mine, kind) > max(
             _weight_found(other, mine, kind) for other in own
         ):
             return rivals[0]
     return None
+
+
+def _leader(slot: Token, mine: Part) -> Token | None:
+    """Returns the word that leads to a number: `completed` of `was completed in 532`."""
+    before = content([token for token in mine if token.end <= slot.start])
+    return before[-1] if slot.kind == "number" and before and before[-1].kind == "word" else None
 
 
 def _others(part: Part, kind: str) -> list[Token]:
@@ -198,23 +210,25 @@ def _passive(between: Sequence[Token]) -> bool:
 
 
 def _directions(claim: Statement, statement: Statement) -> str:
-    """Returns the two numbers of a `from … to …` that changed places."""
+    """Returns the two ends of a `from … to …` that changed places."""
     mine, theirs = _from_to(claim.tokens), _from_to(statement.tokens)
-    if (
-        mine
-        and theirs
-        and not matches(mine[0], theirs[0])
-        and matches(mine[0], theirs[1])
-        and matches(mine[1], theirs[0])
-    ):
-        return f"the passage goes from {theirs[0].text} to {theirs[1].text}"
+    if not mine or not theirs or _meet(mine[0], theirs[0]) or _meet(mine[1], theirs[1]):
+        return ""
+    if _meet(mine[0], theirs[1]) and _meet(mine[1], theirs[0]):
+        return f"the passage goes from {theirs[0][0].text} to {theirs[1][0].text}"
     return ""
 
 
-def _from_to(found: Sequence[Token]) -> tuple[Token, Token] | None:
-    starts: Callable[[Token], bool] = lambda token: fold(token.text) in ("from", "von", "de", "desde")  # noqa: E731
-    for place, token in enumerate(found):
-        numbers = [t for t in found[place + 1 : place + 7] if t.kind == "number"]
-        if starts(token) and len(numbers) >= 2:
-            return numbers[0], numbers[1]
-    return None
+def _meet(some: Part, others: Part) -> bool:
+    return any(matches(one, other) for one in some for other in others)
+
+
+def _from_to(found: Sequence[Token]) -> tuple[Part, Part] | None:
+    """Returns what stands behind a `from` and behind the `to` after it, up to three words each."""
+    words = [fold(token.text) for token in found]
+    start = next((i for i, word in enumerate(words) if word in _FROM), None)
+    goal = next((i for i, word in enumerate(words) if start is not None and i > start and word in _TO), None)
+    if start is None or goal is None:
+        return None
+    ends = content(found[start:goal])[:3], content(found[goal : goal + 5])[:2]
+    return ends if all(ends) else None

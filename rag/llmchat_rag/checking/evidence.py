@@ -14,9 +14,9 @@ from typing import Literal
 
 from llmchat_rag.checking import lexicon
 from llmchat_rag.checking.binding import swapped
-from llmchat_rag.checking.clauses import Statement, clauses, content
+from llmchat_rag.checking.clauses import Statement, clauses, content, denied
 from llmchat_rag.checking.matching import has_any, matches, same_value
-from llmchat_rag.checking.polarity import best_clause, broadened, flipped, opposed, surer
+from llmchat_rag.checking.polarity import best_clauses, broadened, flipped, opposed, surer
 from llmchat_rag.checking.sentences import sentences
 from llmchat_rag.checking.tokens import Token, fold, names_within, tokens
 
@@ -154,7 +154,7 @@ def _meaning(claim: Statement, evidence: Evidence) -> list[Fault]:
         near = _nearest(part, evidence)
         if not near:
             continue
-        found = [_against(part, statement) for statement in near]
+        found = [_against(claim.text, part, statement) for statement in near]
         faults += [fault for fault in found[:1] if fault and all(found)]
         if _denies(claim.text, part, evidence):
             faults.append(Fault("unsupported", "it says the opposite: one of the two has a “not”"))
@@ -177,21 +177,23 @@ def _denies(text: str, part: list[Token], evidence: Evidence) -> bool:
     best = max(_coverage(content(part), statement.tokens) for statement in evidence.statements)
     flips = [(statement, flipped(text, part, statement)) for statement in evidence.statements]
     for statement, words in flips:
-        others = [other for other, denied in flips if not denied]
+        others = [other for other, words_denied in flips if not words_denied]
         plain = any(all(any(matches(w, t) for t in other.tokens) for w in words) for other in others)
         if words and not plain and _coverage(content(part), statement.tokens) >= _RELATED * best:
             return True
     return False
 
 
-def _against(part: list[Token], statement: Statement) -> Fault | None:
+def _against(text: str, part: list[Token], statement: Statement) -> Fault | None:
     """Returns what in one sentence speaks against one clause of the claim."""
-    clause = best_clause(statement.text, statement.tokens, part)
-    if pair := opposed(part, clause):
-        return Fault("unsupported", f"it says {pair[1]}, not {pair[0]}")
+    below = [token for scope in denied(text, part) + denied(statement.text, statement.tokens) for token in scope]
+    for piece in clauses(text, part):
+        pairs = [opposed(piece, clause, below) for clause in best_clauses(statement, piece)]
+        if pairs[0] and all(pairs):
+            return Fault("unsupported", f"it says {pairs[0][1]}, not {pairs[0][0]}")
     if wider := broadened(part, statement.tokens):
         return Fault("unsupported" if wider[1] else "weak", f"it does not say “{wider[0]}”")
-    if doubt := surer(part, clause):
+    if doubt := surer(part, best_clauses(statement, part)[0]):
         return Fault("weak", f"it is less sure: “{doubt}”")
     return None
 

@@ -14,6 +14,7 @@ from llmchat_rag.checking.tokens import Token, fold, stem
 _INFLECTIONS = frozenset(
     ["", "s", "es", "n", "en", "e", "er", "in", "a", "i", "o", "m", "y", "ian", "an", "ese", "ish", "ic", "ern", "ns"]
 )
+_UNDOING = ("un", "in", "im", "ir", "il", "dis", "non", "mis", "de")
 _ROUNDED = 0.05
 """An `about` may be this far off."""
 
@@ -80,14 +81,22 @@ def same_word(one: str, other: str) -> bool:
     common = _common(one, other)
     if common >= 4 and len(longer) - common <= 3 and common >= 0.6 * len(longer):
         return True
-    return (common >= 6 and common >= len(shorter) - 2) or (len(shorter) >= 5 and longer.endswith(shorter))
+    inside = len(shorter) >= 5 and longer.endswith(shorter) and not undone(one, other)
+    return inside or (common >= 6 and common >= len(shorter) - 2)
+
+
+@cache
+def undone(one: str, other: str) -> bool:
+    """Returns whether one of two stems is the other with an `un` or the like before it."""
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= 4 and longer in {prefix + shorter for prefix in _UNDOING}
 
 
 @cache
 def opposite(one: str, other: str) -> bool:
     """Returns whether two stems deny each other: `rise` and `fall`, `tenant` and `landlord`."""
     pairs = _opposites()
-    return any((a, b) in pairs for a in _kin(one) for b in _kin(other))
+    return undone(one, other) or any((a, b) in pairs for a in _kin(one) for b in _kin(other))
 
 
 def _common(one: str, other: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from llmchat_rag.checking import lexicon
 from llmchat_rag.checking.clauses import Statement, clauses, content, denied
-from llmchat_rag.checking.matching import has_any, matches, opposite
+from llmchat_rag.checking.matching import has_any, matches, opposite, undone
 from llmchat_rag.checking.tokens import Token, fold, stem
 
 _SHARE = 0.6
@@ -42,14 +42,23 @@ def _denied(
 def _excuses(token: Token, side: Sequence[Token]) -> bool:
     """Returns whether a word denies without a `not`, and is not itself what is denied on the other side."""
     words = {fold(token.text), token.key}
+    if any(undone(token.key, other.key) for other in side):
+        return True
     if not words & lexicon.SOFT_NEGATIVES:
         return False
     return not any(token.key == other.key or fold(token.text) == fold(other.text) for other in side)
 
 
-def opposed(claim: Sequence[Token], evidence: Sequence[Token]) -> tuple[str, str] | None:
-    """Returns a word of the claim and its opposite in the passage, where both stand for the same thing, or None."""
-    mine, theirs = list(claim), list(evidence)
+def opposed(claim: Sequence[Token], evidence: Sequence[Token], below: Sequence[Token]) -> tuple[str, str] | None:
+    """Returns a word of the claim and its opposite in the passage, where both stand for the same thing, or None.
+
+    Args:
+        claim: a clause of it.
+        evidence: the clause of the passage that fits it best.
+        below: what either of them denies: `not raised` may well be `lowered`.
+    """
+    mine = [token for token in claim if not any(token is other for other in below)]
+    theirs = [token for token in evidence if not any(token is other for other in below)]
     for token in mine:
         if token.kind == "number" or any(_written_alike(token, other) for other in theirs):
             continue
@@ -76,7 +85,7 @@ def broadened(claim: Sequence[Token], evidence: Sequence[Token]) -> tuple[str, b
     narrow = has_any(evidence, lexicon.PARTIAL)
     for token in claim:
         word = fold(token.text)
-        if word in lexicon.UNIVERSAL and not has_any(evidence, lexicon.UNIVERSAL):
+        if word in lexicon.UNIVERSAL and not has_any(evidence, lexicon.UNIVERSAL | {"each", "any", "both", "per"}):
             return token.text, narrow
         if word in lexicon.MOST and has_any(evidence, lexicon.LITTLE) and not has_any(evidence, lexicon.MOST):
             return token.text, True
@@ -90,7 +99,9 @@ def surer(claim: Sequence[Token], evidence: Sequence[Token]) -> str:
     return next((token.text for token in evidence if fold(token.text) in lexicon.DOUBT), "")
 
 
-def best_clause(text: str, found: Sequence[Token], claim: Sequence[Token]) -> list[Token]:
-    """Returns the clause of a sentence that has most of a claim."""
+def best_clauses(statement: Statement, claim: Sequence[Token]) -> list[list[Token]]:
+    """Returns the clauses of a sentence that have most of a claim; several where none has more."""
     wanted = content(claim)
-    return max(clauses(text, found), key=lambda part: sum(any(matches(c, e) for e in part) for c in wanted))
+    parts = clauses(statement.text, statement.tokens)
+    scores = [sum(any(matches(c, e) for e in part) for c in wanted) for part in parts]
+    return [part for part, score in zip(parts, scores, strict=True) if score == max(scores)]

@@ -22,6 +22,8 @@ _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | r
 _ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+|^[ \t]*>[ \t]?|^[ \t]*\|")
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+.*|\*\*[^*\n]+\*\*:?|[^\n.!?。]{1,60}:)[ \t]*$")
 _OWN_LINE = re.compile(r"^[ \t]*(?:#{1,6}[ \t]|\*\*[^*\n]+\*\*:?[ \t]*$|[-*+•][ \t]|\d{1,3}[.)][ \t]|\||>)")
+_BACK = 80
+"""Characters before a full stop that decide about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _ends(text: str, start: int, end: int) -> Iterator[int]:
         after = _AFTER.match(text, found.end(), end)
         cut = after.end() if after else found.end()
         position = max(cut, found.end())
-        if position < end and _is_end(text[start : found.end()], text[position:end].lstrip()):
+        if position < end and _is_end(text[max(start, found.end() - _BACK) : found.end()], text[position:end].lstrip()):
             yield position
 
 
