@@ -232,7 +232,7 @@ class Script(Decoder):
         taken = self.cache.take(prompt, want)
         assert taken.cached == len(self.cache.ids) < len(prompt)
         assert self.cache.ids.tolist() == list(prompt[: taken.cached])
-        for _ in self._prefill(list(prompt), taken.cached, 0 if want.exact else want.shared):
+        for _ in self._prefill(list(prompt), taken.cached, 0 if want.exact else want.shared, alone=True):
             pass
         for token in reply[:-1] if len(self.cache.ids) == len(prompt) else ():
             if not self._step([token]):

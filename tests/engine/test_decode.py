@@ -256,7 +256,12 @@ def test_the_last_token_is_read_alone_only_where_the_answer_shall_be_the_same_ag
 ) -> None:
     sizes: list[int] = []
     decode = bench.context.decode
-    monkeypatch.setattr(bench.context, "decode", lambda ids, *rest: (sizes.append(len(ids)), decode(ids, *rest))[1])
+
+    def counted(ids: list[int], start: int, sequence: int) -> bool:
+        sizes.append(len(ids))
+        return decode(ids, start, sequence)
+
+    monkeypatch.setattr(bench.context, "decode", counted)
     *_, last = bench.decoder.generate(
         prompt(40), resolve(Sampling(max_tokens=1), DEFAULTS), Want(repeatable=repeatable)
     )
