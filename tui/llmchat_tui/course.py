@@ -151,8 +151,7 @@ class Course:
         turn, seen = self._turn, self.seen
         messages = path = self._path()
         if self._grounding and self._grounding.prompt:
-            begins = path[:1] if turn.system and not seen.summary else ()
-            messages = (*begins, Message("user", self._grounding.prompt), *self._begun())
+            messages = (*self._grounding.begins, Message("user", self._grounding.prompt), *self._begun())
         elif self._grounding and self._grounding.block:
             messages = self._path(self._grounding.block)
         return Request(

@@ -52,6 +52,11 @@ class Grounding:
         """The end of the turn, where it was stopped while parts were read."""
 
     @property
+    def begins(self) -> tuple[Message, ...]:
+        """What stands before the documents where they are asked about as a whole: the chat is not told again."""
+        return (Message("system", self._turn.system),) if self._turn.system else ()
+
+    @property
     def abstains(self) -> bool:
         """Whether the question is not worth the model's time; a reply that has begun goes on."""
         return bool(self._retrieval and self._retrieval.verdict == "abstain" and not self._turn.prefill)
@@ -151,11 +156,11 @@ class Grounding:
         """Has the model read all passages part by part; what puts the answers together becomes the prompt."""
         from llmchat_rag.map_reduce import map_reduce
 
-        frame = (*(m for m in request.messages[:1] if m.role == "system"), Message("user", ""))
-        outside = self._engine.measure(Request(frame, raw=request.raw)).total
-        room = (
-            model.n_ctx - outside - max(reserve_of(request.sampling.max_tokens, model.n_ctx), part_tokens(model.n_ctx))
-        )
+        frame = self._engine.measure(Request((*self.begins, Message("user", "")))).total
+        reply_tokens = max(reserve_of(request.sampling.max_tokens, model.n_ctx), part_tokens(model.n_ctx))
+        room = model.n_ctx - frame - reply_tokens
+        if room < LEAST_TOKENS:  # its passages would be cut to a few words each
+            raise ContextFull(frame + reply_tokens + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
         steps = map_reduce(self._turn.question, found.hits, count=self._count, budget=min(room, PART_TOKENS))
         step = next(steps, None)
         while step is not None and not step.last:
@@ -165,7 +170,7 @@ class Grounding:
                 return
             step = steps.send(answer)
         if step is None:
-            raise ContextFull(outside + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
+            return
         yield Reading(step.done, step.total)
         self.prompt = step.prompt
         yield self._cite(reply, step.sources, self._count(step.prompt))
