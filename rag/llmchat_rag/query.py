@@ -46,6 +46,8 @@ class Timings:
     """Seconds of each step."""
 
     encode: float = 0.0
+    opening: float = 0.0
+    """Of the index of vectors: once a process, and after each change of the store."""
     vectors: float = 0.0
     words: float = 0.0
     rank: float = 0.0

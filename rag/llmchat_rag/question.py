@@ -43,10 +43,10 @@ _POINTING = _set(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Expressions of FTS5 for the two indexes; empty where there is nothing to look up."""
+    """Quoted terms for the two indexes; empty where there is nothing to look up."""
 
-    words: str
-    pairs: str
+    words: tuple[str, ...]
+    pairs: tuple[str, ...]
 
 
 def wanted(text: str) -> Wanted:
@@ -58,7 +58,7 @@ def wanted(text: str) -> Wanted:
     text = text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
     phrases = [phrase for phrase in _QUOTED.findall(text) if len(_WORD.findall(phrase)) > 1]
     terms = list(dict.fromkeys([*_terms(text), *phrases]))[:MOST_TERMS]
-    return Wanted(" OR ".join(map(_quoted, terms)), " OR ".join(_pair_terms(text)[:MOST_TERMS]))
+    return Wanted(tuple(map(_quoted, terms)), tuple(_pair_terms(text)[:MOST_TERMS]))
 
 
 def standing_alone(text: str, history: Sequence[str]) -> str:

@@ -109,13 +109,15 @@ class Searcher:
         clock = _Clock()
         vector = self._embedder.encode_query(question)
         encode = clock.lap()
-        near = dict(self._vectors().search(vector, query.depth, owners)) if mark else {}
+        index = self._vectors() if mark else None
+        opened = clock.lap()
+        near = dict(index.search(vector, query.depth, owners)) if index else {}
         searched = clock.lap()
         by_words = self._find_words(question, query.depth, owners)
         found = clock.lap()
         stored = self._library.vectors({**near, **by_words})
         candidates = _candidates(stored, near, by_words, vector, query)
-        timings = Timings(encode, searched, found, clock.lap())
+        timings = Timings(encode, opened, searched, found, clock.lap())
         best = max((one.dense for one in candidates), default=0.0)
         return Results((), best, question, tuple(candidates), timings)
 
@@ -137,8 +139,8 @@ class Searcher:
     def _find_words(self, question: str, depth: int, owners: Sequence[int]) -> dict[int, float]:
         looked_up = wanted(question)
         scores: dict[int, float] = {}
-        for table, match in (("chunk_words", looked_up.words), ("chunk_pairs", looked_up.pairs)):
-            for key, score in self._library.find_words(table, match, depth, owners) if match else ():
+        for table, terms in (("chunk_words", looked_up.words), ("chunk_pairs", looked_up.pairs)):
+            for key, score in self._library.find_words(table, terms, depth, owners):
                 scores[key] = scores.get(key, 0.0) + score
         return scores
 

@@ -1,48 +1,35 @@
-"""What stands in for models and parsers: vectors made of the words of a text, and files read as they are."""
+"""What stands in for models and parsers: an embedder that remembers, and files read as they are."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from llmchat_rag.embed.fake import HashEmbedder
 from llmchat_rag.errors import ParseError
 from llmchat_rag.reading import read_file
-from llmchat_rag.types import Block, Cancelled, Found, Parsed, Refused
+from llmchat_rag.types import Block, Found, Parsed, Refused
 
 if TYPE_CHECKING:
-    from llmchat_rag.types import Vector, Vectors
+    from llmchat_rag.types import Vectors
 
-DIMENSION = 64
+DIMENSION = 256
+TOKENS = 101
 
 
-@dataclass
-class WordEmbedder:
-    """Texts with the same words are near each other; the same text has the same vector in every process."""
+class WordEmbedder(HashEmbedder):
+    """Counts so that each paragraph is a passage, and remembers what it was given."""
 
-    name: str = "words"
-    fingerprint: str = "77" * 16
-    dimension: int = DIMENSION
-    limit: int = 256
-    gate: float = 0.3
-    seconds: float = 0.0
-    """What a batch takes."""
-    tokens: int = 101
-    """Of every text: two are more than a passage may have, so that each paragraph is one."""
-    seen: list[str] = field(default_factory=list)
-    """Every text that was embedded, in order."""
+    def __init__(self, dimension: int = DIMENSION, seconds: float = 0.0) -> None:
+        super().__init__(dimension)
+        self.seconds = seconds
+        self.seen: list[str] = []
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return [self.tokens] * len(texts)
-
-    def encode_query(self, text: str) -> Vector:
-        return self._vector(text)
+        """Returns more than half of what a passage may have, whatever the text."""
+        return [TOKENS] * len(texts)
 
     def encode_passages(
         self,
@@ -50,23 +37,10 @@ class WordEmbedder:
         progress: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Vectors:
-        if cancelled and cancelled():
-            raise Cancelled
         time.sleep(self.seconds)
+        found = super().encode_passages(texts, progress, cancelled)
         self.seen += texts
-        return np.stack([self._vector(text) for text in texts])
-
-    def _vector(self, text: str) -> Vector:
-        total = np.full(self.dimension, 1e-3, dtype=np.float32)
-        for word in re.findall(r"\w+", text.lower()):
-            total += _direction(f"{self.fingerprint}{word}", self.dimension)
-        return (total / np.linalg.norm(total)).astype(np.float32)
-
-
-@lru_cache(maxsize=10_000)
-def _direction(word: str, dimension: int) -> Vector:
-    seed = int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
-    return np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
+        return found
 
 
 class PlainPool:

@@ -11,10 +11,15 @@ import pytest
 from tests.rag.doubles import PlainPool, WordEmbedder
 from tests.rag.places import Notes, answers, essay, notes, questions
 
-from llmchat_rag import ingest
+from llmchat_rag import ingest, scan
+from llmchat_rag.doctor import examine
+from llmchat_rag.embed.fake import HashEmbedder
 from llmchat_rag.errors import EmbedderMismatch, FilesMissing, RootMissing, StoreBusy
 from llmchat_rag.events import Done, Indexed, Progress, Removed
 from llmchat_rag.ingest import update
+from llmchat_rag.parse.pool import ParserPool
+from llmchat_rag.query import Query
+from llmchat_rag.search import search
 from llmchat_rag.store import Library
 from llmchat_rag.types import Cancelled, Skipped
 
@@ -192,8 +197,8 @@ def test_another_embedder_is_refused_until_everything_is_read_again(place: Notes
     place.library.add_collection("more", place.root)
     place.update()
     place.update("more")
-    place.embedder = WordEmbedder("other", "99" * 16, 32)
-    with pytest.raises(EmbedderMismatch, match="indexed with words"):
+    place.embedder = WordEmbedder(32)
+    with pytest.raises(EmbedderMismatch, match="indexed with hash-256"):
         place.update()
     with pytest.raises(EmbedderMismatch) as caught:
         place.search("one")
@@ -223,3 +228,33 @@ def test_an_update_by_steps_equals_one_from_nothing(tmp_path: Path) -> None:
             list(update(fresh, "notes", place.embedder, PlainPool()))
             assert answers(fresh, place.embedder, asked) == by_steps
             assert fresh.status().chunks == place.library.status().chunks
+
+
+def test_with_the_real_parsers_and_passages(place: Notes) -> None:
+    place.write("guide.md", "# Harbour\n\nShips come at dawn.\n\n## Prices\n\nA berth costs 40 florins a night.\n")
+    place.write("page.html", "<h1>Mill</h1><p>The wheel turns by water.</p><script>no()</script>")
+    place.write("rows.csv", "name,price\nbread,3\nsalt,7\n")
+    place.write("code.py", "def berth_price():\n    return 40\n")
+    place.write("empty.md", "")
+    (place.root / "bad.pdf").write_bytes(b"%PDF-1.7 nothing of it")
+    embedder = HashEmbedder()
+    with ParserPool() as pool:
+        events = list(update(place.library, "notes", embedder, pool))
+        assert done(events).indexed == 4
+        assert [event.relative for event in events if isinstance(event, Skipped) and event.failed] == ["bad.pdf"]
+        assert done(list(update(place.library, "notes", embedder, pool))).unchanged == 5
+    (best, *_) = search(place.library, embedder, Query("what does a berth cost")).passages
+    assert (best.source, best.heading) == ("guide.md:7", "Harbour › Prices")
+    assert place.library.text(best.document_id)[best.span.start : best.span.end] == best.text
+    assert examine(place.library) == []
+
+
+def test_files_are_read_again_by_a_newer_parser(place: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write("a.md", "# One\n\nText.")
+    with ParserPool() as pool:
+        list(update(place.library, "notes", place.embedder, pool))
+        monkeypatch.setattr(scan, "_parser_of", lambda name: ("markdown", 99))
+        assert done(list(update(place.library, "notes", place.embedder, pool))).indexed == 1
+        monkeypatch.undo()
+        monkeypatch.setattr(scan, "CHUNKER", "other")
+        assert done(list(update(place.library, "notes", place.embedder, pool))).indexed == 1

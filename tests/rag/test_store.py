@@ -13,6 +13,7 @@ import pytest
 
 from llmchat_rag.errors import CollectionExists, CollectionMissing, StoreBusy, StoreDamaged, StoreUnwritable
 from llmchat_rag.store import EmbedderMark, Entry, Library, Position
+from llmchat_rag.store import words as words_module
 from llmchat_rag.store.opening import open_store
 from llmchat_rag.store.schema import MIGRATIONS, version_of
 from llmchat_rag.types import Chunk, Found, Parsed, Refused, Span
@@ -49,7 +50,7 @@ def put(library: Library, path: str, *texts: str) -> None:
 
 
 def words(library: Library, match: str) -> list[str]:
-    hits = [found for found, _ in library.find_words("chunk_words", f'"{match}"', 10)]
+    hits = [found for found, _ in library.find_words("chunk_words", [f'"{match}"'], 10)]
     return sorted(passage.text for passage in library.passages(hits).values())
 
 
@@ -224,7 +225,22 @@ def test_two_writers_the_second_is_told_and_readers_go_on(library: Library, tmp_
 def test_text_without_spaces_is_found_by_any_two_characters(library: Library) -> None:
     put(library, "a.md", "東京は日本の首都です。", "서울은 대한민국의 수도이다")
     put(library, "b.md", "plain words")
-    found = [hit for hit, _ in library.find_words("chunk_pairs", '"首都"', 5)]
+    found = [hit for hit, _ in library.find_words("chunk_pairs", ['"首都"'], 5)]
     assert found == [1]
     put(library, "a.md", "gone")
-    assert library.find_words("chunk_pairs", '"首都"', 5) == []
+    assert library.find_words("chunk_pairs", ['"首都"'], 5) == []
+
+
+def test_words_that_stand_everywhere_are_left_out_where_they_are_too_many(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(
+        library, "a.md", *(f"common {'rare' * (number == 7)} {number} {'often' * (number % 2)}" for number in range(20))
+    )
+    terms = ['"common"', '"rare"', '"often"', '"7"']
+    everything = library.find_words("chunk_words", terms, 50)
+    assert len(everything) == 20
+    monkeypatch.setattr(words_module, "MOST_PLACES", 12)
+    fewer = library.find_words("chunk_words", terms, 50)
+    assert len(fewer) == 10
+    assert fewer[0][0] == everything[0][0] == 8

@@ -218,9 +218,11 @@ class Library:
         """Returns what was read from a document; nothing where it is not there."""
         return self._read(chunks.text, document_id)
 
-    def find_words(self, table: str, match: str, k: int, in_collections: Sequence[int] = ()) -> list[tuple[int, float]]:
-        """Returns the best passages for an expression of FTS5 and their BM25, best first."""
-        return self._read(words.find, table, match, k, in_collections)
+    def find_words(
+        self, table: str, terms: Sequence[str], k: int, in_collections: Sequence[int] = ()
+    ) -> list[tuple[int, float]]:
+        """Returns the best passages that have one of some terms of FTS5 and their BM25, best first."""
+        return self._read(words.find, table, terms, k, in_collections)
 
     # The whole
 
