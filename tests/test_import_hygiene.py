@@ -32,6 +32,7 @@ LIGHT_MODULES = [
     "llmchat_engine",
     "llmchat_engine.client",
     "llmchat_rag",
+    "llmchat_tui.documents",
     "llmchat_tui.turn",
     "llmchat_tui.history",
     "llmchat_tui.config",
@@ -50,10 +51,31 @@ except SystemExit as stop:
     assert not stop.code, stop.code
 """
 
+_TURN = """
+from llmchat_engine.testing import FakeEngine
+from llmchat_tui.history import History
+from llmchat_tui.turn import Turn, run
+with History.in_memory() as history:
+    list(run(Turn("hi"), FakeEngine(), history))
+import sys
+assert not {"llmchat_rag.store", "llmchat_rag.context", "llmchat_tui.grounding"} & sys.modules.keys()
+"""
+_TURN_WITH_DOCUMENTS = """
+import sys
+from pathlib import Path
+from tests.tui.documented import Asking, make_store, open_documents
+from llmchat_tui.history import History
+documents = open_documents(make_store(Path(sys.argv[1])))
+with History.in_memory() as history:
+    print(Asking(history, documents).ask("When was Rome founded by Romulus?")[-1])
+documents.close()
+"""
+LIBRARIES_OF_MODELS = frozenset({"onnxruntime", "sentence_transformers", "tokenizers", "torch", "transformers"})
+
 
 def loaded_by(program: str, *arguments: str) -> set[str]:
     """Returns the top-level modules that a program has loaded when it ends."""
-    rooms = os.pathsep.join(str(ROOT / room) for room in ("engine", "rag", "tui"))
+    rooms = os.pathsep.join(str(ROOT / room) for room in ("engine", "rag", "tui", "."))
     done = subprocess.run(
         [sys.executable, "-c", f"{program}\n{_REPORT}", *arguments],
         env={**os.environ, "PYTHONPATH": rooms},
@@ -75,6 +97,16 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ask", "--help"], ["chats", "--help"]], ids=" ".join)
 def test_the_command_line_answers_without_heavy_libraries(arguments: list[str]) -> None:
     assert loaded_by(_RUN_MODULE, *arguments) & HEAVY == set()
+
+
+def test_a_turn_without_documents_loads_nothing_of_them() -> None:
+    assert loaded_by(_TURN) & HEAVY == set()
+
+
+def test_a_turn_with_documents_loads_no_library_of_models_but_its_encoder(tmp_path: Path) -> None:
+    loaded = loaded_by(_TURN_WITH_DOCUMENTS, str(tmp_path))
+    assert loaded & LIBRARIES_OF_MODELS == set()
+    assert "faiss" in loaded
 
 
 def test_a_heavy_import_is_seen() -> None:

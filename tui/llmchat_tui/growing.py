@@ -9,14 +9,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Event, Finished, Loaded, ModelInfo, Sampling, Token
 from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
 from llmchat_tui.overflow import Seen
-from llmchat_tui.sources import KeptSource, packed_sources
+
+if TYPE_CHECKING:
+    from llmchat_tui.sources import KeptSource
 
 CHECKPOINT_INTERVAL = 0.4
 """Seconds between two checkpoints of a growing reply. A crash may cost half a second of text; the engine ticks every
@@ -67,6 +69,8 @@ class GrowingReply:
 
     def cite(self, sources: Sequence[KeptSource]) -> None:
         """Keeps what the numbers in it mean, also if the turn is killed."""
+        from llmchat_tui.sources import packed_sources
+
         self._sources = tuple(sources)
         if len(sources) <= MOST_SOURCES:
             self.settings |= packed_sources(sources)
@@ -106,6 +110,8 @@ class GrowingReply:
         status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
         whole = replace(finished, text=self.beginning.text + finished.text, token_ids=self._ids(finished))
         if self._sources:
+            from llmchat_tui.sources import packed_sources
+
             self.settings |= packed_sources(self.kept(whole.text))
         end = ReplyEnd(
             text=whole.text,

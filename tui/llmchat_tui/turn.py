@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Engine, EngineError, Sampling
 from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.composing import compose
 from llmchat_tui.course import Course
-from llmchat_tui.documents import Asked, Documents
 from llmchat_tui.events import Started, TurnEvent
-from llmchat_tui.grounding import Grounding
 from llmchat_tui.growing import Beginning, GrowingReply, stats_of
 from llmchat_tui.history import Begun, History, StoredMessage
 from llmchat_tui.overflow import Overflow
-from llmchat_tui.sources import KeptSource
+
+if TYPE_CHECKING:
+    from llmchat_tui.asked import Asked
+    from llmchat_tui.documents import Documents
+    from llmchat_tui.grounding import Grounding
+    from llmchat_tui.sources import KeptSource
 
 __all__ = ["Turn", "compose", "run", "stats_of"]
 
@@ -128,6 +131,8 @@ def _grounding(turn: Turn, engine: Engine, documents: Documents | None) -> Groun
         return None
     if documents is None:
         raise ValueError("a turn that asks for documents was given none")
+    from llmchat_tui.grounding import Grounding  # 5 ms, which most questions need not wait for
+
     return Grounding(turn, turn.asked, engine, documents)
 
 
