@@ -78,6 +78,8 @@ class ChatApp(App[int], inherit_bindings=False):
             self._tell,
             overflow=lambda: desk.overflow,
             store=lambda: desk.store,
+            documents=desk.documents,
+            asked=desk.asked,
         )
         self.terminal = Terminal()
         self._leaving = False
@@ -141,6 +143,8 @@ class ChatApp(App[int], inherit_bindings=False):
             return
         if "theme" in names:
             self.theme = pick_theme(self.desk.config.settings.theme, self.desk.environ, self.available_themes)
+        if "embedder" in names:  # what is open of another model is let go once no search needs it
+            self.run_worker(self.desk.documents.close, thread=True, group="documents", exit_on_error=False)
         self.chat.apply_settings(names)
         if "model" in names or (self.spec is None and names & _LOADING):
             self._choose_first()
@@ -226,6 +230,7 @@ class ChatApp(App[int], inherit_bindings=False):
         with contextlib.suppress(UserError):  # a full disk must not keep the user here
             self.chat.save_all()
         self.talks.close(_STOP_SECONDS)
+        self.desk.documents.close()
         if self.presence is not None:
             self.presence.close()
 

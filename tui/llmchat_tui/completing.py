@@ -1,4 +1,4 @@
-"""What can be completed where the cursor stands: a slash command or a file behind an `@`. Text in, choices out.
+"""What can be completed where the cursor stands: a command, a collection, a file behind an `@`. Text in, choices out.
 
 Knows no screen and reads no disk; which files there are is found in file_matches.py.
 """
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from llmchat_tui.attachments import mention, quoted, unquoted
 from llmchat_tui.commands import Command, matching
+from llmchat_tui.documents_words import as_typed, typed_names
 from llmchat_tui.sanitize import sanitize_line
 
 _MENTION = re.compile(r"""(?<![^\s(\[{"'])@(?:"((?:[^"\\]|\\.)*)|([^\s"]*))$""")
 _COMMAND = re.compile(r"/(\S*)$")
+_DOCS = re.compile(r"/docs\s+(?P<before>(?:(?:\"[^\"]*\"|[^\s\"]+)\s+)*)(?P<word>\"[^\"]*|[^\s\"]*)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,13 @@ class Wanted:
     """A word that is being typed."""
 
     kind: str
-    """`command` or `file`."""
+    """`command`, `collection` or `file`."""
     word: str
     """What was typed of it, without its sign."""
     start: int
     """The column of its sign."""
+    before: str = ""
+    """The collections that stand before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ def wanted_at(line: str, column: int, *, only_line: bool) -> Wanted | None:
     before, after = line[:column], line[column:]
     if only_line and not after and (match := _COMMAND.match(before)):
         return Wanted("command", match[1], 0)
+    if only_line and not after and (match := _DOCS.match(before)):
+        return Wanted("collection", match["word"].removeprefix('"'), match.start("word"), match["before"])
     match = _MENTION.search(before)
     if match is None or (after and not after[0].isspace() and after[0] != '"'):
         return None
@@ -70,6 +76,16 @@ def command_choices(word: str) -> list[Choice]:
         matching(word), key=lambda command: (typed not in _names(command), not command.name.startswith(typed))
     )
     return [_command_choice(command) for command in commands]
+
+
+def collection_choices(names: Iterable[str], wanted: Wanted) -> list[Choice]:
+    """Returns what can follow /docs: the collections that begin with a word, without those that are named already."""
+    named, word = typed_names(wanted.before), wanted.word.lower()
+    choices = [Choice(as_typed(name), name) for name in names if name not in named and name.lower().startswith(word)]
+    if named:
+        return choices
+    others = (Choice("all", "all", "every collection"), Choice("off", "off", "no documents"))
+    return [*choices, *(choice for choice in others if choice.text.startswith(word))]
 
 
 def is_whole_command(word: str) -> bool:

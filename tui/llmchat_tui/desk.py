@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Engine, ModelSpec, Sampling
 from llmchat_tui.config import Config
+from llmchat_tui.documents import Asked, Documents
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
@@ -19,6 +21,7 @@ from llmchat_tui.places import working_directory
 
 if TYPE_CHECKING:
     from llmchat_engine.models.library import LocalModel
+    from llmchat_rag.types import Embedder
     from llmchat_tui.attachments import Expanded
     from llmchat_tui.overflow import Overflow
 
@@ -50,6 +53,9 @@ class Desk:
     """Whether the flag keeps this run's chats off the disk as the model sees them."""
     forget_chat: Callable[[str], object] = field(default=lambda _conversation_id: None)
     """Drops what the engine keeps of a chat, in memory and on disk; may take seconds."""
+    open_embedder: Callable[[bool], Embedder] | None = None
+    """Opens the embedding model, one that embeds passages too or one for questions; None opens the one for questions
+    that the settings name."""
 
     def reload_config(self) -> None:
         """Reads the settings again.
@@ -73,6 +79,25 @@ class Desk:
     def store(self) -> bool:
         """Whether chats may be kept on disk as the model saw them."""
         return self.config.settings.kv_cache and not self.no_kv_cache
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The documents of this user; nothing of them is opened before a chat asks."""
+        settings, open_embedder = self.config.settings, self.open_embedder
+        encoder = (lambda: open_embedder(False)) if open_embedder else None
+        folder, models = self.paths.docs_dir, self.paths.embedders_dir
+        return Documents(folder, models, settings.embedder, settings.reranker, encoder=encoder, lasting=True)
+
+    def asked(self) -> Asked:
+        """Returns how documents are searched, by the settings."""
+        settings = self.config.settings
+        return Asked(
+            k=settings.docs_k,
+            alpha=settings.docs_alpha,
+            fusion=settings.docs_fusion,
+            min_score=settings.docs_min_score,
+            rerank=settings.rerank != "off",
+        )
 
     def sampling(self) -> Sampling:
         """Returns the sampling of chats that set nothing themselves."""

@@ -100,6 +100,15 @@ class Documents:
         with self._lock:
             return list(self._opened().status().collections) if self.is_there() else []
 
+    def look_up(self, names: Sequence[str]) -> None:
+        """Finds out whether collections are there.
+
+        Raises:
+            RagError: one is not, there is no store, or it cannot be read.
+        """
+        with self._lock:
+            self._opened().collection_ids(names)
+
     def warm(self) -> None:
         """Opens all that a question needs; for a thread, while the user still types.
 

@@ -125,4 +125,5 @@ def _desk(app: App, history: History, loading: dict[str, Any], sampling_over: An
         sampling_over=sampling_over,
         config=app.config,
         forget_chat=app.forget_chat,
+        open_embedder=lambda passages: app.embedder(passages=passages),
     )

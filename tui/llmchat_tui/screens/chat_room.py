@@ -6,13 +6,16 @@ The lowest of the three storeys of the chat screen; chat_turns.py asks and takes
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
+from llmchat_rag.errors import RagError
 from llmchat_tui.desk import Desk
+from llmchat_tui.documents_words import documents_line
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.keeping import Keeper
@@ -74,7 +77,7 @@ class ChatRoom(Screen[None]):
             with Vertical(id="main"):
                 yield Header()
                 yield Container(id="transcripts")
-                yield Composer(prompts=self.desk.history.prompts)
+                yield Composer(self.desk.history.prompts, self._collection_names)
                 yield ContextGauge()
         yield KeyBar()
 
@@ -184,6 +187,7 @@ class ChatRoom(Screen[None]):
     def refresh_lines(self) -> None:
         """Shows title, list and gauge anew."""
         self.query_one(Header).show_title(self.talk.title or "new chat")
+        self.query_one(Header).show_documents(documents_line(self.talk.collections))
         marks = {talk.conversation_id: "◌" for talk in self.talks.running() if talk is not self.talk}
         marks |= {talk.conversation_id: "●" for talk in self.talks.all() if talk.unread}
         self.chat_list.show(self.talk.conversation_id, marks)
@@ -205,6 +209,12 @@ class ChatRoom(Screen[None]):
 
     def _look(self, query: str, limit: int) -> Found:
         return Found(*self.keeper.look(query, limit))
+
+    def _collection_names(self) -> list[str]:
+        """Returns the collections of documents by name, none where they cannot be read; called in a thread."""
+        with suppress(RagError):
+            return [one.collection.name for one in self.desk.documents.collections()]
+        return []
 
     def _not_kept(self, error: UserError) -> None:
         """Tells that a draft or a deletion could not be written; from the keeper's thread."""

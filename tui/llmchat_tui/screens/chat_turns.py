@@ -12,7 +12,7 @@ from llmchat_engine import EngineError, Loaded
 from llmchat_tui.commands import Call, UnknownCommand, parse
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Ended, Started
+from llmchat_tui.events import Abstained, Ended, Started
 from llmchat_tui.gauge import gauge_of
 from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
@@ -180,8 +180,8 @@ class ChatTurns(ChatRoom):
         is_new = not talk.conversation_id
         queued = self.talks.settle(news)
         if transcript := self.transcript_of(news.key):
-            await turn_paint.paint(transcript, news.event)
-        if isinstance(news.event, (Started, Ended, Failed)):
+            await turn_paint.paint(transcript, news.event, talk.collections)
+        if isinstance(news.event, (Started, Ended, Abstained, Failed)):
             await self._turned(news, talk, question, is_new)
         elif isinstance(news.event, Loaded):
             self.chat_app.join_model_again()

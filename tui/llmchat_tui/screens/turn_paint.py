@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
-from llmchat_tui.events import Ended, LeftOut, Started, Summarising, TurnEvent
+from llmchat_tui.cited import source_line
+from llmchat_tui.documents_words import searching_line
+from llmchat_tui.events import (
+    Abstained,
+    Checked,
+    Ended,
+    Grounded,
+    LeftOut,
+    Reading,
+    Retrieved,
+    Searching,
+    Started,
+    Summarising,
+    TurnEvent,
+)
 from llmchat_tui.history import ReplyStatus
+from llmchat_tui.sources import KeptVerdict
 from llmchat_tui.talks import Failed
 from llmchat_tui.turn import stats_of
 from llmchat_tui.widgets.divider import LeftOutMark
@@ -23,8 +40,14 @@ def begin(transcript: Transcript, model: ModelInfo | None) -> None:
         view.note("starting" + STOPS)
 
 
-async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
-    """Shows one event in the newest reply, which is the one that the turn writes."""
+async def paint(transcript: Transcript, event: TurnEvent | Failed, collections: Sequence[str] = ()) -> None:
+    """Shows one event in the newest reply, which is the one that the turn writes.
+
+    Args:
+        transcript: of the chat.
+        event: what happened.
+        collections: what the chat asks of the documents.
+    """
     view = transcript.last_reply
     if view is None:
         return
@@ -35,10 +58,14 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             view.note(f"loading the model {fraction:.0%}{STOPS}")
         case Loaded(model, _):
             view.name_model(model.name)
+            if view.beside_loading:
+                view.note(view.beside_loading)
         case Queued(ahead):
             view.note(f"waiting for {ahead} other request{'s' * (ahead > 1)}{STOPS}")
         case Summarising(tokens):
             view.note(f"summarising what leaves the context{f': {tokens:,} tokens' if tokens else ''}{STOPS}")
+        case Searching() | Retrieved() | Reading() | Grounded() | Abstained() | Checked():
+            await _paint_documents(transcript, view, event, collections)
         case LeftOut():
             transcript.show_left_out(_mark_of(event))
         case Restored(tokens, seconds, _):
@@ -56,6 +83,32 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed) -> None:
             await _fail(view, event)
         case Prefill() | Waiting() | Failed():
             pass
+
+
+async def _paint_documents(
+    transcript: Transcript, view: ReplyView, event: TurnEvent, collections: Sequence[str]
+) -> None:
+    """Shows what the documents have part in a reply."""
+    match event:
+        case Searching():
+            view.beside_loading = searching_line(collections) + STOPS
+            view.note(view.beside_loading)
+        case Retrieved(retrieval):
+            view.beside_loading = ""
+            if retrieval.verdict == "weak":
+                view.warn("the documents say little about this")
+        case Reading(done, total):
+            view.note(f"reading whole documents: part {min(done + 1, total):,} of {total:,}{STOPS}")
+        case Grounded(sources, tokens, _):
+            view.show_sources(source_line(sources))
+            view.note(f"{len(sources):,} passage{'s' * (len(sources) != 1)}, {tokens:,} tokens{STOPS}")
+        case Abstained():
+            await view.finish()
+            view.note(*end_line("complete", {"reason": "abstained"}))
+        case Checked(begun, verified, sources):
+            verdicts = [KeptVerdict(v.start, v.end, v.ids, v.mark, v.why, v.better) for v in verified.sentences]
+            if isinstance(told := transcript.view_of(begun.reply_id), ReplyView):  # the next turn may have begun
+                told.show_sources(source_line(sources, verdicts))
 
 
 def _name(transcript: Transcript, view: ReplyView, question_id: str, reply_id: str) -> None:

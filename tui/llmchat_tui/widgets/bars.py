@@ -21,12 +21,15 @@ _SEPARATOR = "   "
 
 
 class Header(Horizontal):
-    """The chat's title on the left, the model and how it runs on the right."""
+    """The chat's title on the left with the documents that it asks, the model and how it runs on the right."""
 
     DEFAULT_CSS = """
     Header {
         height: 1; padding: 0 1 0 2; background: $panel;
         & > #title { width: 1fr; height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > #documents { display: none; width: auto; max-width: 30%; height: 1; color: $text-accent; }
+        & > #documents { margin: 0 0 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > #documents.-some { display: block; }
         & > #model { width: auto; max-width: 70%; height: 1; color: $text-muted; }
         & > #model { margin: 0 0 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
         & > #model.-amber { color: $text-warning; }
@@ -37,11 +40,18 @@ class Header(Horizontal):
     def compose(self) -> ComposeResult:
         """Makes both ends."""
         yield Static("", id="title", markup=False)
+        yield Static("", id="documents", markup=False)
         yield Static("", id="model", markup=False)
 
     def show_title(self, title: str) -> None:
         """Shows the chat's title."""
         self.query_one("#title", Static).update(Content(sanitize_line(title)))
+
+    def show_documents(self, text: str) -> None:
+        """Shows which documents the chat asks; empty takes it away."""
+        documents = self.query_one("#documents", Static)
+        documents.set_class(bool(text), "-some")
+        documents.update(Content(sanitize_line(text)))
 
     def show_model(self, text: str, level: str = "") -> None:
         """Shows the model, or how far it is loaded; `amber` or `red` where something is wrong."""

@@ -6,6 +6,7 @@ Joins prompt and completions; what can be completed is worked out in completing.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,15 @@ from textual.message import Message
 from textual.widgets import OptionList, Static, TextArea
 from textual.worker import get_current_worker
 
-from llmchat_tui.completing import Choice, Wanted, command_choices, file_choices, is_whole_command, wanted_at
+from llmchat_tui.completing import (
+    Choice,
+    Wanted,
+    collection_choices,
+    command_choices,
+    file_choices,
+    is_whole_command,
+    wanted_at,
+)
 from llmchat_tui.file_matches import FileWalk, best, entries_of, here, is_path
 from llmchat_tui.messages import DraftChanged
 from llmchat_tui.recall import Prompts
@@ -37,6 +46,13 @@ class FilesFound(Message):
     paths: list[str]
 
 
+@dataclass
+class CollectionsFound(Message):
+    """The collections of documents were read, in a thread."""
+
+    names: Sequence[str]
+
+
 class Composer(Vertical):
     """The place to write, and what stands around it."""
 
@@ -52,8 +68,23 @@ class Composer(Vertical):
     }
     """
 
-    def __init__(self, prompts: Prompts = tuple, id: str | None = None) -> None:  # noqa: A002 - the toolkit's name
+    def __init__(
+        self,
+        prompts: Prompts = tuple,
+        collections: Callable[[], Sequence[str]] = tuple,
+        id: str | None = None,  # noqa: A002 - the toolkit's name
+    ) -> None:
+        """Makes an empty place to write.
+
+        Args:
+            prompts: returns what was written before.
+            collections: returns the names of the collections of documents; called in a thread.
+            id: of the widget.
+        """
         super().__init__(id=id)
+        self._collections = collections
+        self._names: Sequence[str] | None = None
+        """The collections, while one is being named; None until they are asked for."""
         self.prompt = Prompt(prompts, id="prompt")
         self.prompt.take_key = self._take_key
         self.completions = Completions()
@@ -104,13 +135,39 @@ class Composer(Vertical):
         closed = self._closed_at
         if closed and (wanted is None or (wanted.kind, wanted.start) != (closed.kind, closed.start)):
             self._closed_at = closed = None
+        if wanted is None or wanted.kind != "collection":
+            self._names = None
         if wanted is None or closed:
             self._found = None
             self.completions.show(())
+        elif wanted.kind == "collection":
+            self._look_for_collections(wanted)
         elif wanted.kind == "command":
             self.completions.show(command_choices(wanted.word))
         else:
             self._look_for_files(wanted.word)
+
+    # --- collections of documents
+
+    def _look_for_collections(self, wanted: Wanted) -> None:
+        """Shows the collections that are known to fit, and has them read when the first one is begun."""
+        if self._names is None:
+            self._names = ()
+            self.run_worker(self._read_collections, thread=True, exclusive=True, group="names", exit_on_error=False)
+        self.completions.show(collection_choices(self._names, wanted))
+
+    def _read_collections(self) -> None:
+        """Reads the names; in a thread."""
+        names = self._collections()
+        with suppress(RuntimeError):  # the loop has gone: the program is leaving
+            self.post_message(CollectionsFound(names))
+
+    def on_collections_found(self, message: CollectionsFound) -> None:
+        """Shows them, if one is still being named."""
+        message.stop()
+        if self._names is not None:
+            self._names = message.names
+            self._look()
 
     # --- files
 
@@ -186,6 +243,8 @@ class Composer(Vertical):
 
     def _is_complete(self, wanted: Wanted, choice: Choice) -> bool:
         """Returns whether what is typed is meant as it stands."""
+        if wanted.kind == "collection" and not wanted.word:
+            return not self.completions.moved
         if wanted.kind == "command":
             return not self.completions.moved and is_whole_command(wanted.word)
         return choice.text == self._typed(wanted)

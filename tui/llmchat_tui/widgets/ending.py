@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmchat_tui.cited import NOTHING_FOUND
 from llmchat_tui.history import ReplyStatus
 
 _QUANTISATION = re.compile(r"[.-](?:I?Q\d\w*|[BF]F?16|F32)$", re.IGNORECASE)
 
 _CUT = {
+    "abstained": (NOTHING_FOUND, ""),
     "context": ("cut: the context is full   c continue", "amber"),
     "max_tokens": ("cut at max_tokens   c continue", "amber"),
 }

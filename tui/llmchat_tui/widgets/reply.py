@@ -55,16 +55,20 @@ class ReplyView(MessageView):
         self._typed = self._painted = self._next_paint = 0.0
         self.warnings: list[str] = []
         """What was replaced or left out on the way, for the line at the end."""
+        self.beside_loading = ""
+        """What the line says when the model has been loaded and the rest is still going on."""
         self.first_note = ("", "")
         """What the line says from the start, and how loudly."""
         self._line = Static("", classes="note -empty", markup=False)
+        self._sources = Static("", classes="note -empty", markup=False)
         self.answer = Answer(text, growing=growing)
         """The Markdown."""
 
     def compose(self) -> ComposeResult:
-        """Makes the three parts."""
+        """Makes the four parts."""
         yield self.who
         yield self.answer
+        yield self._sources
         yield self._line
 
     def on_mount(self) -> None:
@@ -164,6 +168,11 @@ class ReplyView(MessageView):
         is_same_shape = classes == line.classes and len(text) < self.size.width
         line.set_classes(classes)
         line.update(Content(sanitize_line(text)), layout=not is_same_shape)
+
+    def show_sources(self, text: str) -> None:
+        """Shows what the reply stands on, in a line under it; empty takes it away."""
+        self._sources.set_class(not text, "-empty")
+        self._sources.update(Content(sanitize_line(text)))
 
     def action_next_code(self) -> None:
         """Picks the next code block, the first after the last."""

@@ -16,6 +16,7 @@ from textual.content import Content
 from textual.rlock import RLock
 from textual.widgets import Static
 
+from llmchat_tui.cited import line_of
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.sanitize import sanitize_line
@@ -309,4 +310,5 @@ def stored_view(message: StoredMessage) -> MessageView:
     model = message.settings.get("model", "")
     view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "")
     view.first_note = end_line(message.status, message.stats, message.error)
+    view.show_sources(line_of(message.settings))
     return view

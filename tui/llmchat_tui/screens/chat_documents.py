@@ -1,0 +1,59 @@
+"""What the chat screen does about documents: the collections of a chat, kept with it.
+
+Functions over the screen. The store is opened in threads; knows nothing of how it is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from llmchat_rag.errors import RagError
+from llmchat_tui.asked import ALL
+from llmchat_tui.documents_words import documents_line, typed_names
+from llmchat_tui.errors import UserError
+
+if TYPE_CHECKING:
+    from llmchat_tui.screens.chat import ChatScreen
+
+
+def docs(screen: ChatScreen, argument: str) -> None:
+    """Takes the collections that this chat is answered from: names, `all`, or `off`."""
+    names = typed_names(argument)
+    if not names:
+        screen.chat_app.tell(documents_line(screen.talk.collections) or "this chat asks no documents")
+    elif names == ("off",):
+        give(screen, screen.talk.key, ())
+    else:
+        choose(screen, (ALL,) if names in (("all",), (ALL,)) else names)
+
+
+def choose(screen: ChatScreen, names: Sequence[str]) -> None:
+    """Gives the shown chat collections, once it is known that they are there, and gets ready to search them."""
+    key, documents, app = screen.talk.key, screen.desk.documents, screen.chat_app
+
+    def work() -> None:
+        try:
+            documents.look_up(() if ALL in names else names)
+            app.call_later(give, screen, key, tuple(names))
+            documents.warm()
+        except (RagError, UserError) as error:
+            app.call_later(app.tell_error, error)
+
+    screen.run_worker(work, thread=True, group="documents", exit_on_error=False)
+
+
+def give(screen: ChatScreen, key: str, names: tuple[str, ...]) -> None:
+    """Gives a chat its collections, on disk too once it is there."""
+    talk = screen.talks.get(key)
+    if talk is None:
+        return
+    talk.collections = names
+    try:
+        if talk.conversation_id:
+            screen.desk.history.configure(talk.conversation_id, collections=names)
+    except UserError as error:
+        screen.chat_app.tell_error(error)
+    line = documents_line(names)
+    screen.chat_app.tell(f"this chat is answered from: {line.removeprefix('docs ')}" if line else "no documents here")
+    screen.refresh_lines()
