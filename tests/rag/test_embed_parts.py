@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.rag.conftest import room_environment
 
 from llmchat_rag.embed.batches import batches, clean
 from llmchat_rag.embed.fake import HashEmbedder, ScriptedReranker
@@ -127,3 +130,16 @@ def test_the_scripted_re_ranker_says_what_it_was_told() -> None:
     assert scores is not None and scores.tolist() == [-1, 3, 0]
     assert reranker.score("q", ["a dog"], 0.4) is None
     assert reranker.asked == [("q", ("a dog", "a cat", "a cow")), ("q", ("a dog",))]
+
+
+def test_torch_is_loaded_with_threads_that_do_not_spin(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import os; spins = os.environ['GOMP_SPINCOUNT']", encoding="utf-8")
+    environment = room_environment()
+    environment.pop("GOMP_SPINCOUNT", None)
+    program = "import sys; sys.path.insert(0, sys.argv[1])\nfrom llmchat_rag.embed import bulk\nprint(bulk.load_torch().spins)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+
+    assert done.stdout == "2000\n", done.stderr

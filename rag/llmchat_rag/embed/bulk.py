@@ -87,8 +87,7 @@ class BulkEncoder:
         return str(self._network.device).startswith("cuda")
 
     def _load(self) -> Any:
-        import torch
-
+        torch = load_torch()
         with _loading(self._model.name):
             network = _library().SentenceTransformer(
                 str(self._model.folder),
@@ -116,8 +115,7 @@ class BulkEncoder:
         return False
 
     def _encode(self, texts: Sequence[str], prefix: str, threads: int) -> Vectors:
-        import torch
-
+        torch = load_torch()
         torch.set_num_threads(threads)
         try:
             found = self._network.encode(
@@ -163,8 +161,7 @@ class CrossEncoder:
 
     def score(self, question: str, texts: Sequence[str]) -> Vector:
         """Returns the score of each text, on one thread, before any function that squeezes it into 0 to 1."""
-        import torch
-
+        torch = load_torch()
         torch.set_num_threads(1)
         pairs = [(clean(question), clean(text)) for text in texts]
         try:
@@ -181,16 +178,20 @@ class CrossEncoder:
         return scores
 
 
-def prepare_torch() -> None:
-    """Makes torch's threads give the processor away while they wait, unless it is loaded already."""
+def load_torch() -> Any:
+    """Returns torch, whose threads then give the processor away while they wait; the only place that imports it."""
     if "torch" not in sys.modules:
-        # libgomp spins at its barriers: beside other work 9 texts a second, with this 76.
+        # libgomp reads it when it is loaded, and otherwise spins at its barriers: beside other work 9 texts a second
+        # instead of 76.
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    import torch
+
+    return torch
 
 
 def _library() -> Any:
     """Returns sentence_transformers, silent: it and transformers paint progress bars and reports on stderr."""
-    prepare_torch()
+    load_torch()
     import sentence_transformers
     import transformers
 
