@@ -136,7 +136,8 @@ def test_torch_is_loaded_with_threads_that_do_not_spin(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("import os; spins = os.environ['GOMP_SPINCOUNT']", encoding="utf-8")
     environment = room_environment()
     environment.pop("GOMP_SPINCOUNT", None)
-    program = "import sys; sys.path.insert(0, sys.argv[1])\nfrom llmchat_rag.embed import bulk as b\nprint(b.load_torch().spins)"
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from llmchat_rag.embed.bulk import load_torch as load"
+    program += "; print(load().spins)"
 
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True
