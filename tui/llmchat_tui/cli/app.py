@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec
     from llmchat_engine.types import CacheType
     from llmchat_rag.types import Embedder
+    from llmchat_tui.documents import Documents
     from llmchat_tui.history import History
+    from llmchat_tui.turn import Turn
 
 MakeEngine = Callable[["ModelSpec", float], "Engine"]
 OpenEmbedder = Callable[[str, Path, bool], "Embedder"]
@@ -76,6 +78,27 @@ class App:
         """
         home = private_dir(self.paths.embedders_dir)
         return (self.open_embedder or _local_embedder)(self.config.settings.embedder, home, passages)
+
+    @contextmanager
+    def documents(self, turn: Turn) -> Iterator[Documents | None]:
+        """Yields the documents of this user to a turn that asks for them, None to any other."""
+        if turn.asked is None:
+            yield None
+            return
+        from llmchat_tui.documents import Documents
+
+        settings, paths = self.config.settings, self.paths
+        documents = Documents(
+            paths.docs_dir,
+            paths.embedders_dir,
+            settings.embedder,
+            settings.reranker,
+            encoder=partial(self.embedder, passages=False),
+        )
+        try:
+            yield documents
+        finally:
+            documents.close()
 
     def forget_config(self) -> None:
         """Has the settings read again when they are next needed."""

@@ -20,13 +20,16 @@ from llmchat_tui.cli.options import (
     option_pairs,
     sampling_from,
     sampling_options,
+    search_options,
 )
+from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.console import Console
+    from llmchat_tui.documents import Documents
     from llmchat_tui.history import History
     from llmchat_tui.turn import Turn
 
@@ -66,6 +69,11 @@ Exit codes:
     metavar="PATH",
     help="File, directory or glob to put before the question; repeatable.",
 )
+@click.option("--docs", is_flag=True, help="Answer from the documents: the chat's collections, or all of them.")
+@search_options
+@click.option("--docs-k", type=click.IntRange(1, 100), metavar="N", help="Passages that the model is given.")
+@click.option("--sources", is_flag=True, help="Tell sources and marks on stderr; on a terminal they are always told.")
+@click.option("--explain", is_flag=True, help="Tell on stderr how the passages were ranked.")
 @click.option("--prefill", default="", metavar="TEXT", help="Have the answer begin with this; it is printed too.")
 @click.option("-x", "--extract", is_flag=True, help="Print the first fenced code block alone.")
 @click.option("--xl", "--extract-last", "extract_last", is_flag=True, help="Print the last fenced code block alone.")
@@ -129,10 +137,11 @@ class _Ask:
         with app.engine(spec, self._keepalive()) as engine:
             engine.prepare()  # the model's host starts while the input is read
             turn = make_turn(app, flags, self._sampling, self._warn)
-            if flags.dry_run:
-                return self._show_prompt(turn, engine)
-            with app.history(keep=not flags.no_log) as history:
-                return self._ask(turn, engine, history)
+            with app.documents(turn) as documents:
+                if flags.dry_run:
+                    return self._show_prompt(turn, engine, documents)
+                with app.history(keep=not flags.no_log) as history:
+                    return self._ask(turn, engine, history, documents)
 
     def _keepalive(self) -> float | None:
         from llmchat_tui.config import parse_duration
@@ -143,11 +152,16 @@ class _Ask:
         self._warnings.append(text)
         self._console.warn(text)
 
-    def _show_prompt(self, turn: Turn, engine: Engine) -> int:
+    def _show_prompt(self, turn: Turn, engine: Engine, documents: Documents | None) -> int:
         from llmchat_tui.cli.ask_turn import request_of
         from llmchat_tui.cli.render import AnswerWriter, binary_stdout
 
-        rendered = engine.render(request_of(turn))
+        request = request_of(turn)
+        if documents is not None:
+            from llmchat_tui.cli.ask_docs import block_of
+
+            request = request_of(turn, block_of(documents, turn, request, engine))
+        rendered = engine.render(request)
         terminal = self._console.look.stdout_is_terminal
         writer = AnswerWriter(binary_stdout(), "plain" if terminal else "exact")
         writer.write(rendered.text)
@@ -155,15 +169,17 @@ class _Ask:
         self._console.say(f"{len(rendered.token_ids):,} tokens")
         return 0
 
-    def _ask(self, turn: Turn, engine: Engine, history: History) -> int:
-        from llmchat_tui.cli.talk import Collected, ending_of, talk
+    def _ask(self, turn: Turn, engine: Engine, history: History, documents: Documents | None) -> int:
+        from llmchat_tui.cli.talk import Collected, Outcome, ending_of, talk
 
         flags = self._flags
         collect = flags.as_json or flags.extract or flags.extract_last or flags.no_stream
         answer = Collected() if collect else self._writer()
-        outcome = talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout)
+        outcome = Outcome(documents=documents)
+        talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout, outcome)
         if collect:
             self._print(outcome, turn)
+        self._tell_sources(outcome)
         self._tell_usage(outcome)
         return ending_of(outcome, self._interrupts, flags.timeout)
 
@@ -183,9 +199,9 @@ class _Ask:
         from llmchat_tui.cli.common import print_text
         from llmchat_tui.cli.envelope import envelope
 
-        if outcome.finished is None or outcome.model is None:
+        if outcome.text is None:
             return
-        text = outcome.finished.text
+        text = outcome.text
         if self._flags.as_json:
             print_text(envelope(outcome, turn, self._warnings))
             return
@@ -198,11 +214,31 @@ class _Ask:
         writer.write(text)
         writer.finish()
 
+    def _tell_sources(self, outcome: Outcome) -> None:
+        """Tells what the answer was made from, on stderr."""
+        if outcome.retrieval is None:
+            return
+        from llmchat_tui.cli.explain import explained
+        from llmchat_tui.cli.sources import source_lines, tally
+
+        told = (
+            [f"nearest, and not near enough: cosine {outcome.retrieval.best_cosine:.2f}"] if outcome.abstained else []
+        )
+        told += source_lines(outcome.sources, outcome.verified)
+        told += [tally(outcome.verified)] if outcome.verified else []
+        for line in told:
+            (self._console.say if self._flags.sources else self._console.info)(sanitize_line(line))
+        if self._flags.explain and outcome.retrieval.results:
+            for line in explained(outcome.retrieval.results):
+                self._console.say(sanitize_line(line))
+
     def _tell_usage(self, outcome: Outcome) -> None:
+        from llmchat_tui.cli.sources import documents_line
         from llmchat_tui.cli.usage import usage_block, usage_line
 
         if outcome.finished and outcome.model:
             if self._flags.verbose:
-                self._console.say(usage_block(outcome.finished, outcome.model, outcome.load_seconds))
+                found = documents_line(outcome) if outcome.retrieval else ""
+                self._console.say(usage_block(outcome.finished, outcome.model, outcome.load_seconds, found))
             elif self._flags.usage:
                 self._console.say(usage_line(outcome.finished))

@@ -33,6 +33,15 @@ class AskFlags:
     resume: bool
     conversation: str
     files: tuple[str, ...]
+    docs: bool
+    collections: tuple[str, ...]
+    docs_k: int | None
+    alpha: float | None
+    fusion: Any
+    min_score: float | None
+    rerank: bool | None
+    sources: bool
+    explain: bool
     prefill: str
     overflow: Any
     no_kv_cache: bool
@@ -65,8 +74,28 @@ class AskFlags:
             raise UsageError("--continue and --conversation exclude each other")
         if self.as_json and (self.extract or self.extract_last):
             raise UsageError("--json and --extract exclude each other")
+        if not self.asks_documents and (flag := self._documents_flag()):
+            raise UsageError(f"{flag} is about documents", "none are asked", f"add --docs, or -d NAME, to {flag}")
         if not self.timeout <= _LONGEST_TIMEOUT:  # not a number is refused too
             raise UsageError(f"--timeout {self.timeout:g} is too long", f"{_LONGEST_TIMEOUT:,} s is the most")
+
+    @property
+    def asks_documents(self) -> bool:
+        """Whether the answer comes from documents."""
+        return self.docs or bool(self.collections)
+
+    def _documents_flag(self) -> str:
+        """Returns the first flag that means nothing without documents; empty where there is none."""
+        given = {
+            "--docs-k": self.docs_k,
+            "--alpha": self.alpha,
+            "--fusion": self.fusion,
+            "--min-score": self.min_score,
+            "--rerank": self.rerank,
+            "--sources": self.sources or None,
+            "--explain": self.explain or None,
+        }
+        return next((flag for flag, value in given.items() if value is not None), "")
 
 
 def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str], None]) -> Turn:
@@ -83,7 +112,7 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
     question = build_question(flags.prompt, flags.files, piped_stdin(), limits, warn)
     chat, earlier = _chat(app, flags) if flags.resume or flags.conversation else (None, ())
     system = _system(flags, limits, warn)
-    return Turn(
+    turn = Turn(
         question,
         earlier=earlier,
         conversation_id=chat.id if chat and not flags.no_log else "",
@@ -96,16 +125,23 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
         store=keeps_cache(flags.no_kv_cache, settings) and not flags.no_log,
         private=flags.no_log,
     )
+    if not flags.asks_documents:
+        return turn
+    from llmchat_tui.cli.ask_docs import grounded
+
+    return grounded(turn, flags, settings, chat)
 
 
-def request_of(turn: Turn) -> Request:
+def request_of(turn: Turn, documents: str = "") -> Request:
     """Returns what the model would be given, were the chat to fit: without what it does not see any more."""
     from llmchat_engine import Message, Request
     from llmchat_tui.composing import compose
     from llmchat_tui.overflow import seen_of
 
     seen = seen_of(turn.earlier)
-    messages = compose(turn.system, turn.earlier, turn.question, left_out=seen.left_out, summary=seen.summary)
+    messages = compose(
+        turn.system, turn.earlier, turn.question, left_out=seen.left_out, summary=seen.summary, documents=documents
+    )
     if turn.prefill:
         messages = (*messages, Message("assistant", turn.prefill))
     began = turn.earlier[0].created_at if turn.earlier else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,11 +17,11 @@ VERSION = 1
 
 
 def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
-    """Returns one line of JSON and its line break. The outcome must have a reply."""
-    finished, model, begun = outcome.finished, outcome.model, outcome.begun
-    if finished is None or model is None or begun is None:
+    """Returns one line of JSON and its line break. The outcome must have an answer."""
+    begun = outcome.begun
+    if outcome.text is None or begun is None:
         raise ValueError("the turn has no reply")
-    restored = finished.restored
+    finished = outcome.finished
     content = {
         "version": VERSION,
         "conversation_id": begun.conversation_id,
@@ -30,8 +30,23 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
         "kept": not turn.private,
         "system": turn.system,
         "prompt": turn.question,
-        "reply": finished.text,
-        "stop_reason": finished.reason,
+        "reply": outcome.text,
+        "stop_reason": finished.reason if finished else "abstained",
+        **_model_facts(outcome),
+        "documents": _documents(outcome),
+        "token_ids": list(finished.token_ids) if finished else [],
+        "warnings": [*warnings, *outcome.notices],
+    }
+    return msgspec.json.encode(content).decode() + "\n"
+
+
+def _model_facts(outcome: Outcome) -> dict[str, Any]:
+    """Returns what a model had part in it; null where it was not asked."""
+    finished, model = outcome.finished, outcome.model
+    if finished is None or model is None:
+        return {"model": None, "sampling": None, "usage": None, "timing": None}
+    restored = finished.restored
+    return {
         "model": {
             "name": model.name,
             "key": model.key,
@@ -59,7 +74,12 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
             "decode_seconds": round(finished.decode_seconds, 4),
             "tokens_per_second": round(finished.tokens_per_second, 2),
         },
-        "token_ids": list(finished.token_ids),
-        "warnings": [*warnings, *outcome.notices],
     }
-    return msgspec.json.encode(content).decode() + "\n"
+
+
+def _documents(outcome: Outcome) -> dict[str, Any] | None:
+    if outcome.retrieval is None:
+        return None
+    from llmchat_tui.cli.sources import documents_facts
+
+    return documents_facts(outcome)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import (
     Engine,
@@ -26,13 +26,34 @@ from llmchat_engine import (
     Token,
     Waiting,
 )
+from llmchat_rag.errors import RagError
 from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
 from llmchat_tui.console import Console
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Ended, LeftOut, Started, Summarising, TurnEvent
+from llmchat_tui.events import (
+    Abstained,
+    Checked,
+    Ended,
+    Grounded,
+    LeftOut,
+    Reading,
+    Retrieved,
+    Searching,
+    Started,
+    Summarising,
+    TurnEvent,
+)
 from llmchat_tui.history import Begun, History
 from llmchat_tui.turn import Turn, run
+
+if TYPE_CHECKING:
+    from llmchat_rag.verify import Verified
+    from llmchat_tui.documents import Documents, Retrieval
+    from llmchat_tui.sources import KeptSource
+
+ABSTAINED = 10
+"""The exit code where the documents hold no answer."""
 
 
 class Answer(Protocol):
@@ -65,6 +86,20 @@ class Outcome:
     load_seconds: float = 0.0
     timed_out: bool = False
     notices: tuple[str, ...] = ()
+    documents: Documents | None = None
+    """Where a turn that asks for documents finds them."""
+    retrieval: Retrieval | None = None
+    sources: tuple[KeptSource, ...] = ()
+    """What the answer was made from; where it abstained, what was nearest."""
+    block_tokens: int = 0
+    verified: Verified | None = None
+    abstained: str = ""
+    """The sentence in place of an answer, where the model was not asked."""
+
+    @property
+    def text(self) -> str | None:
+        """The whole answer; None where there is none."""
+        return self.abstained or (self.finished.text if self.finished and self.model else None)
 
 
 def talk(
@@ -95,6 +130,7 @@ def talk(
     Raises:
         ClosedOutput: nobody reads the answer any more; the model was stopped.
         EngineError: see `turn.run`.
+        RagError: see `turn.run`.
         UserError: see `turn.run`.
     """
     outcome = outcome or Outcome()
@@ -102,13 +138,14 @@ def talk(
     def stop() -> None:
         engine.cancel(turn.request_id)
 
-    with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(run(turn, engine, history)) as events:
+    events_of = run(turn, engine, history, outcome.documents)
+    with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(events_of) as events:
         try:
             for event in events:
                 _show(event, outcome, answer, console)
                 if not isinstance(event, Token):
                     _check_reader()
-        except EngineError:
+        except (EngineError, RagError):
             answer.finish()  # what came before the failure is kept on disk, and shown
             raise
     console.clear_status()
@@ -117,7 +154,7 @@ def talk(
 
 
 def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float) -> int:
-    """Returns the exit code of a turn that ran.
+    """Returns the exit code of a turn that ran: 10 where it abstained.
 
     Raises:
         UserError: the time was up.
@@ -126,7 +163,7 @@ def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float) -> int:
         return interrupts.code
     if outcome.timed_out:
         raise UserError("the time was up", f"the answer was stopped after {timeout:g} s and is kept", "--timeout")
-    return 0
+    return ABSTAINED if outcome.abstained else 0
 
 
 def _check_reader() -> None:
@@ -175,6 +212,28 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
             console.status(f"waiting for {ahead} other request{'s' * (ahead > 1)}")
         case Restored(tokens, seconds, _):
             console.status(f"restored {tokens:,} tokens in {seconds * 1000:,.0f} ms")
+        case Searching():
+            console.status("searching the documents")
+        case Retrieved(found):
+            outcome.retrieval = found
+            if found.verdict == "weak":
+                _warn(
+                    f"the evidence is weak: the closest passage has a cosine of {found.best_cosine:.2f}",
+                    outcome,
+                    console,
+                )
+        case Reading(done, total):
+            console.status(f"read {done:,} of {total:,} parts of the documents")
+        case Grounded(sources, tokens, left_out):
+            outcome.sources, outcome.block_tokens = sources, tokens
+            if left_out:
+                _warn(f"{left_out:,} passages had no room beside the question", outcome, console)
+        case Abstained(_, _, sources):
+            from llmchat_rag.context import UNKNOWN
+
+            outcome.sources, outcome.abstained = sources, UNKNOWN
+        case Checked(_, verified, sources):
+            outcome.sources, outcome.verified = sources, verified
         case Summarising(tokens):
             console.status("summarising the oldest messages" + (f", {tokens:,} tokens" if tokens else ""))
         case LeftOut():

@@ -25,8 +25,15 @@ def usage_line(finished: Finished) -> str:
     )
 
 
-def usage_block(finished: Finished, model: ModelInfo, load_seconds: float) -> str:
-    """Returns all there is to tell, a line each."""
+def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, documents: str = "") -> str:
+    """Returns all there is to tell, a line each.
+
+    Args:
+        finished: how the reply went.
+        model: who wrote it.
+        load_seconds: what loading took.
+        documents: what they had part in it, where there were any.
+    """
     sampling = finished.sampling
     chain = ", ".join(f"{name} {value}" for name, value in _sampling_items(sampling))
     speed = finished.prefilled_tokens / finished.prefill_seconds if finished.prefill_seconds else 0.0
@@ -34,6 +41,7 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float) -> st
         ("model", f"{model.name} · {model.quantization} · {model.n_ctx:,} of {model.n_ctx_train:,} tokens of context"),
         ("runs on", _device(model)),
         ("load", f"{load_seconds:.2f} s" if load_seconds else "was loaded"),
+        *((("documents", documents),) if documents else ()),
         ("prompt", f"{finished.prompt_tokens:,} tokens, {finished.cached_tokens:,} from the cache"),
         *_reuse_rows(finished),
         ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),

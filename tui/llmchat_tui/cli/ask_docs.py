@@ -1,0 +1,75 @@
+"""What `llmchat ask` wants of the documents: from its flags, the settings and the chat it goes on with.
+
+Opens nothing. Not imported by a question that asks no documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from llmchat_tui.cli.docs_common import as_name
+from llmchat_tui.documents import ALL, Asked, asked_of
+
+if TYPE_CHECKING:
+    from llmchat_engine import Engine, Request, Sampling
+    from llmchat_tui.cli.ask_turn import AskFlags
+    from llmchat_tui.documents import Documents
+    from llmchat_tui.history import Conversation
+    from llmchat_tui.settings import Settings
+    from llmchat_tui.turn import Turn
+
+
+def names_of(flags: AskFlags, chat: Conversation | None) -> tuple[str, ...]:
+    """Returns the collections that are asked: those of the flags, else of the chat, else all."""
+    if flags.collections:
+        return tuple(dict.fromkeys(map(as_name, flags.collections)))
+    return (chat.collections if chat else ()) or (ALL,)
+
+
+def grounded(turn: Turn, flags: AskFlags, settings: Settings, chat: Conversation | None) -> Turn:
+    """Returns a turn that is answered from documents: always the likeliest token, unless another was asked for."""
+    names = names_of(flags, chat)
+    return replace(
+        turn,
+        asked=asked_of(names, asked_by(flags, settings)),
+        own_collections=() if turn.conversation_id else names,
+        sampling=_faithful(turn.sampling),
+    )
+
+
+def asked_by(flags: AskFlags, settings: Settings) -> Asked:
+    """Returns how documents are searched: flags first, then the settings."""
+
+    def either(flag: Any, setting: Any) -> Any:
+        return setting if flag is None else flag
+
+    return Asked(
+        k=either(flags.docs_k, settings.docs_k),
+        alpha=either(flags.alpha, settings.docs_alpha),
+        fusion=either(flags.fusion, settings.docs_fusion),
+        min_score=either(flags.min_score, settings.docs_min_score),
+        rerank=either(flags.rerank, settings.rerank == "on"),
+    )
+
+
+def block_of(documents: Documents, turn: Turn, request: Request, engine: Engine) -> str:
+    """Returns the documents as the model would be given them; for --dry-run.
+
+    Raises:
+        RagError: they cannot be searched.
+    """
+    from llmchat_tui.grounding import MOST_OF_CONTEXT, MOST_TOKENS
+    from llmchat_tui.overflow import reserve_of
+
+    asked = turn.asked or Asked()
+    earlier = [message.text for message in turn.earlier if message.role == "user"]
+    found = documents.retrieve(turn.question, asked, earlier, whole=False)
+    measured = engine.measure(request)
+    room = measured.n_ctx - measured.total - reserve_of(request.sampling.max_tokens, measured.n_ctx)
+    budget = min(int(MOST_OF_CONTEXT * measured.n_ctx), MOST_TOKENS, room)
+    return documents.block(found, lambda text: len(engine.tokenize(text)), budget).text
+
+
+def _faithful(sampling: Sampling) -> Sampling:
+    return replace(sampling, temperature=0.0) if sampling.temperature is None else sampling
