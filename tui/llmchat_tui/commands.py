@@ -61,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("model", "choose the model", "[NAME]", action="model"),
     Command("system", "set the system prompt of this chat", "[TEXT]", action="chat_settings"),
     Command("docs", "answer this chat from documents, by the names of collections", "[NAME...|all|off]"),
+    Command("sources", "what the last reply stands on, and the marks of its sentences", action="sources"),
     Command("set", "set a sampling value of this chat, as in: /set temperature 0.2", "NAME VALUE"),
     Command("show", "what is in force", "[info|system|parameters]"),
     Command("again", "answer the last question once more", aliases=("regen", "regenerate", "retry"), action="again"),

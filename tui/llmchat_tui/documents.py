@@ -100,6 +100,23 @@ class Documents:
         with self._lock:
             return list(self._opened().status().collections) if self.is_there() else []
 
+    def read(self, source: KeptSource) -> tuple[str, str]:
+        """Returns the text of the document that a source stands in, and the path of its file; nothing where it is gone.
+
+        Raises:
+            RagError: the store cannot be read.
+        """
+        with self._lock:
+            if not self.is_there():
+                return "", ""
+            library = self._opened()
+            there = next((one for one in library.collections() if one.name == source.collection), None)
+            state = library.file_states(there).get(source.path) if there else None
+            if there is None or state is None:
+                return "", ""
+            is_file = there.root.name == source.path and there.root.is_file()
+            return library.text(state.document_id), str(there.root if is_file else there.root / source.path)
+
     def look_up(self, names: Sequence[str]) -> None:
         """Finds out whether collections are there.
 

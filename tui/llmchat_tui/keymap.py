@@ -56,6 +56,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("branch", "b", "branch", "Let the next question follow this reply.", "message"),
     Action("copy_message", "y", "copy", "Copy the message.", "message"),
     Action("next_code", "u", "next code", "Select the next code block; y then copies it.", "message"),
+    Action("sources", "s", "sources", "Show what the reply stands on, passage by passage.", "message"),
     Action(
         "previous_sibling",
         "left",

@@ -86,6 +86,13 @@ class BranchHere(Message):
 
 
 @dataclass
+class SourcesWanted(Message):
+    """Show what this reply stands on."""
+
+    message_id: str
+
+
+@dataclass
 class SiblingWanted(Message):
     """Show another message that has the place of this one."""
 

@@ -15,8 +15,8 @@ from llmchat_engine import EngineError
 from llmchat_tui.bindings import bindings_of
 from llmchat_tui.commands import Call
 from llmchat_tui.errors import UserError
-from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenChat, PromptLeft
-from llmchat_tui.screens import chat_actions
+from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenChat, PromptLeft, SourcesWanted
+from llmchat_tui.screens import chat_actions, chat_documents
 from llmchat_tui.screens.chat_branches import ChatBranches
 from llmchat_tui.widgets.chat_list import ChatOptions
 
@@ -59,6 +59,11 @@ class ChatScreen(ChatBranches):
             self.chat_app.tell("the chat was to be deleted; it stays")
         talk = self.talks.open(conversation)
         await self.show_talk(talk, message.message_id)
+
+    def on_sources_wanted(self, message: SourcesWanted) -> None:
+        """Shows what a reply stands on."""
+        message.stop()
+        chat_documents.show_sources(self, message.message_id)
 
     def on_chat_options_wanted(self, message: ChatOptions.Wanted) -> None:
         """Renames, deletes and brings back chats."""

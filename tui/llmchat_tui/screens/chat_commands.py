@@ -194,6 +194,7 @@ _HANDLERS: dict[str, Handler] = {
     "model": _model,
     "system": _system,
     "docs": chat_documents.docs,
+    "sources": lambda screen, _: chat_documents.show_sources(screen, screen.talk.leaf_id),
     "set": _set,
     "show": chat_facts.show,
     "again": _again,

@@ -1,4 +1,4 @@
-"""What the chat screen does about documents: the collections of a chat, kept with it.
+"""What the chat screen does about documents: the collections of a chat, kept with it, and the sources of a reply.
 
 Functions over the screen. The store is opened in threads; knows nothing of how it is searched.
 """
@@ -12,6 +12,7 @@ from llmchat_rag.errors import RagError
 from llmchat_tui.asked import ALL
 from llmchat_tui.documents_words import documents_line, typed_names
 from llmchat_tui.errors import UserError
+from llmchat_tui.sources import KeptSource, sources_of, verdicts_of
 
 if TYPE_CHECKING:
     from llmchat_tui.screens.chat import ChatScreen
@@ -57,3 +58,25 @@ def give(screen: ChatScreen, key: str, names: tuple[str, ...]) -> None:
     line = documents_line(names)
     screen.chat_app.tell(f"this chat is answered from: {line.removeprefix('docs ')}" if line else "no documents here")
     screen.refresh_lines()
+
+
+def show_sources(screen: ChatScreen, message_id: str) -> None:
+    """Opens what a reply stands on, or says that it stands on nothing."""
+    try:
+        message = screen.desk.history.tail(message_id, 1)[0] if message_id else None
+    except UserError as error:
+        screen.chat_app.tell_error(error)
+        return
+    sources = sources_of(message.settings) if message else ()
+    if message is None or not sources:
+        screen.chat_app.tell("this reply stands on no documents", "warning")
+        return
+    from llmchat_tui.screens.sources import SourcesScreen
+
+    def read(source: KeptSource) -> tuple[str, str]:
+        try:
+            return screen.desk.documents.read(source)
+        except RagError:  # the passage is kept with the reply
+            return "", ""
+
+    screen.app.push_screen(SourcesScreen(message.text, sources, verdicts_of(message.settings), read))

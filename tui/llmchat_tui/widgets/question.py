@@ -21,7 +21,7 @@ class QuestionView(MessageView):
     """A question, as plain text; a long one is folded."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(
-        "message", leave_out=WALKING | {"continue_reply", "branch", "next_code"}
+        "message", leave_out=WALKING | {"continue_reply", "branch", "next_code", "sources"}
     )
     DEFAULT_CSS = """
     QuestionView > .said { height: auto; color: $text; }

@@ -16,7 +16,7 @@ from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
 from llmchat_tui.bindings import bindings_of
-from llmchat_tui.messages import BranchHere, ContinueReply, Copied
+from llmchat_tui.messages import BranchHere, ContinueReply, Copied, SourcesWanted
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.widgets.answer import Answer, Fence
 from llmchat_tui.widgets.ending import short_name
@@ -203,6 +203,10 @@ class ReplyView(MessageView):
     def action_branch(self) -> None:
         """Asks for the next question to follow this reply."""
         self.post_message(BranchHere(self.message_id))
+
+    def action_sources(self) -> None:
+        """Asks for what the reply stands on."""
+        self.post_message(SourcesWanted(self.message_id))
 
     def on_blur(self) -> None:
         """Lets go of the picked code block."""
