@@ -109,5 +109,22 @@ def test_a_turn_with_documents_loads_no_library_of_models_but_its_encoder(tmp_pa
     assert "faiss" in loaded
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["docs", "--help"], ["docs", "add", "--help"]], ids=" ".join)
+def test_help_loads_nothing_of_the_document_room(arguments: list[str]) -> None:
+    program = _RUN_MODULE + "assert not any(name.startswith('llmchat_rag') for name in sys.modules)"
+    assert loaded_by(program, *arguments) & HEAVY == set()
+
+
+def test_a_plain_question_loads_nothing_of_the_document_room_but_its_failures(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\n"
+        "from tests.tui.asking import ask\n"
+        "assert ask(Path(sys.argv[1]) / 'home', 'hi').code == 0\n"
+        "rooms = {name for name in sys.modules if name.startswith('llmchat_rag.')}\n"
+        "assert rooms <= {'llmchat_rag.errors', 'llmchat_rag.types'}, rooms"
+    )
+    assert "llmchat_tui" in loaded_by(f"import sys\n{program}", str(tmp_path))
+
+
 def test_a_heavy_import_is_seen() -> None:
     assert "jinja2" in loaded_by("import jinja2.sandbox") & HEAVY
