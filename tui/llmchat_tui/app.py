@@ -230,7 +230,7 @@ class ChatApp(App[int], inherit_bindings=False):
         with contextlib.suppress(UserError):  # a full disk must not keep the user here
             self.chat.save_all()
         self.talks.close(_STOP_SECONDS)
-        self.desk.documents.close()
+        self.desk.close_documents(_STOP_SECONDS)
         if self.presence is not None:
             self.presence.close()
 

@@ -60,7 +60,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("delete", "delete this chat; it can be undone for ten seconds"),
     Command("model", "choose the model", "[NAME]", action="model"),
     Command("system", "set the system prompt of this chat", "[TEXT]", action="chat_settings"),
-    Command("docs", "answer this chat from documents, by the names of collections", "[NAME...|all|off]"),
+    Command(
+        "docs", "answer this chat from documents, by the names of collections", "[NAME...|all|off]", action="documents"
+    ),
     Command("sources", "what the last reply stands on, and the marks of its sentences", action="sources"),
     Command("set", "set a sampling value of this chat, as in: /set temperature 0.2", "NAME VALUE"),
     Command("show", "what is in force", "[info|system|parameters]"),

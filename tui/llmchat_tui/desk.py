@@ -18,6 +18,7 @@ from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
 from llmchat_tui.paths import Paths
 from llmchat_tui.places import working_directory
+from llmchat_tui.shelf import Shelf, Updates
 
 if TYPE_CHECKING:
     from llmchat_engine.models.library import LocalModel
@@ -87,6 +88,28 @@ class Desk:
         encoder = (lambda: open_embedder(False)) if open_embedder else None
         folder, models = self.paths.docs_dir, self.paths.embedders_dir
         return Documents(folder, models, settings.embedder, settings.reranker, encoder=encoder, lasting=True)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The collections of documents."""
+        return Shelf(self.paths.docs_dir, self._open_passage_embedder)
+
+    @cached_property
+    def updates(self) -> Updates:
+        """What brings them to the state of their folders."""
+        return Updates(self.shelf)
+
+    def _open_passage_embedder(self) -> Embedder:
+        if self.open_embedder:
+            return self.open_embedder(True)
+        from llmchat_rag.embed.opening import open_embedder
+
+        return open_embedder(self.config.settings.embedder, self.paths.embedders_dir)
+
+    def close_documents(self, seconds: float) -> None:
+        """Stops updates, and closes what is open of the documents."""
+        self.updates.close(seconds)
+        self.documents.close()
 
     def asked(self) -> Asked:
         """Returns how documents are searched, by the settings."""

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llmchat_tui.asked import ALL
+
+if TYPE_CHECKING:
+    from llmchat_rag.events import Progress
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _ESCAPED = re.compile(r"\\(.)")
@@ -39,3 +43,14 @@ def searching_line(names: Sequence[str]) -> str:
     if not names or ALL in names:
         return "searching all documents"
     return f"searching {names[0]}" if len(names) == 1 else f"searching {len(names):,} collections"
+
+
+def progress_line(progress: Progress) -> str:
+    """Returns how far an update is: files, passages a second, time left."""
+    parts = [f"{progress.files:,} of {progress.of_files:,} files"]
+    if progress.chunks:
+        parts.append(f"{progress.chunks_per_second:,.0f} passages/s")
+    if progress.seconds_left is not None and progress.files < progress.of_files:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        parts.append(f"{minutes} min {seconds} s left" if minutes else f"{seconds} s left")
+    return " · ".join(parts)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["anywhere", "prompt", "message", "chats", "models"]
+Place = Literal["anywhere", "prompt", "message", "chats", "models", "documents"]
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super"})
 _NAMED = frozenset(
@@ -78,12 +78,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("search_field", "slash", "search", "Go to the search field.", "chats"),
     Action("use_model", "enter", "use", "Use the model from now on.", "models"),
     Action("default_model", "d", "make default", "Use the model, now and at every start.", "models"),
+    Action("use_collection", "enter", "use", "Answer the chat from the collection, or no longer.", "documents"),
+    Action("add_folder", "a", "add", "Go to the field for the path of a folder.", "documents"),
+    Action("update_collection", "u", "update", "Read what has changed in its folder.", "documents"),
+    Action("stop_update", "x", "stop", "Stop the update; the next one goes on from there.", "documents"),
+    Action("show_failures", "f", "failed", "Show what could not be read, and why.", "documents"),
+    Action("remove_collection", "d,delete", "remove", "Forget the collection; its files stay.", "documents"),
     Action("back", "escape", "back", "Stop the reply; else go one step closer to the prompt.", "anywhere"),
     Action("commands", "ctrl+p", "commands", "Every command, by name.", "anywhere"),
     Action("help", "f1", "help", "This page.", "anywhere"),
     Action("new_chat", "ctrl+n", "new chat", "Begin a new chat; the other one goes on.", "anywhere"),
     Action("search_chats", "ctrl+r", "search", "Search all chats, or go to another one.", "anywhere"),
     Action("model", "ctrl+o", "model", "Choose the model.", "anywhere"),
+    Action("documents", "ctrl+l", "documents", "The collections of documents.", "anywhere"),
     Action("settings", "f2", "settings", "The settings, as they stand in config.toml.", "anywhere", False),
     Action("chat_settings", "f3", "this chat", "System prompt and sampling of this chat.", "anywhere", False),
     Action("chat_list", "f4", "chat list", "Show or hide the list of chats.", "anywhere", False),

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.tui.documented import FILES
 from tests.tui.screen.documented_chat import YEAR, answered, choose, documented, store_in
 from tests.tui.screen.snapshots_walk import Walk
+from textual.widgets import OptionList
 
 from llmchat_tui.screens.sources import SourcesScreen
 from llmchat_tui.sources import KeptSource, packed_sources
@@ -28,6 +29,7 @@ DOUBTFUL = f"{YEAR} Romulus ruled for 99 years [1]."
 async def the_documents(size: tuple[int, int], home: Path, album: dict[str, str]) -> None:
     """Takes a reply that stands on documents, and the page of its sources."""
     store_in(home, {**FILES, "rome.md": ROME})
+    store_in(home, {"draft.md": "Words.\n", "scan.md": "broken"}, "papers")
     async with documented(home, DOUBTFUL, size=size) as run:
         walk = Walk(run)
         await choose(run)
@@ -44,4 +46,8 @@ async def the_documents(size: tuple[int, int], home: Path, album: dict[str, str]
         assert isinstance(page, SourcesScreen)
         await run.until(lambda: bool(page._places), "the document")
         album["documents-sources"] = await walk.look()
+        await walk.leave()
+        await walk.open("ctrl+l")
+        await run.until(lambda: run.app.screen.query_one(OptionList).option_count == 2, "the collections")
+        album["documents"] = await walk.look()
         await walk.leave()

@@ -76,7 +76,6 @@ def test_what_is_no_collection_is_refused_and_changes_nothing(home: Path) -> Non
     async def scene() -> None:
         async with documented(home) as run:
             await refused(run, "/docs notes", "there are no documents")
-            await refused(run, "/docs", "asks no documents")
         store_in(home)
         async with documented(home) as run:
             await refused(run, "/docs notse", "notse")

@@ -154,6 +154,10 @@ class ChatScreen(ChatBranches):
         """Opens the list of models."""
         chat_actions.choose_model(self)
 
+    def action_documents(self) -> None:
+        """Opens the collections of documents."""
+        chat_documents.open_documents(self)
+
     def action_commands(self) -> None:
         """Opens the command palette."""
         from llmchat_tui.screens.palette import Palette

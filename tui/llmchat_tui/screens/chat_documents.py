@@ -6,6 +6,7 @@ Functions over the screen. The store is opened in threads; knows nothing of how 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmchat_rag.errors import RagError
@@ -19,14 +20,35 @@ if TYPE_CHECKING:
 
 
 def docs(screen: ChatScreen, argument: str) -> None:
-    """Takes the collections that this chat is answered from: names, `all`, or `off`."""
+    """Takes the collections that this chat is answered from: names, `all`, or `off`; opens their page for none."""
     names = typed_names(argument)
     if not names:
-        screen.chat_app.tell(documents_line(screen.talk.collections) or "this chat asks no documents")
+        open_documents(screen)
     elif names == ("off",):
         give(screen, screen.talk.key, ())
     else:
         choose(screen, (ALL,) if names in (("all",), (ALL,)) else names)
+
+
+def open_documents(screen: ChatScreen) -> None:
+    """Opens the collections of documents."""
+    from llmchat_tui.screens.documents import DocumentsScreen
+
+    desk, talk = screen.desk, screen.talk
+    page = DocumentsScreen(desk.shelf, desk.updates, talk.collections)
+    screen.app.push_screen(page, partial(_used, screen, talk.key))
+
+
+def _used(screen: ChatScreen, key: str, name: str | None) -> None:
+    """Has a chat answered from one collection more, or from one less."""
+    talk = screen.talks.get(key)
+    if talk is None or name is None:
+        return
+    own = () if ALL in talk.collections else talk.collections
+    if name in own:
+        give(screen, key, tuple(other for other in own if other != name))
+    elif talk is screen.talk:
+        choose(screen, (*own, name))
 
 
 def choose(screen: ChatScreen, names: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ _PLACES: tuple[tuple[Place, str], ...] = (
     ("message", "A message"),
     ("chats", "List of chats"),
     ("models", "List of models"),
+    ("documents", "Documents"),
     ("anywhere", "Anywhere"),
 )
 _LONGEST_TERM = 26
