@@ -13,8 +13,11 @@ from llmchat_tui.asked import ALL
 
 if TYPE_CHECKING:
     from llmchat_rag.events import Progress
+    from llmchat_rag.types import Passage
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_BEGINNING = 160
+"""Characters of a passage in a preview."""
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -54,3 +57,8 @@ def progress_line(progress: Progress) -> str:
         minutes, seconds = divmod(round(progress.seconds_left), 60)
         parts.append(f"{minutes} min {seconds} s left" if minutes else f"{seconds} s left")
     return " · ".join(parts)
+
+
+def preview_lines(passages: Sequence[Passage]) -> list[str]:
+    """Returns passages in a line each: how near it is, where it stands, and how it begins."""
+    return [f"{one.scores.dense:.2f} {one.source}  “{' '.join(one.text.split())[:_BEGINNING]}”" for one in passages]

@@ -14,6 +14,7 @@ from textual.widgets import OptionList
 
 from llmchat_tui.screens.sources import SourcesScreen
 from llmchat_tui.sources import KeptSource, packed_sources
+from llmchat_tui.widgets.preview import DocumentPreview
 
 ROME = f"""# Rome
 
@@ -36,6 +37,10 @@ async def the_documents(size: tuple[int, int], home: Path, album: dict[str, str]
         run.app.clear_notifications()
         await answered(run)
         album["documents-reply"] = await walk.look()
+        await run.write("Which hills does Rome stand on, beside the Tiber?")
+        await run.until(lambda: bool(run.chat.query_one(DocumentPreview).display), "the preview")
+        album["documents-preview"] = await walk.look()
+        await run.write("")
         start = ROME.index("Rome was founded")
         text = FILES["rome.md"]
         end = start + len(text)

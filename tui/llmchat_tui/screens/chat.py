@@ -19,6 +19,7 @@ from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenCha
 from llmchat_tui.screens import chat_actions, chat_documents
 from llmchat_tui.screens.chat_branches import ChatBranches
 from llmchat_tui.widgets.chat_list import ChatOptions
+from llmchat_tui.widgets.preview import DocumentPreview
 
 LIST_FROM_COLUMNS = 100
 """Width from which the list of chats is shown by itself."""
@@ -214,6 +215,7 @@ class ChatScreen(ChatBranches):
 
     def save_all(self) -> None:
         """Writes what only the screen knows: drafts, and deletions that were not taken back. Called from a thread."""
+        self.query_one(DocumentPreview).closed = True
         for talk in self.talks.all():
             if talk.draft is not None and (talk is self.talk or talk.queued):
                 self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -14,8 +15,9 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
 from llmchat_rag.errors import RagError
+from llmchat_tui.asked import asked_of
 from llmchat_tui.desk import Desk
-from llmchat_tui.documents_words import documents_line
+from llmchat_tui.documents_words import documents_line, preview_lines
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.keeping import Keeper
@@ -24,6 +26,7 @@ from llmchat_tui.talks import Talk, Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header, KeyBar
 from llmchat_tui.widgets.chat_list import ChatList, Found
 from llmchat_tui.widgets.composer import Composer
+from llmchat_tui.widgets.preview import LINES, DocumentPreview, Sought
 from llmchat_tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class ChatRoom(Screen[None]):
     ChatRoom #transcripts { height: 1fr; }
     ChatRoom.-overlay ChatList { layer: over; dock: left; width: 30; }
     ChatRoom.-low Header { display: none; }
+    ChatRoom.-low DocumentPreview { max-height: 1; }
     ChatRoom.-low Transcript { padding-top: 0; }
     """
     LAYERS: ClassVar[tuple[str, ...]] = ("default", "over")
@@ -77,6 +81,7 @@ class ChatRoom(Screen[None]):
             with Vertical(id="main"):
                 yield Header()
                 yield Container(id="transcripts")
+                yield DocumentPreview(self._preview)
                 yield Composer(self.desk.history.prompts, self._collection_names)
                 yield ContextGauge()
         yield KeyBar()
@@ -214,6 +219,14 @@ class ChatRoom(Screen[None]):
         """Returns the collections of documents by name, none where they cannot be read; called in a thread."""
         with suppress(RagError):
             return [one.collection.name for one in self.desk.documents.collections()]
+        return []
+
+    def _preview(self, sought: Sought) -> list[str]:
+        """Returns what the documents have on what is typed, none where they cannot be searched; called in a thread."""
+        asked = asked_of(sought.collections, replace(self.desk.asked(), k=LINES, rerank=False))
+        with suppress(RagError):
+            found = self.desk.documents.retrieve(sought.text, asked, whole=False) if asked else None
+            return preview_lines(found.hits) if found and found.verdict != "abstain" else []
         return []
 
     def _not_kept(self, error: UserError) -> None:

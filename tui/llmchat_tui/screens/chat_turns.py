@@ -23,6 +23,7 @@ from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
 from llmchat_tui.talks import Failed, News, Talk, Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header
+from llmchat_tui.widgets.preview import DocumentPreview
 
 _TYPING_SECONDS = 2.0
 _COUNT_SECONDS = 1.0
@@ -280,5 +281,6 @@ class ChatTurns(ChatRoom):
         self._typed_at = time.monotonic()
         if view := self.transcript.last_reply:
             view.hold()
+        self.query_one(DocumentPreview).want(self.composer.prompt.draft, self.talk.collections)
         self.count()
         self.keeper.keep_draft(self.talk.conversation_id, self.whole_draft(self.talk))
