@@ -146,8 +146,8 @@ def _probes(library: Library, rng: random.Random) -> Iterator[Finding]:
             return
         with library.raw() as connection:
             ids = [row[0] for row in connection.execute("SELECT id FROM chunk")]
-        for key, (_, blob) in library.vectors(rng.sample(ids, min(PROBES, len(ids)))).items():
-            vector = from_blobs([blob], mark.dimension)[0]
+        for key, stored in library.vectors(rng.sample(ids, min(PROBES, len(ids)))).items():
+            vector = from_blobs([stored.blob], mark.dimension)[0]
             best = index.search(vector, 1)
             itself = float(vector @ vector)
             if not best or (best[0][0] != key and best[0][1] < itself - 0.01):

@@ -20,6 +20,8 @@ POINTING_WORDS = 6
 
 _QUOTED = re.compile(r'["“„«]([^"“”„«»]{2,200})["”“»]')
 _WORD = re.compile(r"\w+(?:\.\w+)*")
+# Without the look behind, a megabyte without a hyphen would be read from each of its letters anew.
+_COMPOUND = re.compile(r"(?<!\w)\w++(?:[-/]\w++)+")
 
 
 def _set(text: str) -> frozenset[str]:
@@ -86,7 +88,7 @@ def leans(text: str) -> bool:
 
 
 def _terms(text: str) -> list[str]:
-    """Returns the words that count; one with dots in it, such as a version, is a phrase, and so are its words."""
+    """Returns the words that count; one with dots or hyphens in it, such as a version, is a phrase beside its parts."""
     terms = []
     for word in _WORD.findall(text):
         if word.lower() in _STOP or words.runs(word):
@@ -94,6 +96,7 @@ def _terms(text: str) -> list[str]:
         terms.append(word.lower())
         if "." in word:
             terms += [part.lower() for part in word.split(".") if len(part) > 2 and not part.isdigit()]
+    terms += [compound.lower() for compound in _COMPOUND.findall(text) if not words.runs(compound)]
     return terms or [word.lower() for word in _WORD.findall(text) if not words.runs(word)]
 
 

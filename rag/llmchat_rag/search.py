@@ -18,10 +18,11 @@ from llmchat_rag.fuse import blended, fused, ranked
 from llmchat_rag.halves import from_blobs
 from llmchat_rag.picking import Candidate, Fate, fates, pick
 from llmchat_rag.query import Hit, Query, Results, Timings
-from llmchat_rag.question import standing_alone, wanted
-from llmchat_rag.store import EmbedderMark, Library
+from llmchat_rag.question import standing_alone
+from llmchat_rag.store import EmbedderMark, Library, StoredVector
 from llmchat_rag.types import Embedder, Passage, Scores
 from llmchat_rag.vector_store import VectorStore, catch_up, in_background
+from llmchat_rag.wording import Words, words_of
 
 if TYPE_CHECKING:
     import threading
@@ -113,10 +114,10 @@ class Searcher:
         opened = clock.lap()
         near = dict(index.search(vector, query.depth, owners)) if index else {}
         searched = clock.lap()
-        by_words = self._find_words(question, query.depth, owners)
+        words = words_of(self._library, question, owners)
         found = clock.lap()
-        stored = self._library.vectors({**near, **by_words})
-        candidates = _candidates(stored, near, by_words, vector, query)
+        stored = self._library.vectors([*near, *words.first(query.depth)])
+        candidates = _candidates(stored, near, words, vector, query)
         timings = Timings(encode, opened, searched, found, clock.lap())
         best = max((one.dense for one in candidates), default=0.0)
         return Results((), best, question, tuple(candidates), timings)
@@ -135,14 +136,6 @@ class Searcher:
         if self._background and self._filling is None and self._own.outgrown():
             self._filling = in_background(_filler(self._library.folder, self._embedder.dimension))
         return self._own
-
-    def _find_words(self, question: str, depth: int, owners: Sequence[int]) -> dict[int, float]:
-        looked_up = wanted(question)
-        scores: dict[int, float] = {}
-        for table, terms in (("chunk_words", looked_up.words), ("chunk_pairs", looked_up.pairs)):
-            for key, score in self._library.find_words(table, terms, depth, owners):
-                scores[key] = scores.get(key, 0.0) + score
-        return scores
 
     def _read(self, candidates: Sequence[Candidate], k: int) -> tuple[list[Candidate], dict[int, Passage]]:
         """Returns the first candidates with their texts, as far down as anything can be shown from."""
@@ -188,9 +181,9 @@ def refuse_other_embedder(mark: EmbedderMark | None, embedder: Embedder) -> None
 
 
 def _candidates(
-    stored: dict[int, tuple[int, bytes]],
+    stored: dict[int, StoredVector],
     near: dict[int, float],
-    by_words: dict[int, float],
+    words: Words,
     vector: Vector,
     query: Query,
 ) -> list[Candidate]:
@@ -198,19 +191,20 @@ def _candidates(
     if not stored:
         return []
     keys = list(stored)
-    matrix = from_blobs([stored[key][1] for key in keys], len(vector))
+    matrix = from_blobs([one.blob for one in stored.values()], len(vector))
     dense = {key: min(1.0, float(cosine)) for key, cosine in zip(keys, matrix @ vector, strict=True)}
-    bm25 = {key: score for key, score in by_words.items() if key in stored}
+    bm25 = {key: words.score(key, one.document_id, one.of_passages) for key, one in stored.items()}
     scores = fused(dense, bm25, alpha=query.alpha, fusion=query.fusion)
-    dense_ranks, bm25_ranks = ranked({key: dense[key] for key in near if key in dense}), ranked(bm25)
+    dense_ranks = ranked({key: dense[key] for key in near if key in dense})
+    bm25_ranks = ranked({key: score for key, score in bm25.items() if score > 0})
     rows = {key: row for row, key in enumerate(keys)}
     return [
         Candidate(
             chunk_id=key,
-            document_id=stored[key][0],
+            document_id=stored[key].document_id,
             fused=scores[key],
             dense=dense[key],
-            bm25=bm25.get(key, 0.0),
+            bm25=bm25[key],
             vector=matrix[rows[key]],
             dense_rank=dense_ranks.get(key, 0),
             bm25_rank=bm25_ranks.get(key, 0),

@@ -32,8 +32,6 @@ from llmchat_rag.store import Library
 from llmchat_rag.types import Embedder
 
 ROOT = Path(__file__).parents[2]
-DEPTH = 300
-"""Candidates of each search: a hundred documents are wanted, and a document has two or three passages."""
 ALPHAS = 0.5, 0.6, 0.7, 0.8, 0.9
 Rankings = dict[str, list[str]]
 
@@ -127,7 +125,7 @@ def rankings(library: Library, embedder: Embedder, questions: Questions, alpha: 
     found: dict[str, Rankings] = {"words": {}, "vectors": {}, "hybrid": {}}
     with Searcher(library, embedder) as searcher:
         for key, text in questions.texts.items():
-            all_of_them = searcher.rank(Query(text, depth=DEPTH, alpha=alpha)).candidates
+            all_of_them = searcher.rank(Query(text, alpha=alpha)).candidates
             by_words = [one for one in all_of_them if one.bm25_rank]
             near = [one for one in all_of_them if one.dense_rank]
             found["words"][key] = _documents(by_words, names, lambda one: one.bm25)
@@ -150,7 +148,7 @@ def _sweep(library: Library, embedder: Embedder, questions: Questions) -> None:
     """Prints how the weight of the cosine does on the training questions, which it was chosen on."""
     names = {document.id: Path(document.path).stem for document in library.documents("scifact")}
     with Searcher(library, embedder) as searcher:
-        asked = {key: searcher.rank(Query(text, depth=DEPTH)).candidates for key, text in questions.texts.items()}
+        asked = {key: searcher.rank(Query(text)).candidates for key, text in questions.texts.items()}
     for alpha in ALPHAS:
         ranking = {key: _at(candidates, names, alpha) for key, candidates in asked.items()}
         one = quality(ranking, questions.relevant)

@@ -63,6 +63,7 @@ ODD += [
         ("to be or not to be", '"to" OR "be" OR "or" OR "not"'),
         ("fixed in 1.0.21?", '"fixed" OR "1.0.21"'),
         ("os.path.join fails", '"os.path.join" OR "path" OR "join" OR "fails"'),
+        ("is IL-2 state-of-the-art", '"il" OR "2" OR "state" OR "art" OR "il-2" OR "state-of-the-art"'),
         ('who said "to be or not"', '"who" OR "said" OR "to be or not"'),
         ('a "word" alone', '"word" OR "alone"'),
         ('x" OR rowid:1 OR "y', '"x" OR "rowid" OR "1" OR "y" OR " OR rowid:1 OR "'),

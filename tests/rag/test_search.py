@@ -263,6 +263,6 @@ def test_a_flip_that_hides_its_time_gives_no_wrong_id_and_no_wrong_score(place: 
         os.utime(cache.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         for passage in (one for text in asked[:1] for one in place.search(text).passages):
             assert place.library.text(passage.document_id)[passage.span.start : passage.span.end] == passage.text
-            (_, blob) = place.library.vectors([passage.chunk_id])[passage.chunk_id]
+            blob = place.library.vectors([passage.chunk_id])[passage.chunk_id].blob
             exact = float(np.frombuffer(blob, "<f2").astype(np.float32) @ place.embedder.encode_query(asked[0]))
             assert passage.scores.dense == pytest.approx(exact, abs=1e-3)

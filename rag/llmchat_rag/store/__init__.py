@@ -11,6 +11,7 @@ from llmchat_rag.store.values import (
     FileState,
     Place,
     Position,
+    StoredVector,
     StoreStatus,
 )
 
@@ -26,4 +27,5 @@ __all__ = [
     "Place",
     "Position",
     "StoreStatus",
+    "StoredVector",
 ]

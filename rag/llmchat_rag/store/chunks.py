@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmchat_rag.store.values import Place
+from llmchat_rag.store.values import Place, StoredVector
 from llmchat_rag.types import Passage, Scores, Span
 
 _MANY = 500
@@ -19,7 +19,8 @@ _PASSAGE = """
 """
 
 _VECTOR = """
-    SELECT c.id, c.document_id, v.v FROM chunk c JOIN vector v ON v.id = c.vector_id WHERE c.id IN ({})
+    SELECT c.id, c.document_id, d.chunks, v.v FROM chunk c JOIN document d ON d.id = c.document_id
+    JOIN vector v ON v.id = c.vector_id WHERE c.id IN ({})
 """
 
 _PLACE = "SELECT id, document_id, seq, start, end, tokens FROM chunk WHERE id IN ({})"
@@ -35,11 +36,11 @@ def passages(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Pa
     return found
 
 
-def vectors(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, tuple[int, bytes]]:
-    """Returns for each of these ids that is there: its document, and its vector as it is stored."""
+def vectors(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, StoredVector]:
+    """Returns the vectors of those of these ids that are there."""
     found = {}
     for marks, some in _some(ids):
-        found.update({row[0]: (row[1], row[2]) for row in connection.execute(_VECTOR.format(marks), some)})
+        found.update({row[0]: StoredVector(*row[1:]) for row in connection.execute(_VECTOR.format(marks), some)})
     return found
 
 

@@ -55,7 +55,7 @@ def put(connection: sqlite3.Connection, collection_id: int, entry: Entry) -> Non
     gone = _empty(connection, collection_id, entry.found.relative)
     document_id = _write_document(connection, collection_id, entry)
     first, last = _write_chunks(connection, document_id, entry)
-    words.add(connection, first, last)
+    words.add(connection, document_id, first, last)
     journal.record(connection, gone)
 
 

@@ -27,6 +27,7 @@ from llmchat_rag.store.values import (
     FileState,
     Place,
     Position,
+    StoredVector,
     StoreStatus,
 )
 from llmchat_rag.types import Found, Passage, Refused
@@ -198,8 +199,8 @@ class Library:
         """Returns the passages of these ids that are there, without scores."""
         return self._read(chunks.passages, ids)
 
-    def vectors(self, ids: Iterable[int]) -> dict[int, tuple[int, bytes]]:
-        """Returns for each of these passages that is there: its document, and its vector as it is stored."""
+    def vectors(self, ids: Iterable[int]) -> dict[int, StoredVector]:
+        """Returns the vectors of these passages that are there."""
         return self._read(chunks.vectors, ids)
 
     def places(self, ids: Iterable[int]) -> dict[int, Place]:
@@ -219,9 +220,9 @@ class Library:
         return self._read(chunks.text, document_id)
 
     def find_words(
-        self, table: str, terms: Sequence[str], k: int, in_collections: Sequence[int] = ()
+        self, table: words.Table, terms: Sequence[str], k: int, in_collections: Sequence[int] = ()
     ) -> list[tuple[int, float]]:
-        """Returns the best passages that have one of some terms of FTS5 and their BM25, best first."""
+        """Returns the best passages, or documents, that have one of some terms and their BM25, best first."""
         return self._read(words.find, table, terms, k, in_collections)
 
     # The whole

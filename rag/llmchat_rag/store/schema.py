@@ -8,6 +8,7 @@ chunk           where its passages stand; ids are never used twice and those of 
 chunk_text      what stands there
 vector          by the hash of fingerprint and embedded text: shared, kept when passages move, fp16
 chunk_words     the words of all passages (FTS5)
+document_words  the words of documents of few passages, each as one (FTS5)
 chunk_pairs     the neighbouring characters of Chinese, Japanese and Korean text, which has no spaces (FTS5)
 journal         one row a change, oldest ones dropped; what names a cache of vectors
 removed         the passages that a change took away
@@ -114,13 +115,45 @@ _VERSION_1 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
+_VERSION_2 = (
+    # Under the title's own heading every passage has it already, with its own weight.
+    "DROP VIEW searchable",
+    """
+    CREATE VIEW searchable AS
+    SELECT c.id, d.title,
+        CASE WHEN d.title <> '' AND substr(t.heading, 1, length(d.title)) = d.title
+            THEN substr(t.heading, length(d.title) + 1) ELSE t.heading END AS heading,
+        t.text
+    FROM chunk c JOIN document d ON d.id = c.document_id JOIN chunk_text t ON t.chunk_id = c.id
+    """,
+    "INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')",
+    """
+    CREATE VIEW short_document AS
+    SELECT d.id, d.title, x.text FROM document d JOIN document_text x ON x.document_id = d.id
+    WHERE d.chunks BETWEEN 1 AND 16
+    """,
+    """
+    CREATE VIRTUAL TABLE document_words USING fts5 (
+        title, text, content = 'short_document', content_rowid = 'id',
+        tokenize = 'porter unicode61 remove_diacritics 2'
+    )
+    """,
+    "INSERT INTO document_words (document_words, rank) VALUES ('rank', 'bm25(2.0, 1.0)')",
+    "INSERT INTO document_words (document_words) VALUES ('rebuild')",
+)
+
 
 def _create(connection: sqlite3.Connection) -> None:
     for statement in _VERSION_1:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _words_of_short_documents(connection: sqlite3.Connection) -> None:
+    for statement in _VERSION_2:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _words_of_short_documents)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

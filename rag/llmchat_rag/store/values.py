@@ -102,6 +102,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredVector:
+    """The vector of a passage."""
+
+    document_id: int
+    of_passages: int
+    """How many its document has."""
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a passage stands among its neighbours."""
 

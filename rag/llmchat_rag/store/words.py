@@ -1,10 +1,14 @@
-"""The index of words, and that of character pairs for text without spaces. Knows no question."""
+"""The indexes of words: of passages, of short documents, and of pairs of characters where there are no spaces.
+
+Knows no question.
+"""
 
 from __future__ import annotations
 
 import re
 import sqlite3
 from collections.abc import Sequence
+from typing import Literal
 
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -14,10 +18,14 @@ _UNSPACED = re.compile(
 LEAST_TERMS, MOST_PLACES = 2, 60_000
 """Terms that are always looked up, and the passages that all of them together may be in: 50 ms."""
 
+Table = Literal["chunk_words", "chunk_pairs", "document_words"]
+_TABLES: tuple[Table, ...] = ("chunk_words", "document_words", "chunk_pairs")
+
 _OWNER = """
     AND EXISTS (SELECT 1 FROM chunk c JOIN document d ON d.id = c.document_id
         WHERE c.id = {}.rowid AND d.collection_id IN ({}))
 """
+_DOCUMENT_OWNER = " AND EXISTS (SELECT 1 FROM document d WHERE d.id = {}.rowid AND d.collection_id IN ({}))"
 
 
 def runs(text: str) -> list[str]:
@@ -30,32 +38,43 @@ def pairs(text: str) -> str:
     return " ".join(run[i : i + 2] for run in runs(text) for i in range(max(len(run) - 1, 1)))
 
 
-def add(connection: sqlite3.Connection, first: int, last: int) -> None:
-    """Indexes passages that were written."""
+def add(connection: sqlite3.Connection, document_id: int, first: int, last: int) -> None:
+    """Indexes a document whose passages were written."""
     rows = _rows(connection, "WHERE id BETWEEN ? AND ?", (first, last))
     connection.executemany("INSERT INTO chunk_words (rowid, title, heading, text) VALUES (?, ?, ?, ?)", rows)
     spaced = [(row[0], pairs(" ".join(row[1:]))) for row in rows]
     connection.executemany("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", [row for row in spaced if row[1]])
+    connection.execute(
+        "INSERT INTO document_words (rowid, title, text) SELECT id, title, text FROM short_document WHERE id = ?",
+        (document_id,),
+    )
 
 
 def remove(connection: sqlite3.Connection, document_id: int) -> None:
-    """Takes the passages of a document out, before they are deleted: the index has no copy of their texts."""
+    """Takes a document out, before it is deleted: the index has no copy of its texts."""
     rows = _rows(connection, "WHERE id IN (SELECT id FROM chunk WHERE document_id = ?)", (document_id,))
     connection.executemany(
         "INSERT INTO chunk_words (chunk_words, rowid, title, heading, text) VALUES ('delete', ?, ?, ?, ?)", rows
     )
     connection.executemany("DELETE FROM chunk_pairs WHERE rowid = ?", [(row[0],) for row in rows])
+    connection.execute(
+        "INSERT INTO document_words (document_words, rowid, title, text)"
+        " SELECT 'delete', id, title, text FROM short_document WHERE id = ?",
+        (document_id,),
+    )
 
 
 def clear(connection: sqlite3.Connection) -> None:
-    """Empties both indexes."""
-    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('delete-all')")
+    """Empties all indexes."""
+    for table in ("chunk_words", "document_words"):
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")  # noqa: S608
     connection.execute("DELETE FROM chunk_pairs")
 
 
 def rebuild(connection: sqlite3.Connection) -> None:
-    """Makes both indexes anew from the passages."""
-    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('rebuild')")
+    """Makes all indexes anew from the passages."""
+    for table in ("chunk_words", "document_words"):
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")  # noqa: S608
     connection.execute("DELETE FROM chunk_pairs")
     for key, *texts in connection.execute("SELECT id, title, heading, text FROM searchable").fetchall():
         spaced = pairs(" ".join(texts))
@@ -65,13 +84,14 @@ def rebuild(connection: sqlite3.Connection) -> None:
 
 def optimize(connection: sqlite3.Connection) -> None:
     """Merges what many small transactions left behind; a question is then answered from one piece."""
-    connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('optimize')")
+    for table in _TABLES:
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")  # noqa: S608
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
     """Returns what is wrong with the indexes."""
     found = []
-    for table in ("chunk_words", "chunk_pairs"):
+    for table in _TABLES:
         try:
             connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")  # noqa: S608
         except sqlite3.DatabaseError as error:
@@ -80,13 +100,13 @@ def problems(connection: sqlite3.Connection) -> list[str]:
 
 
 def find(
-    connection: sqlite3.Connection, table: str, terms: Sequence[str], k: int, collections: Sequence[int]
+    connection: sqlite3.Connection, table: Table, terms: Sequence[str], k: int, collections: Sequence[int]
 ) -> list[tuple[int, float]]:
-    """Returns the best passages that have one of some terms and their BM25, best first.
+    """Returns the best passages, or documents, that have one of some terms and their BM25, best first.
 
     Args:
         connection: to read from.
-        table: `chunk_words` or `chunk_pairs`.
+        table: the index.
         terms: each in FTS5's own syntax, such as a quoted phrase.
         k: how many at most.
         collections: only passages of these; empty is all.
@@ -98,12 +118,12 @@ def find(
     if collections:
         marks = ",".join("?" * len(collections))
         # FTS5 sorts first and asks for the owner from the best one down, so a big collection costs nothing.
-        owner = _OWNER.format(table, marks)
+        owner = (_DOCUMENT_OWNER if table == "document_words" else _OWNER).format(table, marks)
     statement = f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ?{owner} ORDER BY rank LIMIT ?"  # noqa: S608
     return [(row[0], -row[1]) for row in connection.execute(statement, (match, *collections, k))]
 
 
-def _affordable(connection: sqlite3.Connection, table: str, terms: Sequence[str]) -> list[str]:
+def _affordable(connection: sqlite3.Connection, table: Table, terms: Sequence[str]) -> list[str]:
     """Returns the terms, without the most common ones where all of them together are in too many passages.
 
     Ranking takes 0.75 µs for each place where a term stands, counting 0.025; what stands everywhere ranks nothing.
