@@ -10,11 +10,12 @@ import gc
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from tests.tui.screen.chatting import Chatting, chatting
+from tests.tui.screen.chatting import MODEL, Chatting, chatting
 
-from llmchat_engine.testing import FakeEngine
+from llmchat_engine.testing import FakeEngine, Script
 
 WARM_UP, TURNS = 100, 1000
 _REPLY = "Some **words** about it:\n\n1. one\n2. two\n\n```python\nprint(1)\n```\n\nand a last sentence."
@@ -28,7 +29,9 @@ def growth_of_turns() -> float:
 
 
 async def _measure(home: Path) -> float:
-    async with chatting(home, _REPLY, size=(100, 30)) as run:
+    # A context that never fills: the plan for a full one would wait for an answer.
+    engine = FakeEngine([Script(_REPLY)], 0.0, replace(MODEL, n_ctx=1_000_000, n_ctx_train=1_000_000))
+    async with chatting(home, engine=engine, size=(100, 30)) as run:
         await _turns(run, WARM_UP)
         before = _resident()
         await _turns(run, TURNS - WARM_UP)
