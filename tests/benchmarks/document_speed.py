@@ -105,7 +105,7 @@ def million_vectors(folder: Path, many: int = MILLION) -> list[Target]:
     index.close()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     (cache,) = cache_file.caches(place)
-    print(f"  {many:,} vectors: {index.kind}, made in {building:.0f} s of {time.perf_counter() - started:.0f} s,")
+    print(f"  {many:,} vectors: {cache.kind}, made in {building:.0f} s of {time.perf_counter() - started:.0f} s,")
     print(f"  file {cache.size / 1e6:,.0f} MB, most memory of the making {memory:,.0f} MiB")
     return _asked(place, asked, exact.best(), many)
 

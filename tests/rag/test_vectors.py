@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from llmchat_rag import cache_file
+from llmchat_rag import vectors as vectors_module
 from llmchat_rag.milvus import MilvusVectors
 from llmchat_rag.store import Position
 from llmchat_rag.vector_store import VectorStore
@@ -126,6 +127,25 @@ def test_a_small_collection_in_a_big_one_gives_all_that_is_asked(opener: Opener)
     assert len(ids(store, vectors[0], 20, 1)) == 20
     assert len(ids(store, vectors[0], 20, 1, 2)) == 20
     assert ids(store, vectors[0], 5, 3) == []
+
+
+def test_most_of_a_collection_in_a_graph_is_walked_and_finds_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors_module, "EXACT_UP_TO", 10)
+    vectors = points(3000)
+    store = faiss(tmp_path, 10)
+    store.begin(3000, patient=True)
+    store.add(range(1, 2001), vectors[:2000], 1)
+    store.add(range(2001, 3001), vectors[2000:], 2)
+    store.flush(HERE)
+    right = 0
+    for row in range(0, 3000, 100):
+        best = {2001 + int(at) for at in np.argsort(-(vectors[2000:] @ vectors[row]))[:10]}
+        found = ids(store, vectors[row], 10, 2)
+        assert len(found) == 10
+        right += len(best & set(found))
+    assert right >= 0.95 * 300
 
 
 def test_begun_anew_it_is_empty(opener: Opener) -> None:
