@@ -44,6 +44,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.documents
 
 docs: $(STAMP)
 	@$(BIN)/python docs/generate.py
