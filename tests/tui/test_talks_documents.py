@@ -10,8 +10,8 @@ from tests.tui.documented import make_store, open_documents
 from tests.tui.talk_stage import PATIENCE, Stage, gated
 
 from llmchat_rag.context import UNKNOWN
-from llmchat_rag.errors import CollectionMissing
-from llmchat_tui.documents import ALL, Asked, asked_in, asked_of
+from llmchat_rag.errors import CollectionMissing, EmbedderBroken
+from llmchat_tui.documents import ALL, Asked, Documents, asked_in, asked_of
 from llmchat_tui.events import Abstained, Checked, Ended, Retrieved
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.sources import sources_of
@@ -150,3 +150,20 @@ def test_a_reply_without_sources_goes_on_without(stage: Stage) -> None:
     stage.talks.continue_reply(talk, newest(stage, talk))
     stage.take_until(Ended)
     assert engine.requests[0].messages[0].text == WHEN
+
+
+def test_marks_that_cannot_be_made_do_not_end_the_next_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise EmbedderBroken("the model cannot be read")
+
+    monkeypatch.setattr(Documents, "check", broken)
+    talk = stage.talks.begin(collections=["notes"])
+    engine = gated(YEAR)
+    stage.engines.append(engine)
+    stage.talks.ask(talk, WHEN)
+    assert talk.running and talk.running.thread
+    thread = talk.running.thread
+    stage.take_until(Ended)
+    thread.join(PATIENCE)
+    assert stage.news.empty()
+    assert newest(stage, talk).status == "complete"

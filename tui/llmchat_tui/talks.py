@@ -292,16 +292,21 @@ class Talks:
     def _run(self, key: str, running: Running, turn: Turn, behind: str) -> None:
         """Walks one turn, in its thread."""
         begun: Begun | None = None
+        ended = False
+        failure: UserError | EngineError | RagError
         try:
             with closing(running.engine) as engine:
                 for event in run(self._with_path(turn, behind), engine, self._history, self._documents):
                     if isinstance(event, Started):
                         begun = event.begun
+                    ended = ended or isinstance(event, (Ended, Abstained))
                     self._tell(News(key, event))
+            return
         except (EngineError, UserError, RagError) as error:
-            self._tell(News(key, Failed(error, begun)))
+            failure = error
         except Exception as error:  # whatever happens in a turn must end it, or the chat would wait for ever
             failure = UserError("the turn failed", f"{type(error).__name__}: {error}", "run llmchat doctor")
+        if not ended:  # else the chat may be in its next turn, and only the marks of the sources are missing
             self._tell(News(key, Failed(failure, begun)))
 
     def _with_path(self, turn: Turn, behind: str) -> Turn:
