@@ -12,7 +12,7 @@ from llmchat_tui.cli.docs_common import as_name
 from llmchat_tui.documents import ALL, Asked, asked_of
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, Request, Sampling
+    from llmchat_engine import Engine, Request
     from llmchat_tui.cli.ask_turn import AskFlags
     from llmchat_tui.documents import Documents
     from llmchat_tui.history import Conversation
@@ -28,13 +28,12 @@ def names_of(flags: AskFlags, chat: Conversation | None) -> tuple[str, ...]:
 
 
 def grounded(turn: Turn, flags: AskFlags, settings: Settings, chat: Conversation | None) -> Turn:
-    """Returns a turn that is answered from documents: always the likeliest token, unless another was asked for."""
+    """Returns a turn that is answered from documents."""
     names = names_of(flags, chat)
     return replace(
         turn,
         asked=asked_of(names, asked_by(flags, settings)),
         own_collections=() if turn.conversation_id else names,
-        sampling=_faithful(turn.sampling),
     )
 
 
@@ -69,7 +68,3 @@ def block_of(documents: Documents, turn: Turn, request: Request, engine: Engine)
     room = measured.n_ctx - measured.total - reserve_of(request.sampling.max_tokens, measured.n_ctx)
     budget = min(int(MOST_OF_CONTEXT * measured.n_ctx), MOST_TOKENS, room)
     return documents.block(found, lambda text: len(engine.tokenize(text)), budget).text
-
-
-def _faithful(sampling: Sampling) -> Sampling:
-    return replace(sampling, temperature=0.0) if sampling.temperature is None else sampling
