@@ -71,16 +71,10 @@ def update(
     An unchanged file costs a look at its time and size. Where half of the files are gone at once, nothing is forgotten
     unasked: a disk that is not mounted looks like this.
     """
-    from llmchat_tui.cli.docs_common import chosen, no_documents
-    from llmchat_tui.cli.docs_indexing import indexing
+    from llmchat_tui.cli.docs_indexing import indexing_of
 
     app = app_of(context)
-    if not app.paths.docs_dir.is_dir():
-        raise no_documents()
-    with indexing(app, console_of(app)) as run:
-        found = chosen(run.library, names)
-        if not found:
-            raise no_documents()
+    with indexing_of(app, console_of(app), names) as (run, found):
         _ = run.embedder
 
         _update_each(run, found, as_json, force=force, accept_missing=accept_missing, verbose=verbose)

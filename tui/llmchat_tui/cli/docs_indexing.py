@@ -6,13 +6,13 @@ Shared by `docs add`, `docs update` and `docs watch`. Knows no flags; the work i
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from llmchat_tui.cli.docs_common import agreed, can_ask, many, open_library, vectors_of
+from llmchat_tui.cli.docs_common import agreed, can_ask, chosen, many, no_documents, open_library, vectors_of
 
 if TYPE_CHECKING:
     from llmchat_rag.events import Done, Progress
@@ -191,6 +191,22 @@ def indexing(app: App, console: Console) -> Iterator[Indexing]:
             yield run
         finally:
             run.close()
+
+
+@contextmanager
+def indexing_of(app: App, console: Console, names: Sequence[str]) -> Iterator[tuple[Indexing, list[Collection]]]:
+    """Yields such a run with the collections of these names, all of them where none is named; makes no store.
+
+    Raises:
+        CollectionMissing: one of them is not there, or there is none at all.
+    """
+    if not app.paths.docs_dir.is_dir():
+        raise no_documents()
+    with indexing(app, console) as run:
+        found = chosen(run.library, names)
+        if not found:
+            raise no_documents()
+        yield run, found
 
 
 @contextmanager

@@ -27,16 +27,10 @@ _AGAIN_MS = 1000
 @click.pass_context
 def watch(context: click.Context, names: tuple[str, ...]) -> None:
     """Keep collections up to date until Ctrl+C: those that are named, else all."""
-    from llmchat_tui.cli.docs_common import chosen, no_documents
-    from llmchat_tui.cli.docs_indexing import indexing
+    from llmchat_tui.cli.docs_indexing import indexing_of
 
     app = app_of(context)
-    if not app.paths.docs_dir.is_dir():
-        raise no_documents()
-    with indexing(app, console_of(app)) as run:
-        found = chosen(run.library, names)
-        if not found:
-            raise no_documents()
+    with indexing_of(app, console_of(app), names) as (run, found):
         run.console.info(f"watching {', '.join(one.name for one in found)}; Ctrl+C ends it")
         waiting = found  # read once it is watched: nothing falls between the two
         for changed in _changes([one.root for one in found], run.stop):
