@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 
 import pytest
 
@@ -87,3 +88,35 @@ def test_the_old_handlers_return() -> None:
 
 def test_nothing_but_the_edge_may_take_it() -> None:
     assert not issubclass(Interrupted, Exception)
+
+
+class _Signals:
+    """Its finalizer is where the signal arrives: what is raised there is lost to everybody."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGHUP)
+
+
+def test_a_signal_lost_in_a_finalizer_still_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with catch_signals(), pytest.raises(Interrupted) as caught:
+        _lose_a_signal()
+    assert caught.value.code == 129
+    assert capsys.readouterr().err == ""
+
+
+def _lose_a_signal() -> None:
+    _Signals()
+    time.sleep(5)
+
+
+def test_other_lost_exceptions_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    with catch_signals():
+        _Fails()
+    assert isinstance(told[0], ZeroDivisionError)
+
+
+class _Fails:
+    def __del__(self) -> None:
+        raise ZeroDivisionError

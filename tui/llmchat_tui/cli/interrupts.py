@@ -5,11 +5,16 @@ Knows how to stop, not what: `watch` is given the function. Handlers only run in
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_AGAIN_AFTER = 0.01
+"""Seconds until a lost signal is delivered anew: by then the callback that lost it has returned."""
 
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -29,6 +34,7 @@ class Interrupts:
         self.code = 0
         """The exit code of the first signal that came; 0 while none has."""
         self._stop: Callable[[], None] | None = None
+        self._number = 0
 
     def reset(self) -> None:
         """Forgets a signal that was dealt with."""
@@ -49,20 +55,39 @@ class Interrupts:
         Raises:
             Interrupted: nothing is being watched, or it is the second one.
         """
-        first, self.code = not self.code, _CODES.get(signal.Signals(number), 1)
+        first, self.code, self._number = not self.code, _CODES.get(signal.Signals(number), 1), number
         if self._stop is None or not first:
             raise Interrupted(self.code)
         # In a thread: the interrupted code may hold the very lock that stopping needs.
         threading.Thread(target=self._stop, daemon=True).start()
 
+    def deliver_again(self) -> None:
+        """Sends the last signal once more, for what it raised was lost."""
+        self.reset()
+        threading.Timer(_AGAIN_AFTER, _thread.interrupt_main, [self._number]).start()
+
 
 @contextmanager
 def catch_signals() -> Iterator[Interrupts]:
-    """Installs the handlers, and puts the old ones back."""
+    """Installs the handlers, and puts the old ones back.
+
+    A signal that comes while Python runs a finalizer or a weak reference's callback (every import has one) raises where
+    nobody can catch it: Python prints it and goes on. Such a signal is delivered again.
+    """
     interrupts = Interrupts()
     before = {number: signal.signal(number, interrupts.handle) for number in _CODES}
+    report = sys.unraisablehook
+
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            interrupts.deliver_again()
+        else:
+            report(unraisable)
+
+    sys.unraisablehook = lost
     try:
         yield interrupts
     finally:
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
