@@ -23,13 +23,14 @@ help:
 chat: $(STAMP)
 	@$(BIN)/llmchat chat $(ARGS)
 
+# -rs: what is skipped here is named with its reason.
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -rs $(ARGS)
 
 test-milvus: $(STAMP)
 	@$(BIN)/python -c 'import pymilvus, milvus_lite' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[milvus]' milvus-lite
-	@$(BIN)/python -m pytest tests/rag/test_vectors.py tests/rag/test_milvus.py $(ARGS)
+	@$(BIN)/python -m pytest tests/rag/test_vectors.py tests/rag/test_milvus.py tests/tui/test_docs_milvus.py $(ARGS)
 
 check: $(STAMP)
 	@echo "== ruff: style"

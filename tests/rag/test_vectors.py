@@ -28,7 +28,8 @@ Opener = Callable[[], VectorStore]
 
 has_milvus = importlib.util.find_spec("pymilvus") and importlib.util.find_spec("milvus_lite")
 milvus = pytest.param(
-    "milvus", marks=pytest.mark.skipif(not has_milvus, reason="pymilvus and milvus-lite: make test-milvus")
+    "milvus",
+    marks=pytest.mark.skipif(not has_milvus, reason="pymilvus and milvus-lite are not installed: make test-milvus"),
 )
 
 
