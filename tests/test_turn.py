@@ -8,12 +8,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llmchat_engine import EngineDied, Event, Finished, Loaded, Message, Notice, Request, Sampling, Token, Waiting
 from llmchat_engine.connection import TICK
+from llmchat_engine.events import nothing_generated
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
-from llmchat_engine.types import nothing_generated
 from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.history import History, StoredMessage
@@ -97,7 +98,7 @@ def test_a_complete_reply_can_be_played_again(history: History) -> None:
     assert (reply.token_ids, reply.model_key) == ((0, 1), FAKE_MODEL.key)
     kept = reply.settings
     assert kept["sampling"]["seed"] == 7
-    assert Sampling(**{**kept["sampling"], "stop": tuple(kept["sampling"]["stop"])}) == sampling
+    assert msgspec.convert(kept["sampling"], Sampling) == sampling
     assert {"model", "model_key", "template_key", "n_ctx", "sampling", "build", "system", "raw"} == kept.keys()
     assert (kept["model_key"], kept["template_key"], kept["n_ctx"]) == (FAKE_MODEL.key, FAKE_MODEL.template_key, 2048)
     assert (reply.stats["reason"], reply.stats["reply_tokens"]) == ("eog", 2)

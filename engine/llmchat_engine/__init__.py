@@ -1,5 +1,7 @@
 """Messages in, tokens out. The door of the engine room: import from here, not from the files behind it."""
 
+from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLogprob
+from llmchat_engine.engine import Engine
 from llmchat_engine.errors import (
     ContextFull,
     EngineDied,
@@ -14,29 +16,28 @@ from llmchat_engine.errors import (
     RequestInvalid,
     TemplateError,
 )
-from llmchat_engine.types import (
-    Engine,
+from llmchat_engine.events import (
+    Answered,
     Event,
     Finished,
     Loaded,
     Loading,
     Measured,
-    Message,
-    ModelInfo,
-    ModelSpec,
     Notice,
     Prefill,
     Queued,
     Rendered,
-    Request,
     Restored,
-    Role,
-    Sampling,
+    Scored,
     Token,
     Waiting,
 )
+from llmchat_engine.types import Message, ModelInfo, ModelSpec, Request, Role, Sampling
 
 __all__ = [
+    "Answer",
+    "Answered",
+    "Candidate",
     "ContextFull",
     "Engine",
     "EngineDied",
@@ -65,7 +66,11 @@ __all__ = [
     "Restored",
     "Role",
     "Sampling",
+    "Score",
+    "Scored",
+    "StopReason",
     "TemplateError",
     "Token",
+    "TokenLogprob",
     "Waiting",
 ]

@@ -7,10 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
+from llmchat_engine.events import (
+    Answered,
+    Event,
+    Finished,
+    Loaded,
+    Loading,
+    Measured,
+    Notice,
+    Prefill,
+    Queued,
+    Rendered,
+    Restored,
+    Scored,
+    Token,
+    Waiting,
+    nothing_generated,
+)
 from llmchat_engine.launch import Places, reach, socket_name
 from llmchat_engine.protocol import (
     Cancel,
@@ -20,30 +37,14 @@ from llmchat_engine.protocol import (
     Load,
     Measure,
     News,
+    Perplexity,
     Render,
+    Score,
     Tokenize,
     Welcome,
     to_error,
 )
-from llmchat_engine.types import (
-    Event,
-    Finished,
-    Loaded,
-    Loading,
-    Measured,
-    ModelInfo,
-    ModelSpec,
-    Notice,
-    Prefill,
-    Queued,
-    Rendered,
-    Request,
-    Restored,
-    Token,
-    Waiting,
-    new_request_id,
-    nothing_generated,
-)
+from llmchat_engine.types import ModelInfo, ModelSpec, Request, new_request_id
 
 if TYPE_CHECKING:
     from llmchat_engine.connection import Connection
@@ -53,6 +54,9 @@ _DEAF_TICKS = 8
 """Ticks after which a cancelled request is given up: megabytes that are being tokenised hear nothing for seconds."""
 _LEAVING_HOSTS = 3
 """Times a client tries again when the host it joined was just leaving."""
+
+_Long = Generate | Score | Perplexity
+"""What the thread of the model works at for a while, with events on the way."""
 
 
 class LocalEngine:
@@ -113,10 +117,11 @@ class LocalEngine:
         """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
         connection, loaded = self._greet(), self._model
         if loaded is None:
-            for news in self._converse(connection, self._checked or self._check_file(), new_request_id()):
-                yield news
+            for news in self._converse(connection, self._checked or self._check_file(), Request(())):
                 if isinstance(news, Loaded):
                     self._model = news.model
+                if not isinstance(news, Scored):
+                    yield news
         else:
             yield Loaded(loaded, 0.0)
 
@@ -125,6 +130,19 @@ class LocalEngine:
 
         Closed before the request was sent, it may be run again, and a cancel that came meanwhile still holds.
         """
+        for event in self._run(Generate(request), request):
+            if not isinstance(event, Scored):
+                yield event
+
+    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
+        """Yields as `generate` does, ends with `Scored`: how likely each text is as what follows the prompt."""
+        yield from self._run(Score(request, tuple(continuations)), request)
+
+    def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
+        """Yields `Prefill`*, ends with `Scored`: how likely a text is on its own."""
+        yield from self._run(Perplexity(text, window), Request(()))
+
+    def _run(self, order: _Long, request: Request) -> Generator[Event | Scored, None, None]:
         with contextlib.closing(self.load()) as loading:
             for event in loading:
                 yield event
@@ -133,7 +151,7 @@ class LocalEngine:
                     yield nothing_generated(request)
                     return
         try:
-            yield from self._converse(self._joined(), Generate(request), request.id)
+            yield from self._converse(self._joined(), order, request)
         finally:
             self._cancelled.discard(request.id)
 
@@ -164,12 +182,13 @@ class LocalEngine:
 
         forget_chat(self._places.runtime, self._places.kv, chat)
 
-    def cancel(self, request_id: str) -> None:
-        """Stops one request. Safe from any thread, before and after it has begun."""
-        self._cancelled.add(request_id)
+    def cancel(self, request_id: str, answer: int | None = None) -> None:
+        """Stops one request, also before it has begun; or one answer of one that runs. Safe from any thread."""
+        if answer is None:
+            self._cancelled.add(request_id)
         if connection := self._connection:
             with contextlib.suppress(EngineError):
-                connection.send(Cancel(), request_id)
+                connection.send(Cancel(answer), request_id)
 
     def close(self) -> None:
         """Leaves the host; it stays for its keepalive."""
@@ -236,9 +255,10 @@ class LocalEngine:
         return news
 
     def _converse(
-        self, connection: Connection, order: Load | Generate, request_id: str
-    ) -> Generator[Event, None, None]:
-        """Sends an order and yields its events up to `Loaded` or `Finished`; cancels it when closed before."""
+        self, connection: Connection, order: Load | _Long, request: Request
+    ) -> Generator[Event | Scored, None, None]:
+        """Sends an order and yields its events up to the last; cancels it when closed before."""
+        request_id = request.id
         connection.open(request_id)
         ended, deaf = False, 0
         patience = connection.patience()
@@ -252,12 +272,12 @@ class LocalEngine:
                     patience.tick()
                     yield Waiting()
                     deaf += request_id in self._cancelled
-                    if deaf >= _DEAF_TICKS and isinstance(order, Generate):
+                    if deaf >= _DEAF_TICKS and not isinstance(order, Load):
                         self._drop(connection)  # the host stops a request whose client has gone
-                        yield nothing_generated(order.request)
+                        yield nothing_generated(request)
                         return
                     continue
-                ended = isinstance(news, (Loaded, Finished, Failure))
+                ended = isinstance(news, (Loaded, Finished, Scored, Failure))
                 yield _event(news)
         except EngineDied:
             ended = True
@@ -270,7 +290,7 @@ class LocalEngine:
             connection.forget(request_id)
 
 
-def _event(news: News) -> Event:
+def _event(news: News) -> Event | Scored:
     """Returns the news as an event.
 
     Raises:
@@ -278,6 +298,6 @@ def _event(news: News) -> Event:
     """
     if isinstance(news, Failure):
         raise to_error(news)
-    if isinstance(news, (Loading, Loaded, Queued, Restored, Prefill, Token, Notice, Finished)):
+    if isinstance(news, (Loading, Loaded, Queued, Restored, Prefill, Token, Answered, Notice, Finished, Scored)):
         return news
     raise HostUnreachable("the engine answered out of turn", type(news).__name__, "llmchat stop")

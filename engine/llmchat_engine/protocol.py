@@ -7,28 +7,28 @@ a ProtocolError.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
 from llmchat_engine import errors
-from llmchat_engine.types import (
-    CacheType,
+from llmchat_engine.events import (
+    Answered,
     Finished,
     Loaded,
     Loading,
     Measured,
-    ModelInfo,
     Notice,
     Prefill,
     Queued,
     Rendered,
-    Request,
     Restored,
+    Scored,
     Token,
 )
+from llmchat_engine.types import CacheType, ModelInfo, Request
 
-VERSION = 3
+VERSION = 4
 MAX_LINE = 32 << 20
 """Bytes of one message; a whole path of messages has to fit."""
 
@@ -81,6 +81,20 @@ class Generate(msgspec.Struct, frozen=True):
     request: Request
 
 
+class Score(msgspec.Struct, frozen=True):
+    """Tell how likely each text is as what follows the prompt of a request. Answered by `Scored`."""
+
+    request: Request
+    continuations: tuple[str, ...]
+
+
+class Perplexity(msgspec.Struct, frozen=True):
+    """Tell how likely a text is, window by window (tokens; 0 is the context). Answered by `Scored`."""
+
+    text: str
+    window: int = 0
+
+
 class Render(msgspec.Struct, frozen=True):
     """Tell the exact prompt of a request."""
 
@@ -112,7 +126,9 @@ class Forget(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Stop the request of this id, if it is this client's own."""
+    """Stop the request of this id, if it is this client's own; or one of its answers alone."""
+
+    answer: int | None = None
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -159,7 +175,9 @@ class Failure(msgspec.Struct, frozen=True):
     n_ctx_train: int = 0
 
 
-Order = Hello | Load | Generate | Render | Measure | Tokenize | Forget | Cancel | Ping | Quit | AskStatus
+Work = Load | Generate | Score | Perplexity | Render | Measure | Tokenize
+"""What the threads of a host do, one after the other."""
+Order = Hello | Work | Forget | Cancel | Ping | Quit | AskStatus
 News = (
     Welcome
     | Loading
@@ -168,8 +186,10 @@ News = (
     | Restored
     | Prefill
     | Token
+    | Answered
     | Notice
     | Finished
+    | Scored
     | Rendered
     | Measured
     | Ids
@@ -177,17 +197,8 @@ News = (
     | HostStatus
     | Failure
 )
-ORDERS: dict[str, type[Order]] = {
-    kind.__name__: kind
-    for kind in (Hello, Load, Generate, Render, Measure, Tokenize, Forget, Cancel, Ping, Quit, AskStatus)
-}
-NEWS: dict[str, type[News]] = {
-    kind.__name__: kind
-    for kind in (
-        Welcome, Loading, Loaded, Queued, Restored, Prefill, Token, Notice, Finished, Rendered, Measured, Ids,
-        Pong, HostStatus, Failure,
-    )
-}  # fmt: skip
+ORDERS: dict[str, type[Order]] = {kind.__name__: kind for kind in get_args(Order)}
+NEWS: dict[str, type[News]] = {kind.__name__: kind for kind in get_args(News)}
 
 
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,25 +11,24 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
+from llmchat_engine.answers import Answer, Score, StopReason, TokenLogprob
 from llmchat_engine.errors import ContextFull, EngineDied, EngineError
-from llmchat_engine.types import (
+from llmchat_engine.events import (
+    Answered,
     Event,
     Finished,
     Loaded,
     Loading,
     Measured,
-    Message,
-    ModelInfo,
     Notice,
     Prefill,
     Rendered,
-    Request,
-    Sampling,
-    StopReason,
+    Scored,
     Token,
     Waiting,
     nothing_generated,
 )
+from llmchat_engine.types import Message, ModelInfo, Request, Sampling
 
 FAKE_MODEL = ModelInfo(
     key="f" * 64,
@@ -77,6 +76,8 @@ class FakeEngine:
     model: ModelInfo = FAKE_MODEL
     requests: list[Request] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    stopped: set[tuple[str, int]] = field(default_factory=set)
+    """(request, answer) of every answer that was stopped on its own."""
     _cancelled: dict[str, threading.Event] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -104,48 +105,25 @@ class FakeEngine:
         if len(prompt) >= self.model.n_ctx:
             raise ContextFull(len(prompt), self.model.n_ctx)
         yield Prefill(len(prompt), len(prompt), 0)
-        yield from self._stream(request, script, cancelled, len(prompt))
-
-    def _stream(
-        self, request: Request, script: Script, cancelled: threading.Event, prompt: int
-    ) -> Generator[Event, None, None]:
         if script.error is not None:
             raise script.error
-        words = re.findall(r"\s*\S+\s*$|\s*\S+", script.text)
-        limit = request.sampling.max_tokens
-        said: list[str] = []
-        reason: StopReason = "eog"
-        for index, word in enumerate(words):
-            while script.hang_after == index and not cancelled.wait(0.01):
-                yield Waiting()
-            if cancelled.wait(1 / self.tokens_per_second) if self.tokens_per_second else cancelled.is_set():
-                reason = "cancelled"
-                break
-            if script.crash_after == index:
-                raise EngineDied("the engine stopped (SIGSEGV)", "scripted", "ask again")
-            if limit is not None and index >= limit:
-                reason = "max_tokens"
-                break
-            if prompt + index >= self.model.n_ctx:
-                reason = "context"
-                break
-            said.append(word)
-            yield Token(word)
-        yield self._finished(request, reason, said, prompt)
+        stage = _Stage(self, request, len(prompt), cancelled)
+        yield from stage.play([self._script(number) for number in range(request.answers)])
 
-    def _finished(self, request: Request, reason: StopReason, said: list[str], prompt: int) -> Finished:
-        return replace(
-            nothing_generated(request),
-            reason=reason,
-            text="".join(said),
-            token_ids=tuple(range(len(said))),
-            prompt_tokens=prompt,
-            prefilled_tokens=prompt,
-            reply_tokens=len(said),
-            time_to_first_token=0.01,
-            prefill_seconds=0.01,
-            decode_seconds=0.01 * len(said),
-        )
+    def _script(self, number: int) -> Script:
+        """Returns what one of several answers says: the script whose turn it is, and those behind it."""
+        return self.scripts[min(len(self.requests) - 1 + number, len(self.scripts) - 1)]
+
+    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
+        """Yields a load and `Scored`: every word has log-probability -1."""
+        yield from self.load()
+        scores = tuple(Score(-float(count), count) for count in map(len, map(str.split, continuations)))
+        yield Scored(scores, len(self.render(request).token_ids), 0, 0.01)
+
+    def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
+        """Yields a load and `Scored`, as `score` of the text behind nothing."""
+        del window  # one is enough
+        yield from self.score(Request(()), (text,))
 
     def render(self, request: Request) -> Rendered:
         """Returns the messages in ChatML; one id per word. A reply at the end is left open: it is continued."""
@@ -165,9 +143,12 @@ class FakeEngine:
         """Remembers what was to be forgotten."""
         self.forgotten.append(chat)
 
-    def cancel(self, request_id: str) -> None:
-        """Stops a request, also before it has begun."""
-        self._cancelled.setdefault(request_id, threading.Event()).set()
+    def cancel(self, request_id: str, answer: int | None = None) -> None:
+        """Stops a request, also before it has begun; or one of its answers."""
+        if answer is None:
+            self._cancelled.setdefault(request_id, threading.Event()).set()
+        else:
+            self.stopped.add((request_id, answer))
 
     def close(self) -> None:
         """Does nothing."""
@@ -178,3 +159,78 @@ def _in_chatml(messages: Sequence[Message]) -> list[str]:
     if messages and messages[-1].role == "assistant":
         texts[-1] = texts[-1].removesuffix("<|im_end|>\n")
     return texts
+
+
+@dataclass(slots=True)
+class _Part:
+    """One answer as it is played."""
+
+    script: Script
+    words: list[str]
+    said: list[str] = field(default_factory=list)
+    reason: StopReason | None = None
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Plays the answers of one request, a word of each in turn."""
+
+    engine: FakeEngine
+    request: Request
+    prompt: int
+    cancelled: threading.Event
+
+    def play(self, scripts: Sequence[Script]) -> Generator[Event, None, None]:
+        """Yields the words, how each answer ended where there are several, and `Finished`."""
+        parts = [_Part(script, re.findall(r"\s*\S+\s*$|\s*\S+", script.text)) for script in scripts]
+        while any(part.reason is None for part in parts):
+            for index, part in enumerate(parts):
+                if part.reason is None:
+                    yield from self._word(index, part)
+                    if part.reason is not None and len(parts) > 1:
+                        yield Answered(index, _answer(part))
+        yield self._finished(parts)
+
+    def _word(self, index: int, part: _Part) -> Generator[Event, None, None]:
+        speed, at = self.engine.tokens_per_second, len(part.said)
+        while part.script.hang_after == at and not self.cancelled.wait(0.01) and not self._stopped(index):
+            yield Waiting()
+        stopped = self.cancelled.wait(1 / speed) if speed else self.cancelled.is_set()
+        if stopped or self._stopped(index):
+            part.reason = "cancelled"
+        elif at == len(part.words):
+            part.reason = "eog"
+        elif part.script.crash_after == at:
+            raise EngineDied("the engine stopped (SIGSEGV)", "scripted", "ask again")
+        elif self.request.sampling.max_tokens == at:
+            part.reason = "max_tokens"
+        elif self.prompt + at >= self.engine.model.n_ctx:
+            part.reason = "context"
+        else:
+            part.said.append(part.words[at])
+            told = () if self.request.logprobs is None else (TokenLogprob(at, part.words[at], -1.0),)
+            yield Token(part.words[at], 1, index, told)
+
+    def _stopped(self, index: int) -> bool:
+        return (self.request.id, index) in self.engine.stopped
+
+    def _finished(self, parts: Sequence[_Part]) -> Finished:
+        first, count = _answer(parts[0]), sum(len(part.said) for part in parts)
+        return replace(
+            nothing_generated(self.request),
+            reason=first.reason,
+            text=first.text,
+            token_ids=first.token_ids,
+            prompt_tokens=self.prompt,
+            prefilled_tokens=self.prompt,
+            reply_tokens=count,
+            time_to_first_token=0.01,
+            prefill_seconds=0.01,
+            decode_seconds=0.01 * count,
+            answers=tuple(map(_answer, parts)) if len(parts) > 1 else (),
+        )
+
+
+def _answer(part: _Part) -> Answer:
+    count = len(part.said)
+    return Answer(part.reason or "eog", "".join(part.said), tuple(range(count)), count)

@@ -1,24 +1,20 @@
-"""The values that cross the engine's door: what goes in, and the events that come out.
+"""What goes into the engine: messages, how to load a model, how to sample, one request.
 
 Knows nothing of llama.cpp, sockets, screens or chats on disk. Every value is frozen; lengths are in tokens, times in
-seconds, sizes in bytes. `Engine` is the one interface: `LocalEngine` (a host process) and `FakeEngine` (tests) keep it.
+seconds, sizes in bytes. What comes out is in events.py and answers.py.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
-StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled"]
 TemplateSource = Literal["model", "chatml", "none"]
 CacheType = Literal["f16", "q8_0", "q4_0"]
 """How keys or values are kept in the KV cache."""
-Origin = Literal["memory", "disk"]
-"""Where a cache that had left the context came back from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +57,37 @@ class Sampling:
     top_p: float | None = None
     min_p: float | None = None
     seed: int | None = None
-    """None draws a new seed per reply. A fixed seed gives the same tokens again, whatever the cache holds."""
+    """None draws a new seed per reply. A fixed seed gives the same tokens again, whatever the cache holds. Of several
+    answers the one with number i has seed + i."""
     repeat_penalty: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    penalty_last_n: int | None = None
+    """Tokens that the penalties look back on, the prompt's too; -1 is all of them."""
+    typical_p: float | None = None
+    """Locally typical sampling (Meister et al. 2022); 1 is off."""
+    top_n_sigma: float | None = None
+    """Keeps logits within so many standard deviations of the highest (Tang et al. 2024); 0 or less is off."""
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
+    """Exclude top choices: with this probability all tokens above the threshold but the least likely one go."""
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_last_n: int | None = None
+    """Don't repeat yourself: what would make a repeated run longer than allowed costs multiplier * base^excess."""
+    dynatemp_range: float | None = None
+    dynatemp_exponent: float | None = None
+    """Dynamic temperature: temperature plus or minus the range, by the entropy; 0 is off."""
+    mirostat: int | None = None
+    """0 is off; 1 and 2 take the place of top-k, top-p and the rest (Basu et al. 2020)."""
+    mirostat_tau: float | None = None
+    mirostat_eta: float | None = None
+    logit_bias: tuple[str, ...] = ()
+    """Each "#ID=BIAS" or "TEXT=BIAS": what is added to the logit of a token, or of every token that a text consists of;
+    a bias of -inf forbids it."""
 
 
 def new_request_id() -> str:
@@ -97,6 +118,18 @@ class Request:
     at once, and approximate."""
     now: float = 0.0
     """Unix time for templates that print the date: the chat's beginning, so that its first tokens stay the same."""
+    answers: int = 1
+    """So many replies from one prefill, decoded together. Their events tell which one they are about."""
+    beams: int = 0
+    """Search with so many hypotheses in place of sampling; 0 samples."""
+    length_penalty: float = 1.0
+    """Beams compare sums of log-probabilities divided by length to this power."""
+    logprobs: int | None = None
+    """How many likely tokens to tell at each place; 0 tells the token's own probability alone, None nothing."""
+    grammar: str = ""
+    """GBNF that the reply must follow."""
+    schema: str = ""
+    """JSON schema, as JSON text, that the reply must follow; not beside a grammar."""
     next_messages: tuple[Message, ...] = ()
     """The path as the next turn will hold it, without this reply, where it differs from `messages`: document passages
     taken out, for instance. It is computed in idle time."""
@@ -128,169 +161,3 @@ class ModelInfo:
     sampling: Sampling
     """The sampling a request gets where it leaves a field open."""
     build: str
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """The model is being read; `fraction` runs from 0 to 1."""
-
-    fraction: float
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The model is ready. The first event of every generation after any `Loading`."""
-
-    model: ModelInfo
-    seconds: float
-    """Time the load took; 0.0 when a running host was joined."""
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """Another client's request is running; `ahead` requests go first."""
-
-    ahead: int
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Nothing happened for a tenth of a second. Lets the consumer keep its clocks; carries no news."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The cache of this chat had left the context and came back: `tokens` of it, in `seconds`."""
-
-    tokens: int
-    seconds: float
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Prefill:
-    """`done` of `total` prompt tokens are in the context, `cached` of them came from the cache."""
-
-    done: int
-    total: int
-    cached: int
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """New text of the reply: one or more tokens, always whole characters, never half a stop word."""
-
-    text: str
-    count: int = 1
-    """Tokens generated since the `Token` before, those that are held back too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something was replaced or left out; the text is for the user."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The reply ended. Always the last event of a generation that did not raise."""
-
-    reason: StopReason
-    text: str
-    """The whole reply, exact."""
-    token_ids: tuple[int, ...]
-    """The ids as generated, the end-of-generation token too; empty where a stop word cut a token in half."""
-    prompt_tokens: int
-    cached_tokens: int
-    prefilled_tokens: int
-    reply_tokens: int
-    time_to_first_token: float
-    """From the host starting on the request to the first sampled token."""
-    prefill_seconds: float
-    decode_seconds: float
-    sampling: Sampling
-    """Every field set, the seed too: enough to play the reply again."""
-    decode_ms: float = 0.0
-    """Mean time inside llama_decode per generated token, in milliseconds."""
-    restored: Restored | None = None
-    """Set where the cache came back from memory or disk; its tokens are among `cached_tokens`."""
-    shifted_tokens: int = 0
-    """Tokens that were moved up instead of computed again."""
-    recomputed: str = ""
-    """Why the prompt did not go on where the chat's last one ended, for the user; empty where it did, or branched."""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Decode speed, without the first token (which prefill paid for)."""
-        return (self.reply_tokens - 1) / self.decode_seconds if self.decode_seconds > 0 else 0.0
-
-
-def nothing_generated(request: Request) -> Finished:
-    """Returns the end of a request that was cancelled before it ran."""
-    return Finished("cancelled", "", (), 0, 0, 0, 0, 0.0, 0.0, 0.0, request.sampling)
-
-
-Event = Loading | Loaded | Queued | Waiting | Restored | Prefill | Token | Notice | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """The exact prompt of a request: what the template wrote, and its ids."""
-
-    text: str
-    token_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How many tokens each part of a request's prompt takes; they add up to the prompt that `generate` would read."""
-
-    before: int
-    """What the template puts before the first message, a system prompt of its own for instance."""
-    messages: tuple[int, ...]
-    """One count per message of the request: its content and what the template puts between the one before and it."""
-    after: int
-    """What the template puts behind the last message to open the reply."""
-    n_ctx: int
-    """Context length in tokens that all of it, and the reply, must fit into."""
-
-    @property
-    def total(self) -> int:
-        """The prompt's length in tokens."""
-        return self.before + sum(self.messages) + self.after
-
-
-class Engine(Protocol):
-    """Messages in, events out. Synchronous generators; only `cancel` and `measure` are for other threads too."""
-
-    def prepare(self) -> None:
-        """Begins to start or join the host without waiting for it. Optional; the other calls do it too."""
-
-    def load(self) -> Generator[Event, None, None]:
-        """Yields `Loading`* and `Waiting`*, ends with `Loaded`."""
-
-    def generate(self, request: Request) -> Generator[Event, None, None]:
-        """Yields the events of one reply, `Finished` last. Closing the iterator cancels the request.
-
-        Raises:
-            EngineError: and nothing else; the tree is in errors.py.
-        """
-
-    def render(self, request: Request) -> Rendered:
-        """Returns the exact prompt of a request without running it."""
-
-    def tokenize(self, text: str) -> tuple[int, ...]:
-        """Returns the ids of user text; special tokens in it are only text."""
-
-    def measure(self, request: Request) -> Measured:
-        """Counts the prompt of a request part by part without running it, also while another request runs."""
-
-    def forget(self, chat: str) -> None:
-        """Drops all that is kept of a chat, in every host and on disk. Starts no host; safe from any thread."""
-
-    def cancel(self, request_id: str) -> None:
-        """Stops one request; its generator ends with `Finished(reason="cancelled")`. Safe from any thread."""
-
-    def close(self) -> None:
-        """Leaves the host. The host itself stays for its keepalive."""

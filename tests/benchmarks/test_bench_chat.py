@@ -21,8 +21,8 @@ from tests.benchmarks.test_bench import a_result
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine import Finished, Message, Request, Sampling
+from llmchat_engine.events import Restored, nothing_generated
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
-from llmchat_engine.types import Restored, nothing_generated
 from llmchat_tui.cli import bench_chat, bench_round, cli, run
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.bench_chat import Conversation, chat_length, write_script

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from llmchat_engine.client import LocalEngine
+from llmchat_engine.events import Event, Finished, Prefill, Token
 from llmchat_engine.hosts import RunningHost, running_hosts
-from llmchat_engine.types import Event, Finished, Message, Prefill, Request, Sampling, Token
+from llmchat_engine.types import Message, Request, Sampling
 
 SEED = int(os.environ.get("LLMCHAT_TEST_SEED", "20261122"))
 """Of every random test; printed by the header of the test run."""

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from tests.engine.decoding import decoder_of
 
+from llmchat_engine.events import Finished, Prefill, Token
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
 from llmchat_engine.kvstore import KvStore
-from llmchat_engine.types import CacheType, Finished, Prefill, Sampling, Token
+from llmchat_engine.types import CacheType, Sampling
 
 Row = npt.NDArray[np.float32]
 CHAT, OTHER = Want("chat", store=True), Want("other", store=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.engine.cache_memory import Memory, Script, ramp
 
+from llmchat_engine.events import Restored
 from llmchat_engine.host.cache import BRANCH_TOKENS, Want
 from llmchat_engine.kvstore.values import pack_ids
-from llmchat_engine.types import Restored
 
 CHAT, OTHER, EXACT = Want("chat"), Want("other"), Want("chat", exact=True)
 SYSTEM = ramp(40, 9)

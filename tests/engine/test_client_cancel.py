@@ -12,7 +12,8 @@ from tests.engine.conftest import StartEngine
 from tests.engine.rig import ask, end_of, lasting_question, question
 
 from llmchat_engine.client import LocalEngine
-from llmchat_engine.types import Event, Finished, Loaded, Prefill, Queued, Request, Token, Waiting
+from llmchat_engine.events import Event, Finished, Loaded, Prefill, Queued, Token, Waiting
+from llmchat_engine.types import Request
 
 Events = Generator[Event, None, None]
 

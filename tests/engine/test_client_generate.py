@@ -13,18 +13,9 @@ from tests.engine.tiny_gguf import BOS, EOS, IM_END, IM_START, UNK, tiny_llama
 
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import ContextFull, RequestInvalid, TemplateError
-from llmchat_engine.types import (
-    Finished,
-    Loaded,
-    Loading,
-    Message,
-    ModelInfo,
-    Notice,
-    Prefill,
-    Request,
-    Sampling,
-    Token,
-)
+from llmchat_engine.events import Finished, Loaded, Loading, Notice, Prefill, Token
+from llmchat_engine.host.sampling import DEFAULTS
+from llmchat_engine.types import Message, ModelInfo, Request, Sampling
 
 CONTROL = {UNK, BOS, EOS, IM_START, IM_END}
 
@@ -41,7 +32,7 @@ def test_what_the_host_tells_of_its_model(engine: LocalEngine, tiny_chat: Path) 
     assert (model.architecture, model.quantization, model.template) == ("llama", "F32", "model")
     assert (model.n_ctx, model.n_ctx_train, model.n_vocab, model.threads) == (2048, 2048, 512, 1)
     assert len(model.key) == 64
-    assert model.sampling == Sampling(0.8, 40, 0.95, 0.05, None, 1.0, 0.0, 0.0)
+    assert model.sampling == DEFAULTS
 
 
 def test_the_models_own_sampling_is_the_default(start: StartEngine, models: Path) -> None:

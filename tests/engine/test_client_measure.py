@@ -19,8 +19,9 @@ from tests.engine.tiny_gguf import tiny_llama
 from llmchat_engine import protocol
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import ContextFull, EngineDied, TemplateError
+from llmchat_engine.events import Event, Finished, Loaded, Measured, Prefill, Token
 from llmchat_engine.launch import Places
-from llmchat_engine.types import Event, Finished, Loaded, Measured, Message, Prefill, Request, Sampling, Token
+from llmchat_engine.types import Message, Request, Sampling
 
 
 @pytest.fixture

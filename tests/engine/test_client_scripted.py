@@ -19,10 +19,11 @@ from tests.engine.rig import SEED, question
 from llmchat_engine import protocol
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import ContextFull, EngineDied, EngineError, HostUnreachable, RequestInvalid
+from llmchat_engine.events import Finished, Token, nothing_generated
 from llmchat_engine.launch import Places, socket_name
 from llmchat_engine.protocol import LineBuffer, News, Order
 from llmchat_engine.testing import FAKE_MODEL
-from llmchat_engine.types import Finished, Message, ModelSpec, Request, Token, nothing_generated
+from llmchat_engine.types import Message, ModelSpec, Request
 
 Answer = Callable[[str, Order], bytes]
 WELCOME = protocol.Welcome(protocol.VERSION, 0, FAKE_MODEL)

@@ -10,11 +10,12 @@ from tests.engine.decoding import decoder_of, small_context
 from tests.engine.tiny_gguf import BYTE_0, IM_END, LONG_PIECES, tiny_llama, tokens
 
 from llmchat_engine.errors import ContextFull, GenerationFailed
+from llmchat_engine.events import Finished, Prefill, Token
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
-from llmchat_engine.types import Finished, Prefill, Sampling, Token
+from llmchat_engine.types import Sampling
 
 N_CTX = 1536
 DRAWN = Sampling(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=11)

@@ -15,11 +15,12 @@ import pytest
 from tests.engine.decoding import decoder_of, small_context
 from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_mamba
 
+from llmchat_engine.events import Finished, Prefill
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
-from llmchat_engine.types import Finished, Prefill, Sampling
+from llmchat_engine.types import Sampling
 
 Rows = npt.NDArray[np.float32]
 ONE = resolve(Sampling(temperature=0.0, max_tokens=1), DEFAULTS)

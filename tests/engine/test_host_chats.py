@@ -15,9 +15,10 @@ from tests.engine.rig import GREEDY, end_of, until
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine.client import LocalEngine
+from llmchat_engine.events import Finished
 from llmchat_engine.hosts import running_hosts, stop_host
 from llmchat_engine.launch import Places
-from llmchat_engine.types import Finished, Message, ModelSpec, Request, Sampling
+from llmchat_engine.types import Message, ModelSpec, Request, Sampling
 
 STRIPS_THOUGHTS = (
     "{% for message in messages %}"

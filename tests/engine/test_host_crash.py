@@ -17,8 +17,8 @@ from tests.engine.rig import SEED, ask, host_pids, lasting_question, until
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine.errors import EngineDied
+from llmchat_engine.events import Token
 from llmchat_engine.launch import Places
-from llmchat_engine.types import Token
 
 ROUNDS = int(os.environ.get("LLMCHAT_CRASH_ROUNDS", "20"))
 SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL, signal.SIGSTOP)

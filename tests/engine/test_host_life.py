@@ -16,16 +16,18 @@ from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine import hosts
 from llmchat_engine.errors import EngineDied, ModelUnreadable
+from llmchat_engine.events import Token
 from llmchat_engine.hosts import running_hosts, stop_host
 from llmchat_engine.launch import Places
-from llmchat_engine.types import Message, ModelSpec, Request, Sampling, Token
+from llmchat_engine.types import Message, ModelSpec, Request, Sampling
 
 CLIENT = """
 import sys
 from pathlib import Path
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.launch import Places
-from llmchat_engine.types import Message, ModelSpec, Request, Sampling, Token
+from llmchat_engine.events import Token
+from llmchat_engine.types import Message, ModelSpec, Request, Sampling
 model, runtime, logs, state, keepalive = sys.argv[1:]
 places = Places(Path(runtime), Path(logs), Path(state))
 engine = LocalEngine(ModelSpec(Path(model), threads=1), places, keepalive=float(keepalive))

@@ -17,11 +17,12 @@ from tests.engine.rig import SEED, ask, end_of, lasting_question, only_host, unt
 from llmchat_engine import protocol
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import GenerationFailed
+from llmchat_engine.events import Token
 from llmchat_engine.host import server
 from llmchat_engine.host.jobs import JobQueue
 from llmchat_engine.launch import Places
 from llmchat_engine.protocol import LineBuffer, News, Order
-from llmchat_engine.types import Message, Request, Token
+from llmchat_engine.types import Message, Request
 
 
 class RawClient:

@@ -10,12 +10,13 @@ import pytest
 from tests.engine.cache_memory import Memory, Script, ramp
 
 from llmchat_engine.errors import GenerationFailed
+from llmchat_engine.events import Finished
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.idle import COPY_AFTER, READY_AFTER, WRITE_ALL_AFTER, Idle, NextTurn, next_turn
 from llmchat_engine.host.prompt import Prompt
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.kvstore.values import pack_ids
-from llmchat_engine.types import Finished, Message, Request, Sampling
+from llmchat_engine.types import Message, Request, Sampling
 
 MODEL = "m" * 64
 QUESTION = Message("user", "why?")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from llmchat_engine.host.jobs import Job, JobQueue, Work
-from llmchat_engine.protocol import Generate, News, Tokenize
-from llmchat_engine.types import Finished, Message, Queued, Request
+from llmchat_engine.events import Finished, Queued
+from llmchat_engine.host.jobs import Job, JobQueue
+from llmchat_engine.protocol import Generate, News, Tokenize, Work
+from llmchat_engine.types import Message, Request
 
 
 @dataclass

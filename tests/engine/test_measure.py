@@ -12,12 +12,13 @@ from tests.engine.test_template import BOS, EOS, KEY, TEMPLATES
 from tests.engine.tiny_gguf import BYTE_0, CONTROL, IM_END
 
 from llmchat_engine.errors import RequestInvalid, TemplateError
+from llmchat_engine.events import Measured
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.measure import Lengths, measure
 from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.prompt import PieceIds, build_prompt
 from llmchat_engine.host.template import ChatTemplate, Piece
-from llmchat_engine.types import Measured, Message, Request, Role
+from llmchat_engine.types import Message, Request, Role
 
 N_CTX = 2048
 SOURCES = TEMPLATES | {

@@ -10,23 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmchat_engine import errors, protocol
-from llmchat_engine.protocol import LineBuffer, News, Order, ProtocolError
-from llmchat_engine.testing import FAKE_MODEL
-from llmchat_engine.types import (
+from llmchat_engine.answers import Answer, Candidate, Score, TokenLogprob
+from llmchat_engine.events import (
+    Answered,
     Finished,
     Loaded,
     Loading,
     Measured,
-    Message,
     Notice,
     Prefill,
     Queued,
     Rendered,
-    Request,
     Restored,
-    Sampling,
+    Scored,
     Token,
 )
+from llmchat_engine.protocol import LineBuffer, News, Order, ProtocolError
+from llmchat_engine.testing import FAKE_MODEL
+from llmchat_engine.types import Message, Request, Sampling
 
 TEXT = 'quo"te \n\r\x00\x1b[2J \u2028 é 漢 🙂'
 REQUEST = Request(
@@ -40,11 +41,14 @@ ORDERS: list[Order] = [
     protocol.Hello(1, -1.0),
     protocol.Load("/m.gguf", "k", 512, -1, 3, 4, True, "/state"),
     protocol.Generate(REQUEST),
+    protocol.Score(REQUEST, (TEXT, "")),
+    protocol.Perplexity(TEXT, 512),
     protocol.Render(REQUEST),
     protocol.Measure(REQUEST),
     protocol.Tokenize(TEXT),
     protocol.Forget(TEXT),
     protocol.Cancel(),
+    protocol.Cancel(3),
     protocol.Ping(),
     protocol.Quit(),
     protocol.AskStatus(),
@@ -57,7 +61,9 @@ NEWS: list[News] = [
     Queued(3),
     Restored(7, 0.5, "disk"),
     Prefill(1, 2, 1),
-    Token(TEXT),
+    Token(TEXT, 2, 1, (TokenLogprob(7, TEXT, -0.5, (Candidate(8, "", -1.5),)),)),
+    Answered(1, Answer("stop", TEXT, (1, 2), 2, 7, -0.75, complete=False)),
+    Scored((Score(-1.5, 2),), 10, 4, 0.5),
     Notice(TEXT),
     FINISHED,
     Rendered(TEXT, (1, 2)),

@@ -13,7 +13,8 @@ from tests.engine.conftest import close_places, open_places
 from tests.engine.rig import end_of
 
 from llmchat_engine.client import LocalEngine
-from llmchat_engine.types import Finished, Message, ModelSpec, Prefill, Request, Sampling, Token
+from llmchat_engine.events import Finished, Prefill, Token
+from llmchat_engine.types import Message, ModelSpec, Request, Sampling
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GREEDY = Sampling(temperature=0.0, max_tokens=24)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmchat_engine.events import Finished
 from llmchat_engine.host.prompt import Prompt
 from llmchat_engine.host.reasons import WORTH_TELLING, why_computed_again
-from llmchat_engine.types import Finished, Message, Request, Role, Sampling
+from llmchat_engine.types import Message, Request, Role, Sampling
 
 CHAT = (
     Message("system", "be brief"),

@@ -13,10 +13,10 @@ from tests.engine.sameness import CHAT, OTHER, Bench, agree, prompt
 from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_lfm2, tiny_llama, tiny_mamba
 
 from llmchat_engine.errors import ContextFull
+from llmchat_engine.events import Restored
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.kvstore import KvStore
-from llmchat_engine.types import Restored
 
 KINDS: dict[str, Callable[[Path], Path]] = {
     "plain": tiny_llama,

@@ -20,9 +20,16 @@ def test_every_field_that_decides_a_token_is_filled_in() -> None:
     assert replace(found, seed=None) == DEFAULTS
 
 
+NAMES = (
+    "temperature", "top_k", "top_p", "min_p", "seed", "repeat_penalty", "presence_penalty", "frequency_penalty",
+    "max_tokens", "stop",
+)  # fmt: skip
+
+
 def test_what_was_asked_for_wins() -> None:
     asked = Sampling(0.0, 1, 0.5, 0.1, 7, 1.2, 0.3, 0.4, 9, ("x",))
-    assert resolve(asked, DEFAULTS) == asked
+    found = resolve(asked, DEFAULTS)
+    assert found == replace(DEFAULTS, **{name: getattr(asked, name) for name in NAMES})
 
 
 def test_a_seed_is_drawn_anew_for_each_reply() -> None:

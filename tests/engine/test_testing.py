@@ -11,21 +11,11 @@ from hypothesis import strategies as st
 from tests.engine.rig import end_of, question
 
 from llmchat_engine.client import LocalEngine
+from llmchat_engine.engine import Engine
 from llmchat_engine.errors import ContextFull, EngineDied, ModelMissing
+from llmchat_engine.events import Event, Finished, Loaded, Notice, Prefill, Token, Waiting
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
-from llmchat_engine.types import (
-    Engine,
-    Event,
-    Finished,
-    Loaded,
-    Message,
-    Notice,
-    Prefill,
-    Request,
-    Sampling,
-    Token,
-    Waiting,
-)
+from llmchat_engine.types import Message, Request, Sampling
 
 MakeEngine = Callable[[], Engine]
 

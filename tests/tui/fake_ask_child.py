@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from llmchat_engine import Engine, EngineDied, Event, Measured, ModelSpec, Request, Token
+from llmchat_engine.events import Finished, Rendered, Scored
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
-from llmchat_engine.types import Finished, Rendered
 from llmchat_tui.cli import _flush, run
 from llmchat_tui.cli.app import App
 
@@ -91,10 +91,16 @@ class ScriptedEngine:
     def measure(self, request: Request) -> Measured:
         return self.inner.measure(request)
 
-    def cancel(self, request_id: str) -> None:
+    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
+        yield from self.inner.score(request, continuations)
+
+    def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
+        yield from self.inner.perplexity(text, window)
+
+    def cancel(self, request_id: str, answer: int | None = None) -> None:
         report("cancelled")
         if not self.play.deaf:
-            self.inner.cancel(request_id)
+            self.inner.cancel(request_id, answer)
 
     def close(self) -> None:
         self.inner.close()

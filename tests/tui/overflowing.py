@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmchat_engine import EngineDied, Request, Sampling
+from llmchat_engine.events import Measured
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
-from llmchat_engine.types import Measured
 from llmchat_tui.events import Ended, TurnEvent
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.turn import Turn, run

@@ -32,10 +32,10 @@ class Gated(FakeEngine):
     def prepare(self) -> None:
         assert self.may_begin.wait(PATIENCE)
 
-    def cancel(self, request_id: str) -> None:
+    def cancel(self, request_id: str, answer: int | None = None) -> None:
         self.cancelled.append(request_id)
         if not self.deaf:
-            FakeEngine.cancel(self, request_id)
+            FakeEngine.cancel(self, request_id, answer)
 
     def close(self) -> None:
         self.closed += 1

@@ -28,7 +28,7 @@ def test_show_is_a_config_file(home: Path) -> None:
     home.mkdir()
     (home / "config.toml").write_text('system = "a # b"\nkeepalive = "1h"\n[sampling]\nstop = ["x"]\n')
     shown = run(config, "show").stdout
-    assert tomllib.loads(shown)["sampling"] == {"stop": ["x"]}
+    assert tomllib.loads(shown)["sampling"] == {"stop": ["x"], "logit_bias": []}
     assert tomllib.loads(shown)["system"] == "a # b"
     assert all(f"# {key.description}\n" in shown for key in keys())
     assert tomllib.loads(run(config, "show", "--origin").stdout) == tomllib.loads(shown)

@@ -93,11 +93,19 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "embedder": "d",
         "vector_server": "e",
         "stop": '["x", "y"]',
+        "logit_bias": "#1=2",
     }
     environ = {f"LLMCHAT_{key.name.upper()}": written.get(key.name, "1") for key in keys()}
     config = load_config(file, environ)
     values = {key.name: getattr(config.settings, key.name) for key in keys()}
-    expected = {**written, "markdown": False, "reading_width": 80, "batch": 64, "stop": ("x", "y")}
+    expected = {
+        **written,
+        "markdown": False,
+        "reading_width": 80,
+        "batch": 64,
+        "stop": ("x", "y"),
+        "logit_bias": ("#1=2",),
+    }
     assert values == {key.name: expected.get(key.name, 1) for key in keys()}
     assert {config.origin(key.name) for key in keys()} == set(environ)
 

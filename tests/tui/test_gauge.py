@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmchat_engine.types import Measured
+from llmchat_engine.events import Measured
 from llmchat_tui.gauge import Gauge, bar, gauge_of
 
 COUNTS = st.integers(0, 10_000)
@@ -44,6 +44,12 @@ def test_measuring_changes_nothing(measured: Measured) -> None:
 def test_what_the_template_adds_belongs_to_its_neighbour(has_system: bool, has_draft: bool, wanted: Gauge) -> None:
     measured = Measured(2, (10, 5, 10, 30), 7, 100)
     assert gauge_of(measured, has_system=has_system, has_draft=has_draft) == wanted
+
+
+def test_what_documents_take_is_taken_from_what_is_free() -> None:
+    gauge = gauge_of(Measured(2, (10, 30), 7, 100), has_system=True, has_draft=False, documents=40)
+    assert gauge.segments() == [("system", 12), ("history", 37), ("docs", 40)]
+    assert (gauge.free, gauge.level) == (11, "amber")
 
 
 def test_empty_parts_are_not_named() -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests.tui.overflowing import N_CTX, Chat, Narrow, words
 
 from llmchat_engine import ContextFull, EngineDied, Event, HostUnreachable, Loaded, Request, Token
+from llmchat_engine.events import Measured
 from llmchat_engine.testing import Script
-from llmchat_engine.types import Measured
 from llmchat_tui.errors import exit_code
 from llmchat_tui.events import Ended, LeftOut, Started, Summarising
 from llmchat_tui.history import History

@@ -11,8 +11,8 @@ import pytest
 from tests.tui.stored import add_turn
 
 from llmchat_engine import EngineDied, EngineError, Event, HostError, Loaded, Loading, Request, RequestInvalid
+from llmchat_engine.events import Measured
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine
-from llmchat_engine.types import Measured
 from llmchat_tui.history import History, ReplyEnd
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady, Presence, PresenceNews, Wish
 

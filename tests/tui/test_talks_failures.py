@@ -28,10 +28,10 @@ def test_a_stop_does_not_wait_for_an_engine_that_blocks(stage: Stage) -> None:
     engine, entered, leave = gated(Script(LONG, hang_after=0)), threading.Event(), threading.Event()
     cancel = engine.cancel
 
-    def block(request_id: str) -> None:
+    def block(request_id: str, answer: int | None = None) -> None:
         entered.set()
         assert leave.wait(PATIENCE)
-        cancel(request_id)
+        cancel(request_id, answer)
 
     engine.cancel = block  # type: ignore[method-assign]
     stage.engines.append(engine)

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from llmchat_engine import Finished, Restored, Sampling
+from llmchat_engine.answers import StopReason
 from llmchat_engine.testing import FAKE_MODEL
-from llmchat_engine.types import StopReason
 from llmchat_tui.cli.usage import usage_block, usage_line
 
 FINISHED = Finished(

@@ -19,7 +19,7 @@ import msgspec
 from llmchat_engine import Sampling
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.paths import write_private
-from llmchat_tui.settings import SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
+from llmchat_tui.settings import LISTS, SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
 from llmchat_tui.toml_edit import NotEditableError, flatten, key_lines, with_value, without_key
 
 _MAX_BYTES = 1 << 20
@@ -276,11 +276,11 @@ def _checked_keys(action: str, value: Any, where: str) -> str:
 def _from_text(name: str, text: str, where: str, hint: str) -> Any:
     """Returns a value that was typed or stands in the environment."""
     value: Any = text
-    if name == "stop":
+    if name in LISTS:
         value = [text]
         if text.startswith("["):
             try:
-                value = tomllib.loads(f"stop = {text}")["stop"]
+                value = tomllib.loads(f"list = {text}")["list"]
             except tomllib.TOMLDecodeError as error:
                 raise ConfigError(f"{where}{name} cannot be {text[:40]!r}", "it is not a TOML list", hint) from error
     return _checked(name, value, where, hint, strict=False)

@@ -26,7 +26,7 @@ from llmchat_engine import (
     Token,
     Waiting,
 )
-from llmchat_engine.types import Measured, nothing_generated
+from llmchat_engine.events import Measured, nothing_generated
 from llmchat_tui.composing import compose, is_sent, summary_request
 from llmchat_tui.events import LeftOut, Summarising, TurnEvent
 from llmchat_tui.history import Begun, StoredMessage

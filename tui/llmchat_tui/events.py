@@ -8,7 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
+from llmchat_engine import (
+    Answered,
+    Finished,
+    Loaded,
+    Loading,
+    ModelInfo,
+    Notice,
+    Prefill,
+    Queued,
+    Restored,
+    Token,
+    Waiting,
+)
 from llmchat_tui.history.values import Begun
 
 if TYPE_CHECKING:
@@ -125,6 +137,7 @@ TurnEvent = (
     | Restored
     | Prefill
     | Token
+    | Answered
     | Notice
     | Waiting
     | Ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmchat_engine.types import Measured
+from llmchat_engine.events import Measured
 
 AMBER_FROM = 0.8
 _EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -18,11 +18,13 @@ class Gauge:
     history: int
     draft: int
     n_ctx: int
+    documents: int = 0
+    """What the turn that runs was given of documents; they leave with it."""
 
     @property
     def used(self) -> int:
         """The prompt's length."""
-        return self.system + self.history + self.draft
+        return self.system + self.history + self.documents + self.draft
 
     @property
     def free(self) -> int:
@@ -38,22 +40,28 @@ class Gauge:
 
     def segments(self) -> list[tuple[str, int]]:
         """Returns the parts that are not empty, in the order of the prompt."""
-        parts = (("system", self.system), ("history", self.history), ("draft", self.draft))
+        parts = (
+            ("system", self.system),
+            ("history", self.history),
+            ("docs", self.documents),
+            ("draft", self.draft),
+        )
         return [(name, count) for name, count in parts if count]
 
 
-def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool) -> Gauge:
+def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool, documents: int = 0) -> Gauge:
     """Returns the gauge of a measured prompt.
 
     Args:
         measured: the counts, one per message.
         has_system: whether the first message is a system prompt.
         has_draft: whether the last message is the draft; what opens the reply then counts as draft, else as history.
+        documents: what stands of documents in the prompt, which the measured messages are without.
     """
     messages = list(measured.messages)
     system = measured.before + (messages.pop(0) if has_system and messages else 0)
     draft = messages.pop() + measured.after if has_draft and messages else 0
-    return Gauge(system, sum(messages) + (0 if draft else measured.after), draft, measured.n_ctx)
+    return Gauge(system, sum(messages) + (0 if draft else measured.after), draft, measured.n_ctx, documents)
 
 
 def bar(share: float, width: int) -> str:

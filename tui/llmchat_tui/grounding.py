@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from llmchat_engine import ContextFull, Engine, Finished, Message, ModelInfo, Queued, Request, Token, Waiting
-from llmchat_engine.types import nothing_generated
+from llmchat_engine.events import nothing_generated
 from llmchat_tui.composing import part_request, part_tokens
 from llmchat_tui.errors import NotFound, StorageError
 from llmchat_tui.events import Abstained, Checked, Grounded, Reading, Retrieved, Searching, TurnEvent

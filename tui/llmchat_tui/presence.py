@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmchat_engine import Engine, EngineError, Loaded, Loading, Message, ModelInfo, Request
-from llmchat_engine.types import Measured
+from llmchat_engine.events import Measured
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.overflow import seen_of
@@ -52,6 +52,8 @@ class Wish:
     draft: str
     growing: bool = False
     """Whether the message `leaf_id` is a reply that is still being written."""
+    documents: int = 0
+    """Tokens of documents that this reply is written from; they are on no path, and come back as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from llmchat_engine.types import CacheType
 TABLE = "sampling"
 """The table of config.toml that holds how tokens are chosen; all else stands at the top."""
 SAMPLING_KEYS = frozenset(Sampling.__dataclass_fields__)
+LISTS = frozenset({"stop", "logit_bias"})
+"""The keys with a list for a value."""
 
 _Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -26,6 +28,9 @@ _Penalty = Annotated[float, Meta(ge=-10, le=10)]
 _Seed = Annotated[int, Meta(ge=0, le=2**32 - 2)]
 _Temperature = Annotated[float, Meta(ge=0, le=100)]
 _Factor = Annotated[float, Meta(gt=0, le=10)]
+_Window = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+_Sigmas = Annotated[float, Meta(ge=0, le=100)]
+_Strength = Annotated[float, Meta(ge=0, le=100)]
 _Length = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _NotEmpty = Annotated[str, Meta(min_length=1)]
 _Overflow = Literal["ask", "drop", "stop", "summarize"]
@@ -104,6 +109,35 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     repeat_penalty: Annotated[_Factor | None, Meta(description="above 1 avoids repetition")] = None
     presence_penalty: Annotated[_Penalty | None, Meta(description="above 0 avoids tokens that were used")] = None
     frequency_penalty: Annotated[_Penalty | None, Meta(description="above 0 avoids tokens that were used often")] = None
+    penalty_last_n: Annotated[
+        _Window | None, Meta(description="tokens that the penalties look back on; -1 is all of them")
+    ] = None
+    typical_p: Annotated[_Fraction | None, Meta(description="choose among typical tokens up to this sum; 1 is off")] = (
+        None
+    )
+    top_n_sigma: Annotated[
+        _Sigmas | None, Meta(description="leave out tokens so many standard deviations below the likeliest; 0 is off")
+    ] = None
+    xtc_probability: Annotated[
+        _Fraction | None, Meta(description="how often the likeliest tokens are excluded; 0 is off")
+    ] = None
+    xtc_threshold: Annotated[_Fraction | None, Meta(description="what counts as likely there; above 0.5 is off")] = None
+    dry_multiplier: Annotated[_Strength | None, Meta(description="how much repeating a passage costs; 0 is off")] = None
+    dry_base: Annotated[_Strength | None, Meta(description="how fast that grows with the passage")] = None
+    dry_allowed_length: Annotated[_Count | None, Meta(description="tokens that may be repeated for nothing")] = None
+    dry_last_n: Annotated[_Window | None, Meta(description="tokens that it looks back on; -1 is all of them")] = None
+    dynatemp_range: Annotated[
+        _Temperature | None, Meta(description="how far the temperature moves with the model's certainty; 0 is off")
+    ] = None
+    dynatemp_exponent: Annotated[_Strength | None, Meta(description="how it moves: 1 is in proportion")] = None
+    mirostat: Annotated[
+        Literal[0, 1, 2] | None, Meta(description="1 or 2 keep the surprise constant, in place of top_k and the rest")
+    ] = None
+    mirostat_tau: Annotated[_Strength | None, Meta(description="how much surprise, in bits")] = None
+    mirostat_eta: Annotated[_Fraction | None, Meta(description="how fast that is learned")] = None
+    logit_bias: Annotated[
+        tuple[_NotEmpty, ...], Meta(description='what tokens are favoured by: "TEXT=BIAS" or "#ID=BIAS", -inf forbids')
+    ] = ()
     max_tokens: Annotated[_Length | None, Meta(description="the longest answer, in tokens")] = None
     stop: Annotated[tuple[_NotEmpty, ...], Meta(description="texts that end the answer")] = ()
 

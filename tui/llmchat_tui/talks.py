@@ -18,7 +18,7 @@ from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Abstained, Ended, Started, TurnEvent
+from llmchat_tui.events import Abstained, Ended, Grounded, Started, TurnEvent
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
 from llmchat_tui.sources import numbered, sources_of
@@ -51,6 +51,8 @@ class Running:
     """Its text, to hand back where it could not be recorded; empty for one that was before."""
     begun: Begun | None = None
     thread: threading.Thread | None = None
+    documents: int = 0
+    """Tokens of documents that stand before its question."""
 
 
 @dataclass(eq=False, slots=True)
@@ -235,6 +237,8 @@ class Talks:
             begun = news.event.begun
             talk.running.begun = begun
             talk.conversation_id, talk.leaf_id = begun.conversation_id, begun.reply_id
+        elif isinstance(news.event, Grounded):
+            talk.running.documents = news.event.tokens
         elif isinstance(news.event, (Ended, Abstained, Failed)):
             talk.running = None
             stopped = isinstance(news.event, Ended) and news.event.finished.reason == "cancelled"

@@ -12,11 +12,11 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmchat_engine.events import Origin, Restored
 from llmchat_engine.host.lines import Line, usable
 from llmchat_engine.host.sequences import Sequences, gap_before
 from llmchat_engine.kvstore import Entry, common_prefix
 from llmchat_engine.kvstore.values import ID_BYTES, pack_ids
-from llmchat_engine.types import Origin, Restored
 
 BRANCH_TOKENS = 1024
 """Tokens of other branches that stay in the context: each costs the others 2.2 us a token, these 2 of 11 ms at most."""

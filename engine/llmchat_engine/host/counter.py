@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import GenerationFailed
+from llmchat_engine.events import Rendered
 from llmchat_engine.host.jobs import Job
 from llmchat_engine.protocol import Ids, Measure, Render, Tokenize
-from llmchat_engine.types import Rendered
 
 if TYPE_CHECKING:
     from llmchat_engine.host.measure import Lengths

@@ -9,14 +9,16 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from llmchat_engine.answers import StopReason
 from llmchat_engine.errors import ContextFull, GenerationFailed
+from llmchat_engine.events import Finished, Prefill, Restored, Token
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
 from llmchat_engine.host.llama import Llama, SamplerChain, sampler_chain
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import PENALTY_WINDOW, stages
-from llmchat_engine.types import Finished, Prefill, Restored, Sampling, StopReason, Token
+from llmchat_engine.types import Sampling
 
 
 @dataclass(slots=True)

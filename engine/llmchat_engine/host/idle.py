@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import EngineError
+from llmchat_engine.events import Finished
 from llmchat_engine.host.cache import ROOM, SequenceCache, Want
 from llmchat_engine.host.parking import Parking
-from llmchat_engine.types import Finished, Message, Request
+from llmchat_engine.types import Message, Request
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt

@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize
-from llmchat_engine.types import Queued, nothing_generated
+from llmchat_engine.events import Queued, nothing_generated
+from llmchat_engine.protocol import Generate, Measure, News, Perplexity, Render, Score, Tokenize, Work
+from llmchat_engine.types import Request
 
 Counting = Render | Measure | Tokenize
 """What needs the vocabulary of a model and nothing else of it."""
-Work = Load | Generate | Counting
 
 
 @dataclass(eq=False, slots=True)
@@ -27,6 +27,8 @@ class Job:
     order: Work
     send: Callable[[News], None]
     """Answers the client. Safe from any thread; does nothing when the client has gone."""
+    stopped: set[int] = field(default_factory=set)
+    """The answers that the client has stopped, by index. Only added to, by the thread of the sockets."""
 
 
 class JobQueue:
@@ -65,8 +67,11 @@ class JobQueue:
             self._running = self._waiting.popleft() if self._waiting else None
             return self._running
 
-    def cancel(self, client: int, job_id: str | None = None) -> None:
-        """Stops one job of a client, or all of them. Never another client's."""
+    def cancel(self, client: int, job_id: str | None = None, answer: int | None = None) -> None:
+        """Stops one job of a client, one answer of it, or all of its jobs. Never another client's."""
+        if answer is not None:
+            self._stop_answer(client, job_id, answer)
+            return
         with self._changed:
             stopped = [job for job in self._waiting if job.client == client and job_id in (None, job.id)]
             for job in stopped:
@@ -75,8 +80,17 @@ class JobQueue:
             if running and running.client == client and job_id in (None, running.id):
                 self._abort(True)
         for job in stopped:
-            if isinstance(job.order, Generate):
-                job.send(nothing_generated(job.order.request))
+            match job.order:
+                case Generate(request) | Score(request):
+                    job.send(nothing_generated(request))
+                case Perplexity():
+                    job.send(nothing_generated(Request(())))
+
+    def _stop_answer(self, client: int, job_id: str | None, answer: int) -> None:
+        with self._changed:
+            for job in (self._running, *self._waiting):
+                if job and (job.client, job.id) == (client, job_id):
+                    job.stopped.add(answer)
 
     def close(self) -> None:
         """Stops what runs; `take` answers None from now on."""

@@ -9,9 +9,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from llmchat_engine.events import Measured
 from llmchat_engine.host.prompt import Tokenizer, lacks_bos, lay_out, piece_ids
 from llmchat_engine.host.template import ChatTemplate, Piece
-from llmchat_engine.types import Measured, Request
+from llmchat_engine.types import Request
 
 REMEMBERED = 4096
 """Lengths that are kept: tokenising 8,192 tokens takes 10 ms, asking for the lengths of 40 messages 0.1 ms."""

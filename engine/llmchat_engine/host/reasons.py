@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmchat_engine.events import Finished
 from llmchat_engine.host.template_pieces import END_OF_THOUGHT
-from llmchat_engine.types import Finished, Request
+from llmchat_engine.types import Request
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt

@@ -22,6 +22,20 @@ DEFAULTS = Sampling(
     repeat_penalty=1.0,
     presence_penalty=0.0,
     frequency_penalty=0.0,
+    penalty_last_n=64,
+    typical_p=1.0,
+    top_n_sigma=0.0,
+    xtc_probability=0.0,
+    xtc_threshold=0.1,
+    dry_multiplier=0.0,
+    dry_base=1.75,
+    dry_allowed_length=2,
+    dry_last_n=-1,
+    dynatemp_range=0.0,
+    dynatemp_exponent=1.0,
+    mirostat=0,
+    mirostat_tau=5.0,
+    mirostat_eta=0.1,
 )
 PENALTY_WINDOW = 64
 """Tokens that the penalties look back on, prompt included."""
@@ -42,6 +56,20 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "presence_penalty": (-100.0, 100.0),
     "frequency_penalty": (-100.0, 100.0),
     "max_tokens": (1, 2**31 - 1),
+    "penalty_last_n": (-1, 2**31 - 1),
+    "typical_p": (0.0, 1.0),
+    "top_n_sigma": (0.0, 100.0),
+    "xtc_probability": (0.0, 1.0),
+    "xtc_threshold": (0.0, 1.0),
+    "dry_multiplier": (0.0, 100.0),
+    "dry_base": (0.0, 100.0),
+    "dry_allowed_length": (0, 2**31 - 1),
+    "dry_last_n": (-1, 2**31 - 1),
+    "dynatemp_range": (0.0, 100.0),
+    "dynatemp_exponent": (0.0, 100.0),
+    "mirostat": (0, 2),
+    "mirostat_tau": (0.0, 100.0),
+    "mirostat_eta": (0.0, 1.0),
 }
 Stage = tuple[str, tuple[float, ...]]
 

@@ -184,8 +184,8 @@ class Server:
                 client.send(protocol.Welcome(protocol.VERSION, os.getpid(), self._info()))
             case protocol.Ping():
                 client.send(protocol.Pong(), order_id)
-            case protocol.Cancel():
-                self._jobs.cancel(client.number, order_id)
+            case protocol.Cancel(answer):
+                self._jobs.cancel(client.number, order_id, answer)
             case protocol.Forget(chat):
                 self._forget(chat)
                 client.send(protocol.Pong(), order_id)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
+from llmchat_engine.events import Finished, Loaded, Loading, Notice, Token
 from llmchat_engine.host import sampling
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
@@ -27,7 +28,7 @@ from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
 from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize, to_failure
-from llmchat_engine.types import Finished, Loaded, Loading, ModelInfo, Notice, Request, Sampling, Token
+from llmchat_engine.types import ModelInfo, Request, Sampling
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.tui.screen.chatting import Chatting, chatting, play
 from tests.tui.stored import add_turn
 
-from llmchat_engine import EngineDied
+from llmchat_engine import EngineDied, Event, Finished, Request
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.errors import StorageUnwritable
 from llmchat_tui.history import History
@@ -277,8 +277,11 @@ class Dies(FakeEngine):
     def __init__(self) -> None:
         super().__init__([Script("a b c", hang_after=1)])
 
-    def _finished(self, *_: object) -> object:  # type: ignore[override]
-        raise EngineDied("the engine stopped (SIGKILL)")
+    def generate(self, request: Request) -> Generator[Event, None, None]:
+        for event in super().generate(request):
+            if isinstance(event, Finished):
+                raise EngineDied("the engine stopped (SIGKILL)")
+            yield event
 
 
 def test_a_failure_of_the_disk_is_told_and_the_draft_stays_in_the_prompt(

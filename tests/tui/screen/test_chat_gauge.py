@@ -12,8 +12,8 @@ from tests.tui.screen.chatting import MODEL, Chatting, chatting, play
 from tests.tui.stored import add_turn
 
 from llmchat_engine import EngineDied, Event, Loaded, Request
+from llmchat_engine.events import Measured
 from llmchat_engine.testing import FakeEngine, Script
-from llmchat_engine.types import Measured
 from llmchat_tui.gauge import Gauge
 from llmchat_tui.history import History
 from llmchat_tui.widgets.bars import ContextGauge
