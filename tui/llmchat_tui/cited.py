@@ -5,17 +5,30 @@ Pure functions over what a reply keeps. Knows no store and no screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from llmchat_tui.sources import SIGNS, KeptSource, KeptVerdict, sources_of, verdicts_of
+from llmchat_tui.sources import SIGNS, KeptSource, KeptVerdict
 from llmchat_tui.thoughts import without_thoughts
 
 NOTHING_FOUND = "nothing in the documents answers this"
 MOST_SHOWN = 12
 """Sources in the line; a reply about whole documents can have hundreds."""
-_BETWEEN = "    "
+LONGEST_PLACE = 48
+"""Characters of a source's place in the line: the end of a long path says which file it is."""
 _WORST_LAST = tuple(SIGNS)
+_SYNTAX = "*_~|=- \t\r\n"
+"""What can stand behind a sentence in Markdown and is no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """What stands under a reply of its sources."""
+
+    parts: tuple[tuple[str, str, str], ...] = ()
+    """Of each: its number in brackets, its mark or nothing, and where it stands."""
+    more: int = 0
+    """Sources that there is no room for."""
 
 
 def sign_of(number: int, verdicts: Sequence[KeptVerdict]) -> str:
@@ -24,7 +37,7 @@ def sign_of(number: int, verdicts: Sequence[KeptVerdict]) -> str:
     return SIGNS[max(marks, key=_WORST_LAST.index)] if marks else ""
 
 
-def source_line(sources: Sequence[KeptSource], verdicts: Sequence[KeptVerdict] = ()) -> str:
+def source_line(sources: Sequence[KeptSource], verdicts: Sequence[KeptVerdict] = ()) -> SourceLine:
     """Returns the line under a reply: each source with its number, its mark and where it stands.
 
     Args:
@@ -33,13 +46,27 @@ def source_line(sources: Sequence[KeptSource], verdicts: Sequence[KeptVerdict] =
     """
     cited = {number for verdict in verdicts for number in verdict.ids}
     shown = [source for source in sources if source.n in cited] or list(sources)
-    parts = [" ".join(filter(None, (f"[{s.n}]", sign_of(s.n, verdicts), s.source))) for s in shown[:MOST_SHOWN]]
-    return _BETWEEN.join([*parts, *([f"{len(shown) - MOST_SHOWN:,} more"] if len(shown) > MOST_SHOWN else [])])
+    parts = ((f"[{one.n}]", sign_of(one.n, verdicts), _shortened(one.source)) for one in shown[:MOST_SHOWN])
+    return SourceLine(tuple(parts), max(0, len(shown) - MOST_SHOWN))
 
 
-def line_of(settings: Mapping[str, Any]) -> str:
-    """Returns the line of a reply on disk; empty where it has no sources."""
-    return source_line(sources_of(settings), verdicts_of(settings))
+def _shortened(place: str) -> str:
+    return place if len(place) <= LONGEST_PLACE else f"…{place[1 - LONGEST_PLACE :]}"
+
+
+def marks_of(text: str, verdicts: Sequence[KeptVerdict]) -> tuple[tuple[int, str], ...]:
+    """Returns where a mark belongs into a reply, right behind the words of each sentence that was judged.
+
+    Args:
+        text: the reply, with its thoughts.
+        verdicts: on its sentences.
+    """
+    found = {}
+    for verdict in verdicts:
+        words = text[max(0, verdict.start) : verdict.end].rstrip(_SYNTAX)
+        if words and verdict.mark in SIGNS:
+            found[max(0, verdict.start) + len(words)] = SIGNS[verdict.mark]
+    return tuple(sorted(found.items()))
 
 
 def judged(text: str, verdicts: Sequence[KeptVerdict]) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.tui.screen.screen_stage import EVIL, assert_harmless
 from textual.widgets import OptionList, Static
 
 from llmchat_rag.store import Library
-from llmchat_tui.cited import judged, sign_of, source_line
+from llmchat_tui.cited import LONGEST_PLACE, judged, sign_of, source_line
 from llmchat_tui.messages import Copied
 from llmchat_tui.screens.sources import SourcesScreen
 from llmchat_tui.sources import KeptSource, KeptVerdict, packed_sources
@@ -170,10 +171,12 @@ def test_lines_have_the_numbers_of_the_document() -> None:
 def test_the_line_of_sources() -> None:
     sources = [kept(1, "x", 0, 3), kept(2, "y", 9, 8)]
     right, wrong = KeptVerdict(0, 3, (1,), "supported"), KeptVerdict(4, 9, (1,), "unsupported", "says no such thing", 2)
-    assert source_line(sources) == "[1] a.md:3    [2] a.md:8"
-    assert source_line(sources, [right]) == "[1] ✓ a.md:3"
+    assert source_line(sources).parts == (("[1]", "", "a.md:3"), ("[2]", "", "a.md:8"))
+    assert source_line(sources, [right]).parts == (("[1]", "✓", "a.md:3"),)
     assert sign_of(1, [right, wrong]) == "✗" and sign_of(2, [right, wrong]) == ""
-    assert source_line([kept(n, "x", 0, n) for n in range(1, 21)]).endswith("8 more")
+    assert source_line([kept(n, "x", 0, n) for n in range(1, 21)]).more == 8
+    long = source_line([replace(kept(1, "x", 0, 3), source=f"{'deep/' * 30}a.md:3")]).parts[0][2]
+    assert len(long) == LONGEST_PLACE and long.startswith("…") and long.endswith("/a.md:3")
     assert list(judged("abc defgh", [right, wrong])) == [
         ("✓", "abc", ""),
         ("✗", "defgh", "says no such thing; [2] says more of it"),

@@ -12,7 +12,7 @@ from llmchat_engine import EngineError, Loaded
 from llmchat_tui.commands import Call, UnknownCommand, parse
 from llmchat_tui.desk import Desk
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Abstained, Ended, Started
+from llmchat_tui.events import Abstained, Ended, Grounded, Started
 from llmchat_tui.gauge import gauge_of
 from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
@@ -186,13 +186,16 @@ class ChatTurns(ChatRoom):
             await self._turned(news, talk, question, is_new)
         elif isinstance(news.event, Loaded):
             self.chat_app.join_model_again()
-        elif talk is self.talk and time.monotonic() - self._counted_at >= _COUNT_SECONDS:
+        elif talk is self.talk and self._is_to_count(news):
             self._counted_at = time.monotonic()
             self.count()  # the reply takes room while it comes
         if queued:
             await self._send_queued(talk, queued)
         if talk is not self.talk and not talk.running:
             await self.drop_transcript(talk.key)
+
+    def _is_to_count(self, news: News) -> bool:
+        return isinstance(news.event, Grounded) or time.monotonic() - self._counted_at >= _COUNT_SECONDS
 
     async def _turned(self, news: News, talk: Talk, question: str, is_new: bool) -> None:
         """Keeps the lines around the transcript in step with a turn that began or ended."""
@@ -272,8 +275,13 @@ class ChatTurns(ChatRoom):
                 if not self.talk.running:
                     self.chat_app.tell_error(error)
             case Counted(wish, measured, has_system):
-                has_draft = bool(wish.draft.strip())
-                self.query_one(ContextGauge).gauge = gauge_of(measured, has_system=has_system, has_draft=has_draft)
+                gauge = gauge_of(
+                    measured,
+                    has_system=has_system,
+                    has_draft=bool(wish.draft.strip()),
+                    documents=wish.documents,
+                )
+                self.query_one(ContextGauge).gauge = gauge
 
     def on_draft_changed(self, message: DraftChanged) -> None:
         """Counts the draft and keeps it, both a moment later."""

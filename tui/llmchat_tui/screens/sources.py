@@ -23,12 +23,12 @@ from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.panel import Panel, is_open
 from llmchat_tui.sources import KeptSource, KeptVerdict
 from llmchat_tui.surroundings import Place, numbered_lines, place_of
+from llmchat_tui.widgets.signs import COLOURS
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 _GUTTER = 6
-_COLOURS = {"✓": "$text-success", "~": "$text-warning", "✗": "$text-error"}
 
 
 @dataclass
@@ -133,7 +133,7 @@ class SourcesScreen(Panel[None]):
         heading = source.heading or source.title
         return Content.assemble(
             f"[{source.n}] ",
-            (sign, _COLOURS.get(sign, "")),
+            (sign, COLOURS.get(sign, "")),
             f" {sanitize_line(source.source)}  ",
             (sanitize_line(f"{source.collection} · {heading}" if heading else source.collection), "$text-muted"),
         )
@@ -141,7 +141,7 @@ class SourcesScreen(Panel[None]):
     def _sum(self) -> Iterator[Content]:
         signs = [sign for sign, _, _ in judged(self._text, self._verdicts)]
         if signs:
-            count = ", ".join(f"{signs.count(sign)} {sign}" for sign in _COLOURS if sign in signs)
+            count = ", ".join(f"{signs.count(sign)} {sign}" for sign in COLOURS if sign in signs)
             yield Content(f"all {len(signs)} sentences: {count}" if len(signs) > 1 else f"the sentence: {count}")
 
     def _show(self, source: KeptSource, place: Place) -> None:
@@ -193,6 +193,6 @@ def _sentences(text: str, verdicts: Sequence[KeptVerdict]) -> Content:
     """Returns sentences of a reply, each with its mark and the reason for it."""
     rows = []
     for sign, sentence, why in judged(text, verdicts):
-        reason = (f"  {sanitize_line(why)}", _COLOURS.get(sign, "")) if why else ""
-        rows.append(Content.assemble((sign, _COLOURS.get(sign, "")), f" {sanitize_line(sentence)}", reason))
+        reason = (f"  {sanitize_line(why)}", COLOURS.get(sign, "")) if why else ""
+        rows.append(Content.assemble((sign, COLOURS.get(sign, "")), f" {sanitize_line(sentence)}", reason))
     return Content("\n").join(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
-from llmchat_tui.cited import source_line
+from llmchat_tui.cited import marks_of, source_line
 from llmchat_tui.documents_words import searching_line
 from llmchat_tui.events import (
     Abstained,
@@ -109,6 +109,7 @@ async def _paint_documents(
             verdicts = [KeptVerdict(v.start, v.end, v.ids, v.mark, v.why, v.better) for v in verified.sentences]
             if isinstance(told := transcript.view_of(begun.reply_id), ReplyView):  # the next turn may have begun
                 told.show_sources(source_line(sources, verdicts))
+                await told.show_marks(marks_of(told.text, verdicts))
 
 
 def _name(transcript: Transcript, view: ReplyView, question_id: str, reply_id: str) -> None:

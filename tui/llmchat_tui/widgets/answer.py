@@ -23,6 +23,7 @@ from textual.widgets._markdown import (
 )
 
 from llmchat_tui.sanitize import sanitize, sanitize_line
+from llmchat_tui.widgets.signs import Marks, cleaned, signed, with_carriers, without_carriers
 
 LONGEST_HIGHLIGHT = 20_000
 """Characters of code up to which it is coloured: pygments takes 1 ms per 2,000, on the thread of the screen."""
@@ -37,25 +38,29 @@ _CONTINUED = "continued"
 class CleanParser(MarkdownIt):
     """A parser whose tokens hold nothing that a terminal would obey. HTML is shown as the text it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks = ()) -> None:
         super().__init__("gfm-like", {"html": False})
+        self._marks = marks
 
     def parse(self, src: str, env: Any = None) -> list[Token]:
-        """Returns the tokens of a text, cleaned."""
-        tokens = super().parse(src, env)
+        """Returns the tokens of a text, cleaned, with the carriers of its marks."""
+        tokens = super().parse(with_carriers(src, self._marks), env)
         for token in tokens:
             _clean(token)
         return tokens
 
 
-def _clean(token: Token) -> None:
-    token.content = sanitize(token.content)
+def _clean(token: Token, *, bears_marks: bool = False) -> None:
+    token.content = cleaned(token.content) if bears_marks else sanitize(without_carriers(token.content))
     token.info = sanitize_line(token.info)
     for name, value in token.attrs.items():
         if isinstance(value, str):
             token.attrs[name] = sanitize_line(value)
+    is_address = False
     for child in token.children or ():
-        _clean(child)
+        if child.type.startswith("link_"):
+            is_address = child.info == "auto" and child.type == "link_open"  # what it shows was decoded: `%01`
+        _clean(child, bears_marks=child.type == "text" and not is_address)
 
 
 class Fence(MarkdownFence):
@@ -153,21 +158,34 @@ class Answer(Markdown):
     Answer MarkdownH1, Answer MarkdownH2 { content-align: left middle; text-style: bold; margin: 0 0 1 0; }
     """
 
-    def __init__(self, text: str = "", *, growing: bool = False) -> None:
-        super().__init__(text or None, parser_factory=CleanParser, open_links=False)
+    def __init__(self, text: str = "", *, growing: bool = False, marks: Marks = ()) -> None:
+        super().__init__(text or None, parser_factory=lambda: CleanParser(self.marks), open_links=False)
         self.growing = growing
         """Whether more is to come; colours of long code wait for the end."""
+        self.marks = marks
+        """At the ends of its sentences, where they were checked; from the next `update` on."""
 
     def _parse_markdown(self, tokens: Iterable[Token]) -> Iterable[MarkdownBlock]:
         found = list(tokens)
         last = self.children[-1] if self.growing and self.children else None
         if found and isinstance(last, MarkdownList) and self.BLOCKS.get(found[0].type) is type(last):
             found = _without_known_items(found, last)
-        return super()._parse_markdown(found)
+        for block in super()._parse_markdown(found):
+            _sign(block)
+            yield block
 
     def code_blocks(self) -> list[Fence]:
         """Returns the code blocks in order."""
         return list(self.query(Fence))
+
+
+def _sign(block: MarkdownBlock) -> None:
+    """Makes marks of the carriers in a block and in those inside it."""
+    content = signed(block._content)
+    if content is not block._content:
+        block.set_content(content)
+    for inner in block._blocks:
+        _sign(inner)
 
 
 def code_blocks(text: str) -> list[str]:

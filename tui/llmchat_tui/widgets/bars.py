@@ -61,7 +61,7 @@ class Header(Horizontal):
 
 
 class ContextGauge(Widget):
-    """What the context holds, part by part, and what is left of it."""
+    """What the context holds, part by part, and what is left of it; before it what the header has no room to say."""
 
     DEFAULT_CSS = """
     ContextGauge {
@@ -71,6 +71,8 @@ class ContextGauge(Widget):
     }
     """
     gauge: reactive[Gauge | None] = reactive(None)
+    documents: reactive[str] = reactive("")
+    """Which documents the chat asks, where no header says so."""
 
     def watch_gauge(self, gauge: Gauge | None) -> None:
         """Takes the colour of what it says."""
@@ -79,7 +81,15 @@ class ContextGauge(Widget):
 
     def render(self) -> RenderResult:
         """Returns the line: whole where there is room, shorter where there is little."""
-        gauge, width = self.gauge, self.content_size.width
+        width = self.content_size.width
+        if not self.documents:
+            return Content(self._numbers(width))
+        names = Content(sanitize_line(self.documents)).truncate(max(1, width // 2), ellipsis=True)
+        numbers = self._numbers(width - len(names) - len(_SEPARATOR))
+        return Content.assemble(names.stylize("$text-accent"), _SEPARATOR if numbers else "", numbers)
+
+    def _numbers(self, width: int) -> str:
+        gauge = self.gauge
         if gauge is None:
             return ""
         parts = "  ".join(f"{name} {count:,}" for name, count in gauge.segments())
@@ -87,7 +97,7 @@ class ContextGauge(Widget):
         share = gauge.used / gauge.n_ctx if gauge.n_ctx else 0.0
         small = f"▕{bar(share, 10)}▏ {rest}"
         lines = [f"{parts} ▕{bar(share, _BAR_WIDTH)}▏ {rest}", f"{parts} · {rest}"] if parts else []
-        return Content(next((line for line in (*lines, small) if len(line) <= width), rest))
+        return next((line for line in (*lines, small) if len(line) <= width), rest)
 
 
 class KeyBar(Widget):

@@ -16,11 +16,13 @@ from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
 from llmchat_tui.bindings import bindings_of
+from llmchat_tui.cited import SourceLine
 from llmchat_tui.messages import BranchHere, ContinueReply, Copied, SourcesWanted
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.widgets.answer import Answer, Fence
 from llmchat_tui.widgets.ending import short_name
 from llmchat_tui.widgets.message import WALKING, MessageView
+from llmchat_tui.widgets.signs import COLOURS, Marks
 
 PAINT_SECONDS = 1 / 20
 """Between two paints of a growing reply: at 200 tokens a second ten tokens, which the eye takes for a flow."""
@@ -42,7 +44,9 @@ class ReplyView(MessageView):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("message", leave_out=WALKING)
 
-    def __init__(self, text: str = "", message_id: str = "", *, model: str = "", growing: bool = False) -> None:
+    def __init__(
+        self, text: str = "", message_id: str = "", *, model: str = "", growing: bool = False, marks: Marks = ()
+    ) -> None:
         super().__init__(text, message_id, short_name(model) or "reply")
         self.growing = growing
         self.begins_with = text if growing else ""
@@ -61,7 +65,7 @@ class ReplyView(MessageView):
         """What the line says from the start, and how loudly."""
         self._line = Static("", classes="note -empty", markup=False)
         self._sources = Static("", classes="note -empty", markup=False)
-        self.answer = Answer(text, growing=growing)
+        self.answer = Answer(text, growing=growing, marks=marks)
         """The Markdown."""
 
     def compose(self) -> ComposeResult:
@@ -148,9 +152,18 @@ class ReplyView(MessageView):
             await stream.stop()
         self.text = final
         self.answer.growing = False
-        # While the old blocks go and the new ones come, the place keeps its height: whoever reads stays where he is.
+        await self._write_anew()
+
+    async def show_marks(self, marks: Marks) -> None:
+        """Shows what became of the check of a reply that has ended, where its sentences end."""
+        if marks != self.answer.marks:
+            self.answer.marks = marks
+            await self._write_anew()
+
+    async def _write_anew(self) -> None:
+        """Writes the whole text; while old blocks go and new ones come, the place keeps its height, and so the eye."""
         self.answer.styles.min_height = self.answer.size.height
-        await self.answer.update(final)
+        await self.answer.update(self.text)
         self.call_after_refresh(self._free_height, self.answer)
 
     def _free_height(self, answer: Answer) -> None:
@@ -169,10 +182,10 @@ class ReplyView(MessageView):
         line.set_classes(classes)
         line.update(Content(sanitize_line(text)), layout=not is_same_shape)
 
-    def show_sources(self, text: str) -> None:
-        """Shows what the reply stands on, in a line under it; empty takes it away."""
-        self._sources.set_class(not text, "-empty")
-        self._sources.update(Content(sanitize_line(text)))
+    def show_sources(self, line: SourceLine) -> None:
+        """Shows what the reply stands on, in a line under it; an empty one takes it away."""
+        self._sources.set_class(not line.parts, "-empty")
+        self._sources.update(_source_content(line))
 
     def action_next_code(self) -> None:
         """Picks the next code block, the first after the last."""
@@ -223,3 +236,13 @@ class ReplyView(MessageView):
         """Focuses the message."""
         if not event.widget or event.widget is self:
             self.focus()
+
+
+def _source_content(line: SourceLine) -> Content:
+    """Returns the line as it is shown, the marks in their colours."""
+    more = [Content(f"{line.more:,} more")] if line.more else []
+    parts = (
+        Content.assemble(f"{number} ", (f"{sign} " if sign else "", COLOURS.get(sign, "")), sanitize_line(place))
+        for number, sign, place in line.parts
+    )
+    return Content("    ").join([*parts, *more])

@@ -16,10 +16,11 @@ from textual.content import Content
 from textual.rlock import RLock
 from textual.widgets import Static
 
-from llmchat_tui.cited import line_of
+from llmchat_tui.cited import marks_of, source_line
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.sources import sources_of, verdicts_of
 from llmchat_tui.widgets.divider import Divider, LeftOutMark, mark_of
 from llmchat_tui.widgets.ending import end_line
 from llmchat_tui.widgets.message import MessageView
@@ -307,8 +308,9 @@ def stored_view(message: StoredMessage) -> MessageView:
     """Returns the view of a message on disk."""
     if message.role == "user":
         return QuestionView(message.text, message.id)
-    model = message.settings.get("model", "")
-    view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "")
+    model, verdicts = message.settings.get("model", ""), verdicts_of(message.settings)
+    marks = marks_of(message.text, verdicts)
+    view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "", marks=marks)
     view.first_note = end_line(message.status, message.stats, message.error)
-    view.show_sources(line_of(message.settings))
+    view.show_sources(source_line(sources_of(message.settings), verdicts))
     return view
