@@ -1,4 +1,4 @@
-"""How well a ranking finds what it should: nDCG, recall and MRR on data in BEIR's format or on questions made here.
+"""How well a ranking finds what it should: nDCG, recall and MRR, and data in BEIR's format.
 
 Knows no store and no embedder: rankings and scores are handed in, and whoever has them caches them.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import random
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from llmchat_rag.errors import RagError, RootMissing
 
@@ -59,13 +56,6 @@ class Scored:
     """The cosine."""
     bm25: float
     """0 where the words did not find it."""
-
-
-class Titled(Protocol):
-    """What has documents with titles."""
-
-    def texts(self) -> Iterable[Text]:
-        """Returns every document."""
 
 
 def read_corpus(folder: Path) -> Iterator[Text]:
@@ -184,30 +174,3 @@ def ranked(candidates: Sequence[Scored], alpha: float) -> list[str]:
         return alpha * max(0.0, one.dense) + (1 - alpha) * one.bm25 / most
 
     return [one.key for one in sorted(candidates, key=lambda one: (-score(one), one.key))]
-
-
-def made_questions(library: Titled, most: int = 200, seed: int = 0) -> Questions:
-    """Returns questions made of titles, each answered by the body under it.
-
-    Args:
-        library: the user's own documents.
-        most: how many.
-        seed: of the choice.
-
-    Returns:
-        Titles of three words or more that are no file names and that no two documents share.
-    """
-    by_title: dict[str, list[Text]] = {}
-    for text in library.texts():
-        title = " ".join(text.title.split())
-        if _asks(title) and len(text.body.split()) >= 20:
-            by_title.setdefault(title.casefold(), []).append(text)
-    single = [texts[0] for _, texts in sorted(by_title.items()) if len(texts) == 1]
-    chosen = random.Random(seed).sample(single, min(most, len(single)))  # noqa: S311 - the choice is no secret
-    texts = {f"title-{text.key}": " ".join(text.title.split()) for text in chosen}
-    return Questions(texts, {f"title-{text.key}": {text.key: 1} for text in chosen})
-
-
-def _asks(title: str) -> bool:
-    words = re.findall(r"[^\W\d_]{2,}", title)
-    return len(words) >= 3 and (" " in title.strip() or "." not in title)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
+from llmchat_rag.calibration import keep_gate
 from llmchat_rag.chunk import CHUNKER, chunks_of, embedded_text
 from llmchat_rag.errors import ParseError
 from llmchat_rag.events import Done, Indexed, Progress, Removed
@@ -25,8 +26,8 @@ from llmchat_rag.vector_store import VectorStore, catch_up
 
 BATCH = 512
 """Passages that are embedded together: sorted by length they fill a processor well, and a kill costs seconds."""
-FILES = 64
-"""Files that wait for a batch at most."""
+FILES, CHARACTERS = 64, 4 << 20
+"""Files that wait for a batch at most, and the length of their texts: each is held three times."""
 CHUNK_TOKENS, PREFIX_TOKENS = 200, 40
 
 Event = Progress | Skipped | Indexed | Removed | Done
@@ -74,7 +75,7 @@ def update(
         _mark(library, embedder, force=force)
         run = _Update(library, library.collection(collection), embedder, cancelled or (lambda: False))
         yield from run.run(pool, force=force, accept_missing=accept_missing)
-        _keep_up(library, embedder.dimension, vectors, changed=run.embedded)
+        _keep_up(library, embedder, vectors, changed=run.embedded, cancelled=run.cancelled)
         yield run.done()
 
 
@@ -86,6 +87,12 @@ class _Cut:
     texts: dict[bytes, str]
 
 
+def _is_enough(waiting: Sequence[_Cut]) -> bool:
+    if len(waiting) >= FILES or sum(len(cut.texts) for cut in waiting) >= BATCH:
+        return True
+    return sum(len(cut.entry.parsed.text) for cut in waiting) >= CHARACTERS
+
+
 class _Update:
     def __init__(
         self, library: Library, collection: Collection, embedder: Embedder, cancelled: Callable[[], bool]
@@ -93,7 +100,7 @@ class _Update:
         self._library = library
         self._collection = collection
         self._embedder = embedder
-        self._cancelled = cancelled
+        self.cancelled = cancelled
         self._started = time.monotonic()
         self._hashes: dict[str, bytes] = {}
         self._unreadable: list[Skipped] = []
@@ -142,7 +149,7 @@ class _Update:
                 yield from self._refuse(found, parsed)
                 continue
             waiting.append(self._cut(found, parsed))
-            if sum(len(cut.texts) for cut in waiting) >= BATCH or len(waiting) >= FILES:
+            if _is_enough(waiting):
                 yield from self._write(waiting)
                 waiting = []
         yield from self._write(waiting)
@@ -193,27 +200,29 @@ class _Update:
 
     def _write(self, waiting: Sequence[_Cut]) -> Iterator[Event]:
         """Embeds what is new and writes each file."""
-        yield from self._embed({key: text for cut in waiting for key, text in cut.texts.items()})
+        unwritten = sum(cut.entry.found.size for cut in waiting)
+        yield from self._embed({key: text for cut in waiting for key, text in cut.texts.items()}, unwritten)
         for cut in waiting:
             self._stop_if_asked()
             self._library.put_document(self._collection, cut.entry)
             self._indexed += 1
             self._count(cut.entry.found)
+            unwritten -= cut.entry.found.size
             yield Indexed(cut.entry.found.relative, len(cut.entry.chunks), len(cut.texts))
-            yield self._progress()
+            yield self._progress(unwritten)
 
-    def _embed(self, texts: dict[bytes, str]) -> Iterator[Event]:
+    def _embed(self, texts: dict[bytes, str], of_bytes: int) -> Iterator[Event]:
         """Keeps each batch as soon as it is made: a large file that was interrupted goes on where it was."""
         hashes = list(texts)
         for start in range(0, len(hashes), BATCH):
             self._stop_if_asked()
             some = hashes[start : start + BATCH]
             began = time.monotonic()
-            made = self._embedder.encode_passages([texts[key] for key in some], cancelled=self._cancelled)
+            made = self._embedder.encode_passages([texts[key] for key in some], cancelled=self.cancelled)
             self._library.remember_vectors(some, to_blobs(made))
             self._embed_seconds += time.monotonic() - began
             self.embedded += len(some)
-            yield self._progress()
+            yield self._progress(of_bytes * min(start + BATCH, len(hashes)) // len(hashes))
 
     def _hash(self, text: str) -> bytes:
         """Returns what a vector is known by: another embedder makes another one of the same text."""
@@ -224,14 +233,15 @@ class _Update:
         self._files += 1
         self._bytes += found.size
 
-    def _progress(self) -> Progress:
+    def _progress(self, unwritten: int = 0) -> Progress:
+        """Returns how far it is; the time left counts bytes that are embedded, though their file is not written yet."""
         rate = self.embedded / self._embed_seconds if self._embed_seconds else 0.0
-        passed = time.monotonic() - self._started
-        left = passed * (self._of_bytes - self._bytes) / self._bytes if self._bytes else None
+        passed, bytes_done = time.monotonic() - self._started, self._bytes + unwritten
+        left = passed * (self._of_bytes - bytes_done) / bytes_done if bytes_done else None
         return Progress(self._files, self._of_files, self.embedded, rate, left)
 
     def _stop_if_asked(self) -> None:
-        if self._cancelled():
+        if self.cancelled():
             raise Cancelled
 
 
@@ -241,16 +251,19 @@ def _mark(library: Library, embedder: Embedder, *, force: bool) -> None:
     library.adopt(EmbedderMark(embedder.name, embedder.fingerprint, embedder.dimension))
 
 
-def _keep_up(library: Library, dimension: int, vectors: VectorStore | None, *, changed: int) -> None:
-    """Brings the indexes to the store, and forgets what nobody asks for any more."""
+def _keep_up(
+    library: Library, embedder: Embedder, vectors: VectorStore | None, *, changed: int, cancelled: Callable[[], bool]
+) -> None:
+    """Brings the indexes to the store, forgets what nobody asks for any more, and finds the gate of the embedder."""
     library.sweep_vectors()
     if changed > library.count() // 10:
         library.optimize()
-    index = vectors or open_index(library, dimension)
+    index = vectors or open_index(library, embedder.dimension)
     try:
         catch_up(index, library, patient=True)
         if index.settled is not None:
             library.forget_before(index.settled.generation)
+        keep_gate(library, embedder, index, cancelled)
     finally:
         if vectors is None:
             index.close()

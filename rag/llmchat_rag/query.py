@@ -27,6 +27,8 @@ class Query:
     rerank_seconds: float = 0.8
     history: tuple[str, ...] = ()
     """The questions before it in the chat, oldest first."""
+    documents: tuple[int, ...] = ()
+    """Only these, and then all of their passages are looked at; empty is all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,12 +70,22 @@ def standing_alone(text: str, history: Sequence[str]) -> str:
         text: the question.
         history: the questions before it, oldest first.
     """
-    asked = [text]
+    return "\n".join([*leaned_on(text, history), text])
+
+
+def leaned_on(text: str, history: Sequence[str]) -> list[str]:
+    """Returns the questions before a question that it leans on, oldest first: at most three, to the first that stands.
+
+    Args:
+        text: the question.
+        history: the questions before it, oldest first.
+    """
+    found = [text]
     for earlier in reversed(history[-3:]):
-        if not leans(asked[0]):
+        if not leans(found[0]):
             break
-        asked.insert(0, earlier)
-    return "\n".join(asked)
+        found.insert(0, earlier)
+    return found[:-1]
 
 
 def leans(text: str) -> bool:
@@ -85,6 +95,11 @@ def leans(text: str) -> bool:
         return False
     own = [word for word in found if word not in _ASKING]
     return len(own) <= FEW_WORDS or (len(own) <= POINTING_WORDS and not _POINTING.isdisjoint(found))
+
+
+def content_words(text: str) -> list[str]:
+    """Returns the words of a text that say something, as often as they stand there."""
+    return [word for word in _WORD.findall(text) if len(word) > 1 and word.lower() not in _ASKING | _POINTING]
 
 
 def _terms(text: str) -> list[str]:

@@ -110,17 +110,23 @@ class Searcher:
         clock = _Clock()
         vector = self._embedder.encode_query(question)
         encode = clock.lap()
-        index = self._vectors() if mark else None
+        index = self._vectors() if mark and not query.documents else None
         opened = clock.lap()
-        near = dict(index.search(vector, query.depth, owners)) if index else {}
+        near = self._near(index, vector, query, owners)
         searched = clock.lap()
         words = words_of(self._library, question, owners)
         found = clock.lap()
-        stored = self._library.vectors([*near, *words.first(query.depth)])
+        stored = self._library.vectors([*near, *(() if query.documents else words.first(query.depth))])
         candidates = _candidates(stored, near, words, vector, query)
         timings = Timings(encode, opened, searched, found, clock.lap())
         best = max((one.dense for one in candidates), default=0.0)
         return Results((), best, question, tuple(candidates), timings)
+
+    def _near(self, index: VectorStore | None, vector: Vector, query: Query, owners: Sequence[int]) -> Sequence[int]:
+        """Returns the passages with the nearest vectors, or all of the documents that are asked."""
+        if index is not None:
+            return [key for key, _ in index.search(vector, query.depth, owners)]
+        return [key for document in query.documents for key in self._library.chunk_ids(document)]
 
     def _vectors(self) -> VectorStore:
         """Returns the index of vectors in the state of the store."""
@@ -169,6 +175,24 @@ def open_index(library: Library, dimension: int) -> VectorStore:
     return FaissVectors(library.folder, dimension, lambda position: library.last_chunk(position) is not None)
 
 
+def open_server(address: str, dimension: int, folder: Path) -> VectorStore | None:
+    """Returns the index of vectors on a server; None where no address is given.
+
+    Args:
+        address: of the server.
+        dimension: of the vectors.
+        folder: of the store.
+
+    Raises:
+        VectorServerError: it does not answer, or what speaks to it is not installed.
+    """
+    if not address:
+        return None
+    from llmchat_rag.milvus import server_vectors
+
+    return server_vectors(address, dimension, folder)
+
+
 def refuse_other_embedder(mark: EmbedderMark | None, embedder: Embedder) -> None:
     """Raises EmbedderMismatch where vectors of two embedders would be compared."""
     if mark is None or (mark.fingerprint, mark.dimension) == (embedder.fingerprint, embedder.dimension):
@@ -182,7 +206,7 @@ def refuse_other_embedder(mark: EmbedderMark | None, embedder: Embedder) -> None
 
 def _candidates(
     stored: dict[int, StoredVector],
-    near: dict[int, float],
+    near: Sequence[int],
     words: Words,
     vector: Vector,
     query: Query,

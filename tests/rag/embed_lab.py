@@ -17,10 +17,11 @@ import torch
 import transformers
 from tests.rag.embed_models import WORDS, tokenizer, write_json
 
-from llmchat_rag.embed import open_embedder, open_reranker, prepare_reranker
-from llmchat_rag.embed.bulk import BulkEncoder
+from llmchat_rag.embed import open_embedder, open_reranker
+from llmchat_rag.embed.bulk import BulkEncoder, CrossEncoder
 from llmchat_rag.embed.exports import find_export
 from llmchat_rag.embed.finding import bundled_model
+from llmchat_rag.embed.reranker_export import prepare_reranker
 from llmchat_rag.types import Cancelled
 
 TEXTS = (
@@ -116,12 +117,9 @@ def stops(embedder: Any) -> bool:
 def note_reranker(folder: Path, home: Path, name: str, vectors: dict[str, Any]) -> dict[str, Any]:
     """Scores with torch, exports, and scores with the export."""
     texts = ["the cat sat on the mat", "a dog", "the the the the the the the the the"]
-    before = open_reranker(str(folder), home)
-    assert before is not None
-    vectors[f"{name}.torch"] = before.score("the cat", texts, 60)
+    vectors[f"{name}.torch"] = CrossEncoder(folder, 32).score("the cat", texts)
     found = prepare_reranker(str(folder), home)
     after = open_reranker(str(folder), home)
-    assert after is not None and found is not None
     vectors[f"{name}.onnx"] = after.score("the cat", texts, 60)
     own = sentence_transformers.CrossEncoder(str(folder), device="cpu", local_files_only=True)
     pairs = [("the cat", text) for text in texts]

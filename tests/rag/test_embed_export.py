@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -15,9 +16,9 @@ from tests.rag.embed_models import safetensors, tokenizer, write_json
 
 from llmchat_rag.embed import open_reranker
 from llmchat_rag.embed.export import make_export
-from llmchat_rag.embed.exports import Export, export_folder, noted_export
+from llmchat_rag.embed.exports import RECIPE, Export, export_folder, noted_export
 from llmchat_rag.embed.query import Tokens
-from llmchat_rag.embed.reranker import LocalReranker
+from llmchat_rag.embed.reranker import LocalReranker, find_reranker
 from llmchat_rag.errors import EmbedderBroken, EmbedderMissing
 
 if TYPE_CHECKING:
@@ -203,10 +204,46 @@ def write_scorer(hub: Path, name: str, labels: int) -> Path:
     return folder
 
 
-def test_without_a_re_ranker_there_is_none(tmp_path: Path) -> None:
+def test_without_a_re_ranker_a_command_is_named(tmp_path: Path) -> None:
     write_scorer(tmp_path, "a/sentiment", labels=2)
 
-    assert open_reranker("", tmp_path / "home", tmp_path) is None
+    with pytest.raises(EmbedderMissing) as missing:
+        open_reranker("", tmp_path / "home", tmp_path)
+
+    assert missing.value.hint == "hf download cross-encoder/ms-marco-MiniLM-L6-v2"
+
+
+def test_a_re_ranker_that_cannot_be_exported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scorer(tmp_path, "a/ranker", labels=1)
+    monkeypatch.setattr("llmchat_rag.embed.reranker.can_run", lambda: True)
+    monkeypatch.setattr("llmchat_rag.embed.reranker.sys.executable", "/bin/false")
+
+    with pytest.raises(EmbedderBroken, match="cannot be prepared — exit 1"):
+        open_reranker("", tmp_path / "home", tmp_path)
+
+
+def test_a_re_ranker_that_only_torch_can_run_is_none_for_a_chat(tmp_path: Path) -> None:
+    write_scorer(tmp_path, "a/ranker", labels=1)
+    place = find_reranker("", tmp_path / "home", tmp_path).place
+    place.mkdir(parents=True)
+    (place / "export.json").write_text(json.dumps({"recipe": RECIPE, "path": None, "kind": "none"}), encoding="utf-8")
+
+    with pytest.raises(EmbedderBroken, match="without torch"):
+        open_reranker("", tmp_path / "home", tmp_path, quick=True)
+
+
+def test_without_sentence_transformers_the_file_that_a_re_ranker_ships_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmchat_rag.embed.reranker.can_run", lambda: False)
+    folder = write_scorer(tmp_path, "a/ranker", labels=1)
+    with pytest.raises(EmbedderMissing, match="nothing can run a/ranker"):
+        open_reranker("", tmp_path / "home", tmp_path)
+
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(EmbedderBroken, match=r"onnx/model\.onnx cannot be used"):
+        open_reranker("", tmp_path / "home", tmp_path)
 
 
 def test_a_named_re_ranker_that_is_missing_names_the_command(tmp_path: Path) -> None:

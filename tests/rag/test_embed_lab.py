@@ -183,7 +183,6 @@ def test_a_re_ranker_scores_as_sentence_transformers_does(lab: Lab, name: str) -
 def test_an_exported_re_ranker_needs_no_torch(lab: Lab) -> None:
     reranker = open_reranker(lab.model("pairs"), lab.home)
 
-    assert reranker is not None
     scores = reranker.score("the cat", ["the cat sat on the mat", "a dog"], 60)
     assert scores is not None and scores.shape == (2,)
 
@@ -227,6 +226,17 @@ def test_a_re_ranked_question_never_imports_torch(lab: Lab) -> None:
     )
 
     assert not fresh(program, lab.model("pairs"), str(lab.home)) & HEAVY
+
+
+def test_a_re_ranker_is_exported_when_it_is_first_opened_and_torch_stays_outside(lab: Lab, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from llmchat_rag.embed import open_reranker as o;"
+        "r = o(sys.argv[1], Path(sys.argv[2])); assert r.score('the cat', ['a dog', 'the cat'], 60) is not None"
+    )
+
+    assert not fresh(program, lab.model("pairs"), str(tmp_path / "home")) & HEAVY
+    (note,) = (tmp_path / "home" / "exports").glob("*/export.json")
+    assert json.loads(note.read_bytes())["kind"] in {"int8", "fp32"}
 
 
 def test_minilm_is_itself(minilm: Lab) -> None:

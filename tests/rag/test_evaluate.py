@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from llmchat_rag.errors import RagError, RootMissing
 from llmchat_rag.evaluate import (
     Scored,
     Text,
-    made_questions,
     ndcg,
     quality,
     ranked,
@@ -94,25 +92,3 @@ def test_what_is_not_beir_is_told(tmp_path: Path) -> None:
     (folder / "qrels" / "test.tsv").write_text("q1 d1 1\n", encoding="utf-8")
     with pytest.raises(RagError, match="three columns"):
         read_questions(folder)
-
-
-class Shelf:
-    """A few documents."""
-
-    def texts(self) -> Iterable[Text]:
-        body = "word " * 30
-        yield Text("1", "How the bridge was built", body)
-        yield Text("2", "guide.md", body)
-        yield Text("3", "Notes", body)
-        yield Text("4", "The same title twice", body)
-        yield Text("5", "The same  title twice", body)
-        yield Text("6", "A title without a body", "short")
-        yield Text("7", "Who repaired the mill", body)
-
-
-def test_questions_are_made_of_titles() -> None:
-    made = made_questions(Shelf())
-    assert made.texts == {"title-1": "How the bridge was built", "title-7": "Who repaired the mill"}
-    assert made.relevant == {"title-1": {"1": 1}, "title-7": {"7": 1}}
-    assert len(made_questions(Shelf(), most=1).texts) == 1
-    assert made_questions(Shelf(), most=1, seed=3) == made_questions(Shelf(), most=1, seed=3)

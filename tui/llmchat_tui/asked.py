@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from llmchat_tui.settings import Settings
 
 Fusion = Literal["convex", "rrf"]
 ALL = "*"
@@ -24,9 +27,36 @@ class Asked:
     alpha: float = 0.7
     fusion: Fusion = "convex"
     min_score: float = 0.0
-    rerank: bool = False
+    rerank: bool | Literal["auto"] = False
+    """`auto` is where a model for it is here and ready, and costs no answer; True fails where there is none."""
     history: bool = True
     """Whether a question that leans on the ones before it is searched with them."""
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of a chat's collections; nothing where it is answered from all that there are."""
+    return () if ALL in names else tuple(names)
+
+
+def of_chat(given: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the collections of a chat that goes on: those that flags name, else its own, else what flags say.
+
+    Args:
+        given: by the flags; `ALL` names none.
+        own: kept with the chat.
+    """
+    return own if own and given in ((), (ALL,)) else given
+
+
+def by_settings(settings: Settings) -> Asked:
+    """Returns how the questions of a chat are searched."""
+    return Asked(
+        k=settings.docs_k,
+        alpha=settings.docs_alpha,
+        fusion=settings.docs_fusion,
+        min_score=settings.docs_min_score,
+        rerank="auto" if settings.rerank == "auto" else settings.rerank == "on",
+    )
 
 
 def asked_of(names: Sequence[str], base: Asked = Asked()) -> Asked | None:
@@ -36,7 +66,7 @@ def asked_of(names: Sequence[str], base: Asked = Asked()) -> Asked | None:
         names: the chat's collections; `ALL` among them is all.
         base: how it is searched.
     """
-    return replace(base, collections=() if ALL in names else tuple(names)) if names else None
+    return replace(base, collections=named(names)) if names else None
 
 
 def asked_in(settings: Mapping[str, Any]) -> Asked | None:

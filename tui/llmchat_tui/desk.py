@@ -11,14 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Engine, ModelSpec, Sampling
+from llmchat_tui.asked import Asked, by_settings
 from llmchat_tui.config import Config
-from llmchat_tui.documents import Asked, Documents
+from llmchat_tui.documents import Documents
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
 from llmchat_tui.paths import Paths
 from llmchat_tui.places import working_directory
-from llmchat_tui.shelf import Shelf, Updates
+from llmchat_tui.shelf import Shelf
+from llmchat_tui.updates import Updates
 
 if TYPE_CHECKING:
     from llmchat_engine.models.library import LocalModel
@@ -46,6 +48,8 @@ class Desk:
     """What the flag said; empty leaves the choice to the settings."""
     wanted_system: str | None = None
     """The system prompt that the flag gave for new chats."""
+    wanted_collections: tuple[str, ...] = ()
+    """The collections of documents that the flags gave for new chats."""
     start: Conversation | None = None
     """The chat to go on with; None begins a new one."""
     wanted_overflow: Overflow | None = None
@@ -86,13 +90,20 @@ class Desk:
         """The documents of this user; nothing of them is opened before a chat asks."""
         settings, open_embedder = self.config.settings, self.open_embedder
         encoder = (lambda: open_embedder(False)) if open_embedder else None
-        folder, models = self.paths.docs_dir, self.paths.embedders_dir
-        return Documents(folder, models, settings.embedder, settings.reranker, encoder=encoder, lasting=True)
+        return Documents(
+            self.paths.docs_dir,
+            self.paths.embedders_dir,
+            settings.embedder,
+            settings.reranker,
+            settings.vector_server,
+            encoder=encoder,
+            lasting=True,
+        )
 
     @cached_property
     def shelf(self) -> Shelf:
         """The collections of documents."""
-        return Shelf(self.paths.docs_dir, self._open_passage_embedder)
+        return Shelf(self.paths.docs_dir, self._open_passage_embedder, self.config.settings.vector_server)
 
     @cached_property
     def updates(self) -> Updates:
@@ -113,14 +124,7 @@ class Desk:
 
     def asked(self) -> Asked:
         """Returns how documents are searched, by the settings."""
-        settings = self.config.settings
-        return Asked(
-            k=settings.docs_k,
-            alpha=settings.docs_alpha,
-            fusion=settings.docs_fusion,
-            min_score=settings.docs_min_score,
-            rerank=settings.rerank != "off",
-        )
+        return by_settings(self.config.settings)
 
     def sampling(self) -> Sampling:
         """Returns the sampling of chats that set nothing themselves."""

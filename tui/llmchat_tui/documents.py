@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from llmchat_tui.asked import ALL, Asked, asked_in, asked_of
 from llmchat_tui.sources import KeptSource, passage_of
 
 if TYPE_CHECKING:
     from llmchat_rag.context import ContextBlock, Source
+    from llmchat_rag.gate import Gate, Verdict
     from llmchat_rag.query import Query, Results
     from llmchat_rag.search import Searcher
-    from llmchat_rag.store import CollectionStatus, Library
+    from llmchat_rag.store import CollectionStatus, Document, Library
     from llmchat_rag.types import Embedder, Passage, Reranker
+    from llmchat_rag.vector_store import VectorStore
     from llmchat_rag.verify import Verified
     from llmchat_rag.whole import Whole
 
 __all__ = ["ALL", "Asked", "Documents", "Retrieval", "asked_in", "asked_of"]
 
-Verdict = Literal["abstain", "weak", "ok"]
 LONGEST_QUERY = 2000
 """Characters of a question that are searched, from its end: before it stand the files that were attached."""
 _NEIGHBOURS = 0.7
 """The part of a block's budget that passages and what stands around them may take by the embedder's count, which is
 not the model's."""
+_READY_SECONDS = 1.0
+"""For a cross-encoder that only has to be opened: a tenth of it."""
+_RERANK_SECONDS, _PATIENT_SECONDS = 0.8, 5.0
+"""In a chat, and where somebody asked for it: 20 passages take 0.4 to 0.7 s with a small model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Retrieval:
     """Set where the question is about whole documents, which are read part by part."""
     recalled: bool = False
     """Whether it stands in a reply already: its order is its numbers."""
+    weak_under: float = 0.0
+    """The cosine under which the evidence is called weak."""
 
 
 class Documents:
@@ -62,6 +70,7 @@ class Documents:
         models: Path,
         embedder: str = "",
         reranker: str = "",
+        vector_server: str = "",
         *,
         encoder: Callable[[], Embedder] | None = None,
         lasting: bool = False,
@@ -73,17 +82,21 @@ class Documents:
             models: where exports of embedding models are kept.
             embedder: the embedding model; empty is the default one.
             reranker: the cross-encoder; empty is the first that is found.
+            vector_server: where vectors are searched; empty is this machine.
             encoder: opens another encoder of questions than the model's.
             lasting: whether the program stays long enough to make an index that has outgrown its form anew, aside.
         """
         self._folder, self._models, self._embedder, self._reranker = folder, models, embedder, reranker
+        self._vector_server = vector_server
         self._lasting = lasting
         self._open_encoder = encoder or self._local_encoder
         self._lock = threading.RLock()
         self._library: Library | None = None
         self._encoder: Embedder | None = None
         self._searcher: Searcher | None = None
+        self._server: VectorStore | None = None
         self._cross_encoder: Reranker | None = None
+        self._opening: threading.Thread | None = None
 
     def is_there(self) -> bool:
         """Returns whether there is a store; makes none."""
@@ -147,13 +160,13 @@ class Documents:
         Raises:
             RagError: there is no store, no such collection, no embedder, or one of them cannot be used.
         """
-        from llmchat_rag.errors import StoreError
+        from llmchat_rag.errors import StoreError, VectorServerError
 
         started = perf_counter()
         with self._lock:
             try:
                 found = self._retrieved(question, asked, history, whole=whole)
-            except StoreError:
+            except (StoreError, VectorServerError):
                 self.close()  # it may have been repaired when it is opened next
                 raise
         return replace(found, seconds=perf_counter() - started)
@@ -205,18 +218,47 @@ class Documents:
         with self._lock:
             if self._searcher is not None:
                 self._searcher.close()
+            if self._server is not None:
+                self._server.close()
             if self._library is not None:
                 self._library.close()
-            self._library = self._encoder = self._searcher = self._cross_encoder = None
+            self._library = self._encoder = self._searcher = self._server = self._cross_encoder = self._opening = None
 
     def _retrieved(self, question: str, asked: Asked, history: Sequence[str], *, whole: bool) -> Retrieval:
         library = self._opened()
         library.collection_ids(asked.collections)  # one that is not there is told before a model is opened
         if whole and (found := self._whole(library, question, asked)):
-            about, passages = found
-            return Retrieval(passages, 1.0, "ok", 0.0, whole=about)
-        results = self._search().search(_query(question, asked, history, self._rerankers(asked)))
-        return Retrieval(results.passages, results.best_cosine, self._judge(results), 0.0, results)
+            about, documents = found
+            ids = [key for one in documents for key in library.chunk_ids(one.id)]
+            passages = library.passages(ids)
+            hits = tuple(passages[key] for key in ids if key in passages)
+            return Retrieval(hits, 1.0, "ok", 0.0, whole=about)
+        query = _query(question, asked, history, self._rerankers(asked))
+        narrowed = self._narrowed(library, query, asked)
+        if narrowed is None:
+            return self._searched(library, query)
+        # What goes on about a summary is looked for there first, and not refused: it may want the summary shorter.
+        narrow = self._searched(library, narrowed)
+        if narrow.verdict != "abstain":
+            return narrow
+        wide = self._searched(library, query)
+        return replace(narrow, verdict="weak") if wide.verdict == "abstain" and narrow.hits else wide
+
+    def _searched(self, library: Library, query: Query) -> Retrieval:
+        results = self._search().search(query)
+        gate = self._gate(library)
+        verdict = _judged(gate, results)
+        return Retrieval(results.passages, results.best_cosine, verdict, 0.0, results, weak_under=gate.warn)
+
+    def _narrowed(self, library: Library, query: Query, asked: Asked) -> Query | None:
+        """Returns a question that goes on about whole documents as one that is asked of these alone."""
+        from llmchat_rag.question import leaned_on
+
+        earlier = leaned_on(query.text, query.history)
+        for place in reversed(range(len(earlier))):
+            if found := self._whole(library, earlier[place], asked):
+                return replace(query, documents=tuple(one.id for one in found[1]), history=tuple(earlier[place + 1 :]))
+        return None
 
     def _opened(self) -> Library:
         """Returns the store.
@@ -229,17 +271,18 @@ class Documents:
 
         if self._library is None:
             if not Library.is_there(self._folder):
-                raise CollectionMissing("there are no documents", "none were added yet", "llmchat docs add FOLDER")
+                raise CollectionMissing("there are no documents", "none were added yet", "llmchat docs add PATH")
             self._library = Library(self._folder)
         return self._library
 
     def _search(self) -> Searcher:
-        from llmchat_rag.search import Searcher
+        from llmchat_rag.search import Searcher, open_server
 
         if self._searcher is None:
             library = self._opened()
             self._encoder = self._encoder or self._open_encoder()
-            self._searcher = Searcher(library, self._encoder, background=self._lasting)
+            self._server = self._server or open_server(self._vector_server, self._encoder.dimension, self._folder)
+            self._searcher = Searcher(library, self._encoder, self._server, background=self._lasting)
         return self._searcher
 
     def _local_encoder(self) -> Embedder:
@@ -249,34 +292,57 @@ class Documents:
         return cast("Embedder", open_query_encoder(self._embedder, self._models))
 
     def _rerankers(self, asked: Asked) -> Reranker | None:
-        """Returns the cross-encoder where one is wanted and is here."""
-        if asked.rerank and self._cross_encoder is None:
+        """Returns the cross-encoder where one is wanted.
+
+        Raises:
+            EmbedderError: it was asked for, and there is none or it cannot be used.
+        """
+        if asked.rerank == "auto":
+            self._open_aside()
+        elif asked.rerank and self._cross_encoder is None:
             from llmchat_rag.embed.reranker import open_reranker
 
             self._cross_encoder = open_reranker(self._reranker, self._models)
         return self._cross_encoder if asked.rerank else None
 
-    def _judge(self, results: Results) -> Verdict:
-        from llmchat_rag.gate import gate_at, judge
+    def _open_aside(self) -> None:
+        """Opens the cross-encoder in a thread; one that is written as ONNX first is there for a later question."""
+        if self._opening is not None or self._cross_encoder is not None:
+            return
 
-        if not results.passages or self._encoder is None:
-            return "abstain"
-        texts = [passage.text for passage in results.passages]
-        verdict = judge(gate_at(self._encoder.gate), results.best_cosine, results.question, texts)
-        return "ok" if verdict == "answer" else verdict
+        def run() -> None:
+            from llmchat_rag.embed.reranker import open_reranker
+            from llmchat_rag.errors import EmbedderError
 
-    def _whole(self, library: Library, question: str, asked: Asked) -> tuple[Whole, tuple[Passage, ...]] | None:
-        """Returns the documents that a question is about as a whole, with all their passages."""
+            with suppress(EmbedderError):
+                self._cross_encoder = open_reranker(self._reranker, self._models, quick=True)
+
+        self._opening = threading.Thread(target=run, name="llmchat-reranker", daemon=True)
+        self._opening.start()
+        self._opening.join(_READY_SECONDS)
+
+    def _gate(self, library: Library) -> Gate:
+        from llmchat_rag.calibration import gate_of
+
+        assert self._encoder is not None
+        return gate_of(library, self._encoder)
+
+    def _whole(self, library: Library, question: str, asked: Asked) -> tuple[Whole, list[Document]] | None:
+        """Returns the documents that a question is about as a whole."""
         from llmchat_tui.whole_documents import about_whole
 
         names = asked.collections or tuple(one.name for one in library.collections())
         documents = [document for name in names for document in library.documents(name) if document.chunks]
         about = about_whole(question[-LONGEST_QUERY:], [document.path for document in documents])
-        if about is None:
-            return None
-        ids = [key for one in documents if one.path in about.paths for key in library.chunk_ids(one.id)]
-        passages = library.passages(ids)
-        return about, tuple(passages[key] for key in ids if key in passages)
+        return (about, [one for one in documents if one.path in about.paths]) if about else None
+
+
+def _judged(gate: Gate, results: Results) -> Verdict:
+    from llmchat_rag.gate import judge
+
+    if not results.passages:
+        return "abstain"
+    return judge(gate, results.best_cosine, results.question, [passage.text for passage in results.passages])
 
 
 def _query(question: str, asked: Asked, history: Sequence[str], reranker: Reranker | None = None) -> Query:
@@ -290,5 +356,6 @@ def _query(question: str, asked: Asked, history: Sequence[str], reranker: Rerank
         asked.fusion,
         asked.min_score,
         rerank=reranker,
+        rerank_seconds=_RERANK_SECONDS if asked.rerank == "auto" else _PATIENT_SECONDS,
         history=tuple(earlier[-LONGEST_QUERY:] for earlier in history) if asked.history else (),
     )

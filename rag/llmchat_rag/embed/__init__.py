@@ -6,7 +6,7 @@ Knows no store, no chunks and no search.
 from llmchat_rag.embed.finding import find_model, hub_folder, local_models
 from llmchat_rag.embed.models import Model, read_model
 from llmchat_rag.embed.opening import open_embedder, open_query_encoder
-from llmchat_rag.embed.reranker import open_reranker, prepare_reranker
+from llmchat_rag.embed.reranker import open_reranker
 
 __all__ = [
     "Model",
@@ -16,6 +16,5 @@ __all__ = [
     "open_embedder",
     "open_query_encoder",
     "open_reranker",
-    "prepare_reranker",
     "read_model",
 ]

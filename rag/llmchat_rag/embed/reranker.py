@@ -1,30 +1,32 @@
-"""Re-ranking: a cross-encoder reads a question together with each passage.
+"""Re-ranking: a cross-encoder reads a question together with each passage. Knows no search, and no torch where it can.
 
-ONNX where it was exported, else sentence-transformers.
-Any local sequence-classification model with one label. Knows no search; a budget of seconds is handed in.
+Any local sequence-classification model with one label: as ONNX, which is written once by another process; one that has
+no such form in sentence-transformers. A budget of seconds is handed in.
 """
 
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_rag.embed.batches import batches
 from llmchat_rag.embed.bulk import CrossEncoder, can_run
-from llmchat_rag.embed.exports import Export, export_folder, noted_export, ready_file
+from llmchat_rag.embed.exports import export_folder, noted_export, ready_file
 from llmchat_rag.embed.finding import folder_of, hub_folder, install_command, is_path, same_name, snapshots
 from llmchat_rag.embed.fingerprint import weights_digest
 from llmchat_rag.embed.folders import read_settings, weights_in
-from llmchat_rag.embed.probes import PROBES, agreement, unit
 from llmchat_rag.embed.query import Session, Tokens
 from llmchat_rag.errors import EmbedderBroken, EmbedderMissing
 
 if TYPE_CHECKING:
-    from llmchat_rag.types import Vector, Vectors
+    from llmchat_rag.types import Vector
 
+SUGGESTED = "cross-encoder/ms-marco-MiniLM-L6-v2"
 _LIMIT = 512
 _BATCH_TOKENS = 1024
 """Small, so that the time is asked for often: four pairs of 256 tokens take a tenth of a second."""
@@ -63,11 +65,32 @@ class LocalReranker:
                 return None
             scores[batch] = self._run(question, [texts[position] for position in batch])
             done += sum(lengths[position] for position in batch)
-        return scores if time.monotonic() - started <= seconds else None
+        return scores
 
 
-def open_reranker(spec: str, home: Path, hub: Path | None = None) -> LocalReranker | None:
-    """Returns a cross-encoder that is on this machine, or None where there is none.
+@dataclass(frozen=True, slots=True)
+class FoundReranker:
+    """A cross-encoder on this machine. Nothing of it is loaded."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+    place: Path
+    """Where its export is, or will be."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a question and a passage together."""
+        found = read_settings(self.folder / "tokenizer_config.json").get("model_max_length")
+        return min(found, _LIMIT) if isinstance(found, int) and found > 0 else _LIMIT
+
+    def tokens(self) -> Tokens:
+        """Returns its tokenizer."""
+        return Tokens(self.folder / "tokenizer.json", self.limit)
+
+
+def find_reranker(spec: str, home: Path, hub: Path | None = None) -> FoundReranker:
+    """Returns a cross-encoder that is on this machine.
 
     Args:
         spec: empty for the first that is found; a folder; a name as the hub calls it.
@@ -75,72 +98,87 @@ def open_reranker(spec: str, home: Path, hub: Path | None = None) -> LocalRerank
         hub: the Hugging Face cache; this user's where none is given.
 
     Raises:
-        EmbedderMissing: a named one is not here, or nothing can run it.
+        EmbedderMissing: there is none, or not the one that is named; it names the command.
         EmbedderBroken: it cannot be used.
     """
-    if (found := _find(spec, hub)) is None:
-        return None
-    name, folder = found
+    name, folder = _find(spec, hub)
     fingerprint = weights_digest(_weights(folder), home)
-    tokens = Tokens(folder / "tokenizer.json", _limit(folder))
-    export = noted_export(export_folder(home, name, fingerprint))
-    path = export.path if export else ready_file(folder)
-    if path:
-        return LocalReranker(name, fingerprint, tokens, _OnnxScores(tokens, path))
-    if can_run():
-        return LocalReranker(name, fingerprint, tokens, CrossEncoder(folder, _limit(folder)).score)
-    if not spec:
-        return None
-    hint = install_command("sentence-transformers", "onnx")
-    raise EmbedderMissing(f"nothing can run {name}", "sentence-transformers is not installed", hint)
+    return FoundReranker(name, folder, fingerprint, export_folder(home, name, fingerprint))
 
 
-def prepare_reranker(spec: str, home: Path, hub: Path | None = None) -> Export | None:
-    """Returns the ONNX form of a cross-encoder, written now where it is not there yet; None where there is no model.
-
-    It takes some seconds, once, and sentence-transformers.
+def open_reranker(spec: str, home: Path, hub: Path | None = None, *, quick: bool = False) -> LocalReranker:
+    """Returns a cross-encoder that is on this machine; the first time it is exported: some seconds, once.
 
     Args:
-        spec: as for `open_reranker`.
-        home: where exports are kept.
-        hub: the Hugging Face cache.
+        spec: as for `find_reranker`.
+        home: where exports are.
+        hub: the Hugging Face cache; this user's where none is given.
+        quick: refuse one that has no ONNX form, which would load torch into this process.
 
     Raises:
-        EmbedderMissing: a named one is not here.
-        EmbedderBroken: it cannot be loaded.
+        EmbedderMissing: there is none, or nothing that is installed can run it; it names the command.
+        EmbedderBroken: it cannot be used.
     """
-    from llmchat_rag.embed.export import make_export, reranker_writer
-
-    if (found := _find(spec, hub)) is None or not can_run():
-        return None
-    name, folder = found
-    place = export_folder(home, name, weights_digest(_weights(folder), home))
-    if noted := noted_export(place):
-        return noted
-    tokens = Tokens(folder / "tokenizer.json", _limit(folder))
-    reference = CrossEncoder(folder, _limit(folder)).score(PROBES[0], PROBES)
-
-    def agrees(path: Path) -> float:
-        # The correlation: scores are only compared with each other, so neither their scale nor their height matters.
-        return agreement(_centred(_OnnxScores(tokens, path)(PROBES[0], PROBES)), _centred(reference))
-
-    return make_export(place, ready_file(folder), reranker_writer(folder), agrees)
+    found = find_reranker(spec, home, hub)
+    if path := _onnx_file(found, spec, home, hub):
+        tokens = found.tokens()
+        return LocalReranker(found.name, found.fingerprint, tokens, OnnxScores(tokens, path))
+    if quick:
+        raise EmbedderBroken(f"{found.name} is too slow for a chat", "it has no form that runs without torch")
+    scores = CrossEncoder(found.folder, found.limit).score
+    return LocalReranker(found.name, found.fingerprint, found.tokens(), scores)
 
 
-class _OnnxScores:
+def _onnx_file(found: FoundReranker, spec: str, home: Path, hub: Path | None) -> Path | None:
+    """Returns what was adopted in place of the model, written now where that has not been tried."""
+    if (noted := noted_export(found.place)) is not None:
+        return noted.path
+    if not can_run():
+        if ready := ready_file(found.folder):
+            return ready
+        hint = install_command("sentence-transformers", "onnx")
+        raise EmbedderMissing(f"nothing can run {found.name}", "sentence-transformers is not installed", hint)
+    _export(found, [spec, str(home), *([str(hub)] if hub else [])])
+    noted = noted_export(found.place)
+    return noted.path if noted else None
+
+
+def _export(found: FoundReranker, arguments: Sequence[str]) -> None:
+    """Has another process write a cross-encoder as ONNX, because torch would stay in this one."""
+    import subprocess
+
+    # -P: the program may have been started in a folder that holds a json.py.
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "llmchat_rag.embed.reranker_export", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise EmbedderBroken(f"{found.name} cannot be prepared", lines[-1] if lines else f"exit {done.returncode}")
+
+
+class OnnxScores:
     """A cross-encoder in ONNX Runtime, on one thread."""
 
     def __init__(self, tokens: Tokens, path: Path) -> None:
+        """Opens the file.
+
+        Args:
+            tokens: the tokenizer of the model.
+            path: of the ONNX file.
+
+        Raises:
+            EmbedderBroken: ONNX Runtime cannot read it.
+        """
         self._tokens = tokens
         self._session = Session(path)
 
     def __call__(self, question: str, texts: Sequence[str]) -> Vector:
+        """Returns the score of each text, before any function that squeezes it into 0 to 1."""
         found, _ = self._session.run([self._tokens.encode(question, text) for text in texts], "logits")
         scores: Vector = found.reshape(len(texts))
         return scores
 
 
-def _find(spec: str, hub: Path | None) -> tuple[str, Path] | None:
+def _find(spec: str, hub: Path | None) -> tuple[str, Path]:
     """Returns the name and the folder of a cross-encoder."""
     places = [("", folder_of(spec))] if is_path(spec) else snapshots(hub or hub_folder())
     for name, folder in places:
@@ -150,15 +188,8 @@ def _find(spec: str, hub: Path | None) -> tuple[str, Path] | None:
             if not _scores_pairs(folder):
                 raise EmbedderBroken(f"{folder} cannot be used", "it is no re-ranking model: it has no single score")
             return name or folder.resolve().name, folder
-    if spec:
-        command = shlex.join(["hf", "download", spec])
-        raise EmbedderMissing(f"the re-ranking model {spec} is not on this machine", "", command)
-    return None
-
-
-def _centred(scores: Vector) -> Vectors:
-    """Returns scores as one row of length 1 around their mean."""
-    return unit((scores - scores.mean())[None, :])
+    called = f"the re-ranking model {spec} is not" if spec else "there is no re-ranking model"
+    raise EmbedderMissing(f"{called} on this machine", "", shlex.join(["hf", "download", spec or SUGGESTED]))
 
 
 def _scores_pairs(folder: Path) -> bool:
@@ -177,8 +208,3 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     if not (weights := weights_in(folder)):
         raise EmbedderBroken(f"{folder} is not whole", "it holds no model.safetensors")
     return weights
-
-
-def _limit(folder: Path) -> int:
-    found = read_settings(folder / "tokenizer_config.json").get("model_max_length")
-    return min(found, _LIMIT) if isinstance(found, int) and found > 0 else _LIMIT

@@ -83,3 +83,14 @@ def set_mark(connection: sqlite3.Connection, made_by: EmbedderMark) -> None:
         ("embedder_dimension", str(made_by.dimension)),
     )
     connection.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", values)
+
+
+def note(connection: sqlite3.Connection, name: str) -> str | None:
+    """Returns what was noted under a name."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return row and str(row[0])
+
+
+def set_note(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Notes something in place of what was noted under that name."""
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))

@@ -171,6 +171,15 @@ class Library:
                 documents.void(self._connection)
             blobs.set_mark(self._connection, made_by)
 
+    def note(self, name: str) -> str | None:
+        """Returns what was noted under a name; None where nothing was."""
+        return self._read(blobs.note, name)
+
+    def set_note(self, name: str, value: str) -> None:
+        """Notes something about the whole store, in place of what was noted under that name."""
+        with self._write():
+            blobs.set_note(self._connection, name, value)
+
     def known_vectors(self, hashes: Sequence[bytes]) -> set[bytes]:
         """Returns those of these hashes whose vector is here."""
         return self._read(blobs.known, hashes)

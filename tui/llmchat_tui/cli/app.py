@@ -85,6 +85,12 @@ class App:
         if turn.asked is None:
             yield None
             return
+        with self.open_documents() as documents:
+            yield documents
+
+    @contextmanager
+    def open_documents(self) -> Iterator[Documents]:
+        """Yields the documents of this user; nothing of them is opened before it is asked for."""
         from llmchat_tui.documents import Documents
 
         settings, paths = self.config.settings, self.paths
@@ -93,6 +99,7 @@ class App:
             paths.embedders_dir,
             settings.embedder,
             settings.reranker,
+            settings.vector_server,
             encoder=partial(self.embedder, passages=False),
         )
         try:

@@ -5,14 +5,16 @@ Opens nothing. Not imported by a question that asks no documents.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from llmchat_tui.asked import ALL, Asked, asked_of, of_chat
 from llmchat_tui.cli.docs_common import as_name
-from llmchat_tui.documents import ALL, Asked, asked_of
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, Request
+    from llmchat_tui.asked import Fusion
     from llmchat_tui.cli.ask_turn import AskFlags
     from llmchat_tui.documents import Documents
     from llmchat_tui.history import Conversation
@@ -22,33 +24,42 @@ if TYPE_CHECKING:
 
 def names_of(flags: AskFlags, chat: Conversation | None) -> tuple[str, ...]:
     """Returns the collections that are asked: those of the flags, else of the chat, else all."""
-    if flags.collections:
-        return tuple(dict.fromkeys(map(as_name, flags.collections)))
-    return (chat.collections if chat else ()) or (ALL,)
+    given = tuple(dict.fromkeys(map(as_name, flags.collections))) or (ALL,)
+    return of_chat(given, chat.collections if chat else ())
 
 
 def grounded(turn: Turn, flags: AskFlags, settings: Settings, chat: Conversation | None) -> Turn:
     """Returns a turn that is answered from documents."""
     names = names_of(flags, chat)
-    return replace(
-        turn,
-        asked=asked_of(names, asked_by(flags, settings)),
-        own_collections=() if turn.conversation_id else names,
+    how = asked_by(
+        settings,
+        docs_k=flags.docs_k,
+        alpha=flags.alpha,
+        fusion=flags.fusion,
+        min_score=flags.min_score,
+        rerank=flags.rerank,
     )
+    return replace(turn, asked=asked_of(names, how), own_collections=() if turn.conversation_id else names)
 
 
-def asked_by(flags: AskFlags, settings: Settings) -> Asked:
+def asked_by(
+    settings: Settings,
+    *,
+    docs_k: int | None,
+    alpha: float | None,
+    fusion: Fusion | None,
+    min_score: float | None,
+    rerank: bool | None,
+    collections: Sequence[str] = (),
+) -> Asked:
     """Returns how documents are searched: flags first, then the settings."""
-
-    def either(flag: Any, setting: Any) -> Any:
-        return setting if flag is None else flag
-
     return Asked(
-        k=either(flags.docs_k, settings.docs_k),
-        alpha=either(flags.alpha, settings.docs_alpha),
-        fusion=either(flags.fusion, settings.docs_fusion),
-        min_score=either(flags.min_score, settings.docs_min_score),
-        rerank=either(flags.rerank, settings.rerank == "on"),
+        tuple(dict.fromkeys(map(as_name, collections))),
+        k=settings.docs_k if docs_k is None else docs_k,
+        alpha=settings.docs_alpha if alpha is None else alpha,
+        fusion=fusion or settings.docs_fusion,
+        min_score=settings.docs_min_score if min_score is None else min_score,
+        rerank=settings.rerank == "on" if rerank is None else rerank,
     )
 
 

@@ -44,7 +44,7 @@ def indexed_corpus(app: App, console: Console, data: Path) -> Iterator[tuple[Lib
     console.status("writing the corpus")
     names = _write(data, private_dir(place / "files"))
     with stoppable(console) as stop, Library(place) as library:
-        run = Indexing(app, console, library, stop)
+        run = Indexing(app, console, library, app.embedder(passages=True), stop)
         try:
             collection = library.add_collection(_NAME, place / "files")
             force = library.embedder() is not None and library.embedder() != run.mark

@@ -51,7 +51,6 @@ def add(
     app = app_of(context)
     roots = [_root(path) for path in paths]
     with indexing(app, console_of(app)) as run:
-        _ = run.embedder  # first: without one there is nothing to add
         collections = [_added(run.library, name, root, include, exclude) for root in roots]
         _update_each(run, collections, as_json, verbose=verbose)
 
@@ -75,8 +74,6 @@ def update(
 
     app = app_of(context)
     with indexing_of(app, console_of(app), names) as (run, found):
-        _ = run.embedder
-
         _update_each(run, found, as_json, force=force, accept_missing=accept_missing, verbose=verbose)
 
 

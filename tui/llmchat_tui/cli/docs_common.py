@@ -18,7 +18,7 @@ from llmchat_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from llmchat_rag.store import Collection, Library
-    from llmchat_rag.types import Embedder, Reranker
+    from llmchat_rag.types import Embedder
     from llmchat_rag.vector_store import VectorStore
     from llmchat_tui.cli.app import App
 
@@ -73,37 +73,21 @@ def as_name(text: str) -> str:
     return name
 
 
-def vectors_of(app: App, embedder: Embedder) -> VectorStore | None:
+def vectors_of(app: App, library: Library, embedder: Embedder) -> VectorStore | None:
     """Returns the index on the vector server of the settings; None where vectors are searched on this machine.
+
+    Args:
+        app: this run.
+        library: whose vectors; only those of the user's own store are on the server.
+        embedder: that made them.
 
     Raises:
         VectorServerError: it does not answer.
     """
-    address = app.config.settings.vector_server
-    if not address:
-        return None
-    from llmchat_rag.milvus import MilvusVectors
+    from llmchat_rag.search import open_server
 
-    return MilvusVectors(address, embedder.dimension)
-
-
-def reranker_of(app: App, wanted: bool | None) -> Reranker | None:
-    """Returns what reads passages once more: asked for by a flag, or by the settings where no flag is given.
-
-    Raises:
-        EmbedderMissing: it was asked for, and there is none on this machine.
-    """
-    settings = app.config.settings
-    if not (settings.rerank == "on" if wanted is None else wanted):
-        return None
-    from llmchat_rag.embed.reranker import open_reranker
-    from llmchat_rag.errors import EmbedderMissing
-
-    found = open_reranker(settings.reranker, app.paths.embedders_dir)
-    if found is None:
-        hint = "hf download cross-encoder/ms-marco-MiniLM-L6-v2"
-        raise EmbedderMissing("there is no re-ranking model on this machine", "", hint)
-    return found
+    address = app.config.settings.vector_server if library.folder == app.paths.docs_dir else ""
+    return open_server(address, embedder.dimension, library.folder)
 
 
 def agreed(question: str, hint: str) -> bool:

@@ -17,7 +17,7 @@ from llmchat_tui.cli.docs_common import as_name, chosen, open_library, vectors_o
 from llmchat_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmchat_rag.evaluate import Quality, Questions, Text
+    from llmchat_rag.evaluate import Quality, Questions
     from llmchat_rag.query import Results
     from llmchat_rag.store import Library
     from llmchat_tui.cli.app import App
@@ -52,8 +52,8 @@ def evaluate(
 ) -> None:
     """Measure the search: nDCG@10, Recall@100 and MRR@10 by words, by meaning and by both.
 
-    Without --data the questions are the titles of your own documents, each answered by its document: good for comparing
-    settings with each other, and easier than what people ask.
+    Without --data the questions are made of your own documents: their titles, and half of the words of one of their
+    sentences. They share words with their answers, so they compare settings, and are easier than what people ask.
     """
     from llmchat_rag.evaluate import ALPHAS
 
@@ -67,11 +67,11 @@ def evaluate(
     rows = [(alpha, asked.quality(alpha)) for alpha in sorted({0.0, own, 1.0, *(ALPHAS if sweep else ())})]
     if as_json:
         facts = [{"alpha": alpha, "ndcg_10": q.ndcg, "recall_100": q.recall, "mrr_10": q.mrr} for alpha, q in rows]
-        print_json({"data": str(data) if data else "titles", "questions": rows[0][1].questions, "rows": facts})
+        print_json({"data": str(data) if data else "made", "questions": rows[0][1].questions, "rows": facts})
         return
     best = max(quality.ndcg for _, quality in rows)
     print_rows([_HEAD, *(_row(alpha, quality, own, best) for alpha, quality in rows)])
-    print_rows([f"{rows[0][1].questions:,} questions"])
+    print_rows([asked.told if data is None else f"{rows[0][1].questions:,} questions"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,14 @@ class _Asked:
     results: Mapping[str, Results]
     keys: Mapping[int, str]
     """What the data calls a document of the store."""
+
+    @property
+    def told(self) -> str:
+        """What kinds of questions they are, and what their numbers are good for."""
+        titles = sum(key.startswith("title-") for key in self.results)
+        kinds = f"{titles:,} titles, {len(self.results) - titles:,} made of half a sentence"
+        use = "easier than what people ask, so compare the rows with each other only"
+        return f"{len(self.results):,} questions: {kinds}; {use}"
 
     def quality(self, alpha: float) -> Quality:
         """Returns how good the ranking is with this weight; of each document its best passage counts."""
@@ -103,30 +111,30 @@ class _Own:
     def __init__(self, library: Library, names: Sequence[str]) -> None:
         self._library, self._names = library, names
 
-    def texts(self) -> Iterator[Text]:
-        """Yields every document that can be found."""
-        from llmchat_rag.evaluate import Text
-
+    def titles(self) -> Iterator[tuple[str, str]]:
+        """Yields the key and the title of every document that can be found."""
         for name in self._names:
-            for document in self._library.documents(name):
-                if document.status == "indexed":
-                    yield Text(str(document.id), document.title, self._library.text(document.id))
+            yield from ((str(one.id), one.title) for one in self._library.documents(name) if one.status == "indexed")
+
+    def body(self, key: str) -> str:
+        """Returns the text of a document."""
+        return self._library.text(int(key))
 
 
 def _asked(app: App, console: Console, names: Sequence[str], limit: int) -> _Asked:
-    """Asks the user's own documents for their titles.
+    """Asks the user's own documents for what stands in them.
 
     Raises:
-        UsageError: too few have a title that could be asked for.
+        UsageError: they are too short to ask for anything.
     """
-    from llmchat_rag.evaluate import made_questions
+    from llmchat_rag.made import made_questions
 
     with open_library(app) as library:
         wanted = [collection.name for collection in chosen(library, [as_name(name) for name in names])]
         questions = made_questions(_Own(library, wanted), limit)
         if not questions.texts:
-            why = "a title of three words or more is needed that no other document has"
-            raise UsageError("no document can be asked for by its title", why, "llmchat docs eval --data DIR")
+            why = "none has a title of three words that no other has, or a sentence of eight words that say something"
+            raise UsageError("no questions can be made of these documents", why, "llmchat docs eval --data DIR")
         return _Asked(questions, _search(app, console, library, questions, limit, wanted), {})
 
 
@@ -154,7 +162,7 @@ def _search(
     found: dict[str, Results] = {}
     texts = dict(list(questions.texts.items())[:limit])
     embedder = app.embedder(passages=False)
-    with Searcher(library, embedder, vectors_of(app, embedder) if names else None) as searcher:
+    with Searcher(library, embedder, vectors_of(app, library, embedder)) as searcher:
         for key, text in texts.items():
             console.status(f"asking {len(found) + 1:,} of {len(texts):,} questions")
             found[key] = searcher.rank(Query(text, tuple(names), depth=_DEPTH))

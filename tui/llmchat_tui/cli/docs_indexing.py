@@ -63,9 +63,11 @@ class Updated:
 class Indexing:
     """One run: the store, the model and the parsers, each opened once."""
 
-    def __init__(self, app: App, console: Console, library: Library, stop: threading.Event) -> None:
+    def __init__(self, app: App, console: Console, library: Library, embedder: Embedder, stop: threading.Event) -> None:
         self._app = app
         self.console = console
+        self.embedder = embedder
+        """What makes the vectors."""
         self.library = library
         """Where everything goes."""
         self.stop = stop
@@ -76,16 +78,6 @@ class Indexing:
         """Ends the parsers, and gives the connection to a vector server back."""
         self._closing.close()
 
-    @cached_property
-    def embedder(self) -> Embedder:
-        """What makes the vectors.
-
-        Raises:
-            EmbedderError: it is not on this machine, or cannot be used.
-        """
-        self.console.status("looking for the embedding model")
-        return self._app.embedder(passages=True)
-
     @property
     def mark(self) -> EmbedderMark:
         """The model, as the store remembers it."""
@@ -95,7 +87,7 @@ class Indexing:
 
     @cached_property
     def _vectors(self) -> VectorStore | None:
-        found = vectors_of(self._app, self.embedder)
+        found = vectors_of(self._app, self.library, self.embedder)
         if found is not None:
             self._closing.callback(found.close)
         return found
@@ -183,10 +175,12 @@ def indexing(app: App, console: Console) -> Iterator[Indexing]:
     """Yields a run that the first signal stops between two steps, and the second at once.
 
     Raises:
+        EmbedderError: there is no model, or it cannot be used; no store is begun then.
         Interrupted: a signal stopped it; the next run goes on from there.
     """
+    embedder = app.embedder(passages=True)
     with stoppable(console) as stop, open_library(app, make=True) as library:
-        run = Indexing(app, console, library, stop)
+        run = Indexing(app, console, library, embedder, stop)
         try:
             yield run
         finally:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmchat_tui.cli.common import app_of, console_of, print_json, print_rows
-from llmchat_tui.cli.docs_common import as_name, open_library, reranker_of, vectors_of
 from llmchat_tui.cli.options import search_options
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from llmchat_rag.query import Query, Results
-    from llmchat_rag.types import Embedder, Passage
-    from llmchat_tui.cli.app import App
-    from llmchat_tui.settings import Settings
-
-_RERANK_SECONDS = 5.0
-"""Somebody who asks for it in a command waits longer than in a chat."""
+    from llmchat_rag.query import Results
+    from llmchat_rag.types import Passage
 
 
 @click.command()
@@ -32,66 +25,26 @@ _RERANK_SECONDS = 5.0
 @click.pass_context
 def search(context: click.Context, /, query: tuple[str, ...], explain: bool, as_json: bool, **flags: Any) -> None:
     """Print the passages that fit QUERY best, with file and line."""
-    from llmchat_rag.gate import gate_at, judge
+    from llmchat_tui.cli.ask_docs import asked_by
 
     app = app_of(context)
-    found = _found(app, " ".join(query), flags)
+    with app.open_documents() as documents:
+        found = documents.retrieve(" ".join(query), asked_by(app.config.settings, **flags), whole=False)
     results = found.results
-    texts = [passage.text for passage in results.passages]
-    verdict = judge(gate_at(found.gate), results.best_cosine, results.question, texts)
+    assert results is not None
     if as_json:
-        print_json(_facts(results, verdict))
+        print_json(_facts(results, found.verdict))
         return
-    rows = [line for rank, passage in enumerate(results.passages, 1) for line in _rows(rank, passage)]
+    rows = [line for rank, passage in enumerate(found.hits, 1) for line in _rows(rank, passage)]
     print_rows(sanitize_line(row) for row in rows)
     if explain:
         from llmchat_tui.cli.explain import explained
 
         print_rows(sanitize_line(row) for row in ["", *explained(results)])
-    if verdict != "answer":
-        close = f"the closest has a cosine of {results.best_cosine:.2f}, under {gate_at(found.gate).warn:.2f}"
-        told = {"weak": "weak evidence", "abstain": "llmchat ask would abstain"}[verdict]
+    if found.verdict != "ok":
+        close = f"the closest has a cosine of {found.best_cosine:.2f}, under {found.weak_under:.2f}"
+        told = {"weak": "weak evidence", "abstain": "llmchat ask would abstain"}[found.verdict]
         console_of(app).info(f"{told}: {close}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    results: Results
-    gate: float
-
-
-def _found(app: App, text: str, flags: dict[str, Any]) -> _Found:
-    from llmchat_rag.search import Searcher
-
-    with open_library(app) as library:
-        embedder: Embedder = app.embedder(passages=False)
-        vectors = vectors_of(app, embedder)
-        try:
-            with Searcher(library, embedder, vectors) as searcher:
-                return _Found(searcher.search(_query(app, text, flags)), embedder.gate)
-        finally:
-            if vectors is not None:
-                vectors.close()
-
-
-def _query(app: App, text: str, flags: dict[str, Any]) -> Query:
-    from llmchat_rag.query import Query
-
-    settings: Settings = app.config.settings
-
-    def either(name: str, setting: Any) -> Any:
-        return setting if flags[name] is None else flags[name]
-
-    return Query(
-        text,
-        collections=tuple(as_name(name) for name in flags["collections"]),
-        k=either("docs_k", settings.docs_k),
-        alpha=either("alpha", settings.docs_alpha),
-        fusion=either("fusion", settings.docs_fusion),
-        min_score=either("min_score", settings.docs_min_score),
-        rerank=reranker_of(app, flags["rerank"]),
-        rerank_seconds=_RERANK_SECONDS,
-    )
 
 
 def _rows(rank: int, passage: Passage) -> Iterator[str]:
