@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from llmchat_rag.ingest import Event
     from llmchat_rag.store import Collection, CollectionStatus, Library

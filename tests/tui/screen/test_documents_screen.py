@@ -18,7 +18,8 @@ from llmchat_rag.errors import EmbedderMissing
 from llmchat_rag.types import Found, Parsed, Refused
 from llmchat_tui.screens.documents import DocumentsScreen
 from llmchat_tui.screens.info import InfoScreen
-from llmchat_tui.shelf import Shelf, Updates
+from llmchat_tui.shelf import Shelf
+from llmchat_tui.updates import Updates
 
 
 class Pool(PlainPool):

@@ -22,7 +22,8 @@ from llmchat_tui.bindings import bindings_of
 from llmchat_tui.errors import UserError
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.panel import Panel, SafeInput, is_open
-from llmchat_tui.shelf import Shelf, Updates
+from llmchat_tui.shelf import Shelf
+from llmchat_tui.updates import Updates
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
