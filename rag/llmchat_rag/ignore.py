@@ -47,7 +47,7 @@ BINARY_SUFFIXES = word_set("""
     .7z .a .aac .avi .avif .bin .bmp .bz2 .class .dat .db .db-shm .db-wal .deb .dll .dmg .doc .dylib .exe .faiss .flac
     .gguf .gif .gz .h5 .heic .ico .icns .img .iso .jar .jpeg .jpg .lz4 .m4a .mkv .mo .mov .mp3 .mp4 .mpeg .msi .npy
     .npz .o .obj .odp .ods .odt .ogg .onnx .opus .otf .parquet .pb .pickle .pkl .png .ppt .pptx .psd .pt .pth .pyc
-    .pyd .pyo .rar .rpm .safetensors .so .sqlite .sqlite3 .swf .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl
+    .pyd .pyo .rar .rpm .safetensors .so .sqlite .sqlite3 .svg .swf .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl
     .wmv .woff .woff2 .xls .xlsx .xz .zip .zst
 """)
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from tests.tui.fake_ask_child import Part, Play
+from tests.tui.fake_ask_child import Part, Play, hash_embedder
 
 from llmchat_engine import Engine, ModelSpec
 from llmchat_engine.testing import FakeEngine
-from llmchat_rag.types import Embedder
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
 from llmchat_tui.history import History, StoredMessage
@@ -75,13 +74,6 @@ def ask(
     with captured(stdin) as (out, err):
         code = run(app, [command, *arguments] if command else list(arguments))
     return Asked(code, out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8"))
-
-
-def hash_embedder(_spec: str, _home: Path, _passages: bool) -> Embedder:
-    """Returns an embedder without a model."""
-    from llmchat_rag.embed.fake import HashEmbedder
-
-    return HashEmbedder()
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import msgspec
 from llmchat_engine import Engine, EngineDied, Event, Measured, ModelSpec, Request, Token
 from llmchat_engine.events import Finished, Rendered, Scored
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
+from llmchat_rag import Embedder
 from llmchat_tui.cli import _flush, run
 from llmchat_tui.cli.app import App
 
@@ -133,7 +134,14 @@ def app_of(play: Play, scripts: tuple[Part, ...]) -> App:
     def make(_spec: ModelSpec, _keepalive: float) -> Engine:
         return engine
 
-    return App(make_engine=make)
+    return App(make_engine=make, open_embedder=hash_embedder)
+
+
+def hash_embedder(_spec: str, _home: Path, _passages: bool) -> Embedder:
+    """Returns an embedder without a model."""
+    from llmchat_rag.embed.fake import HashEmbedder
+
+    return HashEmbedder()
 
 
 def peak_memory() -> int:

@@ -34,6 +34,21 @@ def typed_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
+def chosen_names(text: str) -> tuple[str, ...] | None:
+    """Returns the collections that `/docs` chooses, none of them for `off`; None where nothing was typed."""
+    names = typed_names(text)
+    if names == ("off",):
+        return ()
+    return (ALL,) if names in (("all",), (ALL,)) else names or None
+
+
+def answered_from(names: Sequence[str]) -> str:
+    """Returns which documents a chat is answered from, as it is told."""
+    if ALL in names:
+        return "this chat is answered from all documents"
+    return f"this chat is answered from: {', '.join(names)}" if names else "this chat is answered without documents"
+
+
 def documents_line(names: Sequence[str]) -> str:
     """Returns what a chat asks of the documents; empty where it asks none."""
     if ALL in names:

@@ -219,14 +219,9 @@ class _Ask:
         if outcome.retrieval is None:
             return
         from llmchat_tui.cli.explain import explained
-        from llmchat_tui.cli.sources import source_lines, tally
+        from llmchat_tui.cli.sources import account
 
-        told = (
-            [f"nearest, and not near enough: cosine {outcome.retrieval.best_cosine:.2f}"] if outcome.abstained else []
-        )
-        told += source_lines(outcome.sources, outcome.verified)
-        told += [tally(outcome.verified)] if outcome.verified else []
-        for line in told:
+        for line in account(outcome):
             (self._console.say if self._flags.sources else self._console.info)(sanitize_line(line))
         if self._flags.explain and outcome.retrieval.results:
             for line in explained(outcome.retrieval.results):

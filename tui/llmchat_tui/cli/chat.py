@@ -6,7 +6,7 @@ Wires the desk; knows no widget. Textual is imported when everything that can be
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.config import Config
     from llmchat_tui.desk import Desk
-    from llmchat_tui.history import History
+    from llmchat_tui.history import Conversation, History
 
 
 @click.command()
@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 @click.option("-s", "--system", metavar="TEXT", help="System prompt of new chats.")
 @click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
 @click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
+@click.option("--docs", is_flag=True, help="Answer from all documents, or those of the chat that goes on.")
+@click.option(
+    "-d",
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="NAME",
+    help="Answer from this collection of documents; repeatable.",
+)
 @click.option("--plain", is_flag=True, help="Chat line by line, on any terminal.")
 @sampling_options
 @model_options
@@ -48,6 +57,8 @@ def chat(
     system: str | None,
     resume: bool,
     conversation: str,
+    docs: bool,
+    collections: tuple[str, ...],
     plain: bool,
     overflow: Any,
     no_kv_cache: bool,
@@ -61,8 +72,10 @@ def chat(
     def sampling_over(base: Sampling) -> Sampling:
         return sampling_from(base, dict(given), pairs)
 
+    names = _collections(app, docs, collections)
     sampling = sampling_over(app.config.sampling)
     if plain:
+        from llmchat_tui.asked import by_settings
         from llmchat_tui.cli.plain_chat import Manner, run_plain
 
         settings = app.config.settings
@@ -71,6 +84,8 @@ def chat(
             settings.system if system is None else system,
             overflow_unasked(overflow, settings),
             keeps_cache(no_kv_cache, settings),
+            by_settings(settings),
+            names,
         )
         run_plain(app, app.spec(model, **loading), manner, resume, conversation)
         return 0
@@ -80,13 +95,39 @@ def chat(
             _desk(app, history, loading, sampling_over),
             wanted_model=model,
             wanted_system=system,
+            wanted_collections=names,
             wanted_overflow=overflow,
             no_kv_cache=no_kv_cache,
-            start=history.conversation(conversation) if conversation else history.latest() if resume else None,
+            start=_start(history, conversation, resume, names),
         )
         from llmchat_tui.app import run_chat
 
         return run_chat(desk)
+
+
+def _start(history: History, conversation: str, resume: bool, collections: tuple[str, ...]) -> Conversation | None:
+    """Returns the chat to go on with, answered from what the flags say; None begins a new one."""
+    from llmchat_tui.asked import of_chat
+
+    found = history.conversation(conversation) if conversation else history.latest() if resume else None
+    return found and replace(found, collections=of_chat(collections, found.collections))
+
+
+def _collections(app: App, every: bool, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns what new chats are answered from, by the flags.
+
+    Raises:
+        RagError: one of them is not there; before anything is opened.
+    """
+    from llmchat_tui.asked import ALL
+
+    if not every and not names:
+        return ()
+    from llmchat_tui.cli.docs_common import chosen, open_library
+
+    with open_library(app) as library:
+        found = chosen(library, names)
+    return tuple(one.name for one in found) if names else (ALL,)
 
 
 def refuse_terminal(environ: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmchat_tui.cli.common import app_of, console_of, print_json, print_rows
+from llmchat_tui.cli.docs_common import as_name
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-d", "--collection", "--name", "name", default="", metavar="NAME", help="Its name; else the folder's.")
+@click.option("-d", "--collection", "--name", "name", metavar="NAME", help="Its name; else the folder's.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only files like this, as in .gitignore; repeatable.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files like this; repeatable.")
 @_verbose
@@ -32,7 +34,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list 
 def add(
     context: click.Context,
     paths: tuple[str, ...],
-    name: str,
+    name: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     verbose: bool,
@@ -46,12 +48,13 @@ def add(
     from llmchat_tui.cli.docs_indexing import indexing
     from llmchat_tui.errors import UsageError
 
-    if name and len(paths) > 1:
+    called = None if name is None else as_name(name)
+    if called and len(paths) > 1:
         raise UsageError("--collection names one folder", f"there are {len(paths)}", "llmchat docs add PATH -d NAME")
     app = app_of(context)
     roots = [_root(path) for path in paths]
     with indexing(app, console_of(app)) as run:
-        collections = [_added(run.library, name, root, include, exclude) for root in roots]
+        collections = [_added(run.library, called, root, include, exclude) for root in roots]
         _update_each(run, collections, as_json, verbose=verbose)
 
 
@@ -115,21 +118,23 @@ def _root(path: str) -> Path:
 
     root = Path(os.path.realpath(os.path.expanduser(path)))
     if not root.is_dir() and not root.is_file():
-        raise RootMissing(f"{path} cannot be indexed", "there is no such folder or file")
+        nearest = next(folder for folder in root.parents if folder.is_dir())
+        raise RootMissing(
+            f"{path} cannot be indexed", "there is no such folder or file", f"ls {shlex.quote(str(nearest))}"
+        )
     return root
 
 
-def _added(library: Library, name: str, root: Path, include: Sequence[str], exclude: Sequence[str]) -> Collection:
+def _added(
+    library: Library, name: str | None, root: Path, include: Sequence[str], exclude: Sequence[str]
+) -> Collection:
     """Returns the collection of a folder; one that is there keeps its rules unless new ones are given.
 
     Raises:
         CollectionExists: the name belongs to another folder.
     """
-    from llmchat_tui.cli.docs_common import as_name
-
-    called = as_name(name) if name else ""
-    there = [one for one in library.collections() if one.root == root and called in ("", one.name)]
+    there = [one for one in library.collections() if one.root == root and name in (None, one.name)]
     if there and not include and not exclude:
         return there[0]
-    known = there[0].name if there else called or as_name(root.stem if root.is_file() else root.name or "root")
+    known = there[0].name if there else name or as_name(root.stem if root.is_file() else root.name or "root")
     return library.add_collection(known, root, include, exclude)

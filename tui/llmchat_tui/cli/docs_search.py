@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def search(context: click.Context, /, query: tuple[str, ...], explain: bool, as_json: bool, **flags: Any) -> None:
     """Print the passages that fit QUERY best, with file and line."""
     from llmchat_tui.cli.ask_docs import asked_by
+    from llmchat_tui.errors import UsageError
 
+    if not " ".join(query).strip():
+        raise UsageError("the question is empty", hint="llmchat docs search 'what to look for'")
     app = app_of(context)
     with app.open_documents() as documents:
         found = documents.retrieve(" ".join(query), asked_by(app.config.settings, **flags), whole=False)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmchat_rag import RagError
+from llmchat_tui.asked import asked_of, named, of_chat
 from llmchat_tui.cli.app import App
+from llmchat_tui.documents_words import answered_from, chosen_names
+from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
+    from llmchat_tui.asked import Asked
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
+    from llmchat_tui.documents import Documents
     from llmchat_tui.history import Conversation, History, StoredMessage
     from llmchat_tui.overflow import Overflow
     from llmchat_tui.turn import Turn
 
 _HELP = (
     "Enter sends. /again answers the last question once more, /new begins a new chat, /exit leaves (Ctrl+D too)."
-    " Ctrl+C stops an answer."
+    " /docs NAME, all or off: what documents it is answered from. Ctrl+C stops an answer."
 )
 
 
@@ -34,6 +41,10 @@ class Manner:
     overflow: Overflow
     store: bool
     """Whether chats may be kept on disk as the model saw them."""
+    asked: Asked
+    """How documents are searched."""
+    collections: tuple[str, ...] = ()
+    """Those that new chats are answered from."""
 
 
 def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversation: str) -> None:
@@ -55,8 +66,10 @@ def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversat
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("the chat needs a terminal", "stdin is none", "llmchat ask 'a question'")
     gc.enable()  # a chat may live for days
-    with catch_signals() as interrupts, app.engine(spec) as engine, app.history() as history:
-        talker = _Chat(app, engine, history, interrupts, manner, manner.system)
+    with ExitStack() as stack:
+        interrupts, documents = stack.enter_context(catch_signals()), stack.enter_context(app.open_documents())
+        engine, history = stack.enter_context(app.engine(spec)), stack.enter_context(app.history())
+        talker = _Chat(app, engine, history, documents, interrupts, manner, manner.system, manner.collections)
         if resume or conversation:
             talker.resume(history.conversation(conversation) if conversation else history.latest())
         talker.run()
@@ -69,9 +82,12 @@ class _Chat:
     app: App
     engine: Engine
     history: History
+    documents: Documents
     interrupts: Interrupts
     manner: Manner
     system: str
+    collections: tuple[str, ...]
+    """Those that the chat is answered from."""
     conversation_id: str = ""
     leaf_id: str = ""
     question_id: str = ""
@@ -82,6 +98,7 @@ class _Chat:
         if conversation is not None:
             self.conversation_id, self.leaf_id = conversation.id, conversation.leaf_id
             self.system = conversation.system
+            self.collections = of_chat(self.collections, conversation.collections)
             path = self.history.path(conversation.leaf_id) if conversation.leaf_id else ()
             self.question_id = next((message.id for message in reversed(path) if message.role == "user"), "")
 
@@ -95,12 +112,14 @@ class _Chat:
                 return
             if question == "/new":
                 self.conversation_id = self.leaf_id = self.question_id = ""
-                self.system = self.manner.system
+                self.system, self.collections = self.manner.system, self.manner.collections
                 console.say("a new chat")
             elif question in ("/help", "/?"):
                 console.say(_HELP)
             elif question == "/again":
                 self._again(console)
+            elif question.split(maxsplit=1)[:1] == ["/docs"]:
+                self._choose(question.removeprefix("/docs"), console)
             elif question.strip():
                 earlier = self.history.path(self.leaf_id) if self.leaf_id else ()
                 self._answer(self._turn(question, earlier, self.conversation_id), console)
@@ -116,6 +135,8 @@ class _Chat:
                 model = event.model
                 console.clear_status()
                 console.say(f"{model.name} · {model.quantization} · {model.n_ctx:,} tokens of context")
+        if self.collections:
+            console.say(answered_from(self.collections))
 
     def _read(self) -> str | None:
         from llmchat_tui.cli.interrupts import Interrupted
@@ -151,6 +172,21 @@ class _Chat:
         turn = self._turn(question.text, tuple(earlier), question.conversation_id)
         self._answer(replace(turn, question_id=question.id), console)
 
+    def _choose(self, typed: str, console: Console) -> None:
+        """Has the chat answered from other documents; without a name, tells from which."""
+        names = chosen_names(typed)
+        try:
+            if names:
+                self.documents.look_up(named(names))
+        except RagError as error:
+            console.error(error.what, error.why, error.hint)
+            return
+        if names is not None:
+            self.collections = names
+            if self.conversation_id:
+                self.history.configure(self.conversation_id, collections=names)
+        console.say(answered_from(self.collections))
+
     def _turn(self, question: str, earlier: tuple[StoredMessage, ...], conversation_id: str) -> Turn:
         from llmchat_tui.turn import Turn
 
@@ -160,6 +196,8 @@ class _Chat:
             earlier,
             conversation_id,
             system=self.system,
+            own_collections=self.collections,
+            asked=asked_of(self.collections, manner.asked),
             sampling=manner.sampling,
             overflow=manner.overflow,
             store=manner.store,
@@ -169,19 +207,23 @@ class _Chat:
         """Runs one turn; a failure is told, and the chat goes on."""
         from llmchat_engine import EngineError
         from llmchat_tui.cli.render import AnswerWriter, binary_stdout
+        from llmchat_tui.cli.sources import account
         from llmchat_tui.cli.talk import Outcome, talk
         from llmchat_tui.cli.usage import usage_line
 
         writer = AnswerWriter(binary_stdout(), "plain", color=console.look.color_stdout)
-        outcome = Outcome()
+        outcome = Outcome(documents=self.documents)
         try:
             talk(turn, self.engine, self.history, writer, console, self.interrupts, outcome=outcome)
-        except EngineError as error:
+        except (EngineError, RagError) as error:
             console.error(error.what, error.why, error.hint)
         finally:
             if outcome.begun:
                 self.question_id = outcome.begun.question_id
             self._go_on()
-        if outcome.begun and outcome.finished:
+        if outcome.begun and (outcome.finished or outcome.abstained):
             self.conversation_id, self.leaf_id = outcome.begun.conversation_id, outcome.begun.reply_id
+        for line in account(outcome):
+            console.say(sanitize_line(line))
+        if outcome.finished:
             console.say(usage_line(outcome.finished))

@@ -32,6 +32,17 @@ def source_lines(sources: Sequence[KeptSource], verified: Verified | None) -> It
     yield from (_doubt(verdict) for verdict in sentences if verdict.mark != "supported")
 
 
+def account(outcome: Outcome) -> Iterator[str]:
+    """Yields what is told below an answer from documents; nothing where none were asked."""
+    if outcome.retrieval is None:
+        return
+    if outcome.abstained:
+        yield f"nearest, and not near enough: cosine {outcome.retrieval.best_cosine:.2f}"
+    yield from source_lines(outcome.sources, outcome.verified)
+    if outcome.verified:
+        yield tally(outcome.verified)
+
+
 def tally(verified: Verified) -> str:
     """Returns how many sentences have which mark: `3 sentences: 2 ✓, 1 ✗`."""
     total = len(verified.sentences)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmchat_rag.errors import RagError
 from llmchat_tui.asked import ALL
-from llmchat_tui.documents_words import documents_line, typed_names
+from llmchat_tui.documents_words import answered_from, chosen_names
 from llmchat_tui.errors import UserError
 from llmchat_tui.sources import KeptSource, sources_of, verdicts_of
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def docs(screen: ChatScreen, argument: str) -> None:
     """Takes the collections that this chat is answered from: names, `all`, or `off`; opens their page for none."""
-    names = typed_names(argument)
-    if not names:
+    names = chosen_names(argument)
+    if names is None:
         open_documents(screen)
-    elif names == ("off",):
-        give(screen, screen.talk.key, ())
+    elif names:
+        choose(screen, names)
     else:
-        choose(screen, (ALL,) if names in (("all",), (ALL,)) else names)
+        give(screen, screen.talk.key, ())
 
 
 def open_documents(screen: ChatScreen) -> None:
@@ -77,8 +77,7 @@ def give(screen: ChatScreen, key: str, names: tuple[str, ...]) -> None:
             screen.desk.history.configure(talk.conversation_id, collections=names)
     except UserError as error:
         screen.chat_app.tell_error(error)
-    line = documents_line(names)
-    screen.chat_app.tell(f"this chat is answered from: {line.removeprefix('docs ')}" if line else "no documents here")
+    screen.chat_app.tell(answered_from(names))
     screen.refresh_lines()
 
 
