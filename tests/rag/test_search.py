@@ -20,7 +20,7 @@ from llmchat_rag.search import Searcher
 from llmchat_rag.store import Library
 
 if TYPE_CHECKING:
-    from llmchat_rag.types import Vector
+    from llmchat_rag.types import Fusion, Vector
 
 
 @pytest.fixture
@@ -162,6 +162,40 @@ def test_another_re_ranker_is_asked_anew(place: Notes) -> None:
     first = query(place, Query("lantern", rerank=Judge("violin"))).passages[0].text
     second = query(place, Query("lantern", rerank=Judge("thunder"))).passages[0].text
     assert (first, second) == ("lantern violin", "lantern thunder")
+
+
+@pytest.mark.parametrize("fusion", ["convex", "rrf"])
+def test_who_asks_for_more_finds_the_same_first(place: Notes, fusion: Fusion) -> None:
+    rng = random.Random(3)
+    for number in range(40):
+        place.write(f"{number}.md", essay(rng, 1))
+    place.update()
+    for text in questions(4, 10):
+        few, more = (query(place, Query(text, k=k, fusion=fusion)).passages for k in (3, 15))
+        assert [one.chunk_id for one in few] == [one.chunk_id for one in more[:3]]
+
+
+def test_a_question_builds_and_writes_nothing(place: Notes) -> None:
+    place.write("rome.md", "The lantern of the harbour was lit in winter.")
+    place.update()
+    with place.library.raw() as connection:
+        before = connection.total_changes
+    assert place.found("lantern harbour") == ["rome.md"]
+    with place.library.raw() as connection:
+        assert connection.total_changes == before
+
+
+def test_only_the_documents_that_are_named_are_looked_at(place: Notes) -> None:
+    rng = random.Random(7)
+    for number in range(150):
+        place.write(f"{number}.md", f"The lantern of the harbour {number} is lit in winter.")
+    place.write("far.md", essay(rng, 6))
+    place.update()
+    (far,) = (one.id for one in place.library.documents("notes") if one.path == "far.md")
+    found = query(place, Query("the lantern of the harbour", k=9, documents=(far,)))
+    assert [one.path for one in found.passages] == ["far.md"] * 6
+    assert len(found.candidates) == 6
+    assert query(place, Query("the lantern", documents=(10**6,))).passages == ()
 
 
 def test_a_follow_up_is_searched_with_what_it_is_about(place: Notes) -> None:

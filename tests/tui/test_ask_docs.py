@@ -141,6 +141,18 @@ def test_flags_reach_the_search(home: Path, flags: Sequence[str], expected: dict
     assert {name: wanted[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("command", [("ask", "--docs"), ("docs", "search")], ids=" ".join)
+def test_re_ranking_that_is_asked_for_and_cannot_be_is_exit_3(home: Path, command: Sequence[str]) -> None:
+    done = ask(home, *command, "--rerank", "When was Rome founded?", command="", environ=no_models(home))
+    assert (done.code, done.out) == (3, "")
+    assert "there is no re-ranking model on this machine" in done.err
+    assert "hint: hf download cross-encoder/ms-marco-MiniLM-L6-v2" in done.err
+
+
+def no_models(home: Path, **more: str) -> dict[str, str]:
+    return environment(home, HF_HOME=str(home / "none"), **more)
+
+
 def test_settings_reach_the_search(home: Path) -> None:
     environ = environment(home, LLMCHAT_DOCS_K="3", LLMCHAT_DOCS_ALPHA="0.4", LLMCHAT_RERANK="on")
     ask(home, "--docs", ROME, engine=FakeEngine([Script(RIGHT)]), environ=environ)

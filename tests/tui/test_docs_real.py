@@ -13,14 +13,17 @@ import pytest
 from tests.tui.asking import environment
 from tests.tui.terminal import run_in_terminal
 
-_SEARCH = """
+_COMMAND = """
 import sys
+from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
-code = run(App(), ["docs", "search", "when does the Forum open in the morning", "--json"])
-assert not {"torch", "sentence_transformers", "transformers"} & sys.modules.keys()
-sys.exit(code)
+engine = FakeEngine([Script("The Forum opens at nine [1].")])
+code = run(App(make_engine=lambda *_: engine), sys.argv[1:])
+loaded = {"torch", "sentence_transformers", "transformers", "textual"} & sys.modules.keys()
+sys.exit(f"loaded: {loaded}" if loaded else code)
 """
+_QUESTION = "when does the Forum open in the morning"
 
 
 @pytest.mark.skipif(
@@ -37,8 +40,17 @@ def test_indexed_on_a_terminal_and_searched_off_one_without_torch(home: Path, tm
     assert code == 0, shown.decode()
     assert b"0 of 2 files" in shown
     assert b"notes: 2 files, 2 passages" in shown
-    done = subprocess.run([sys.executable, "-c", _SEARCH], env=environ, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(run_alone(environ, "docs", "search", _QUESTION, "--json"))
     assert found["passages"][0]["source"] == "rome.md:3"
     assert found["best_cosine"] > 0.3
+    answered = json.loads(run_alone(environ, "ask", "--docs", _QUESTION, "--json"))
+    assert answered["documents"]["sources"][0]["path"] == "rome.md"
+    assert [verdict["mark"] for verdict in answered["documents"]["verdicts"]] == ["supported"]
+
+
+def run_alone(environ: dict[str, str], *arguments: str) -> str:
+    """Returns what a command prints in a process of its own, which must load neither torch nor textual."""
+    command = [sys.executable, "-c", _COMMAND, *arguments]
+    done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

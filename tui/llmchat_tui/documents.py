@@ -241,7 +241,7 @@ class Documents:
         narrow = self._searched(library, narrowed)
         if narrow.verdict != "abstain":
             return narrow
-        wide = self._searched(library, query)
+        wide = self._searched(library, replace(narrowed, documents=()))
         return replace(narrow, verdict="weak") if wide.verdict == "abstain" and narrow.hits else wide
 
     def _searched(self, library: Library, query: Query) -> Retrieval:
