@@ -6,17 +6,18 @@ model: what counts tokens is handed in.
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from llmchat_rag.atoms import PAGE, Atom, atoms_of, pieces_of, whole
 from llmchat_rag.types import Block, Chunk, Parsed, Span
 
-CHUNKER = "1"
+CHUNKER = "2"
 """Changes when the same text would be cut otherwise: part of what says whether stored passages are still right."""
 JOINT = " › "
 
@@ -27,6 +28,8 @@ _LEAST_FILL = 1 / 3
 _DECAY = 0.7
 _BATCH = 2_048
 """Texts that are counted at once: a tokenizer keeps about 1 KB for each."""
+_AT_ONCE = 1 << 17
+"""Characters that are looked at together: to count a line of 10 MB takes 1 GB, and as much to hold 5 million lines."""
 _LONG_HEADING = 160
 _MOST_NAMES = 3
 _TITLE_WIDTH = 160
@@ -58,16 +61,16 @@ def chunks_of(
         fence_limit: tokens up to which preformatted text is not cut.
     """
     measure = _Measure(parsed.text, count, limit)
-    sections = list(_sections(parsed))
-    measure.fill(sections, fence_limit)
     headings = _Headings(parsed.title, count, prefix_limit)
     places = _Places(parsed)
     chunks: list[Chunk] = []
-    for section in sections:
-        for atoms in _packed(section.atoms, limit):
-            span = places.span(atoms)
-            heading = headings.fitted((*section.path, *_names(atoms)))
-            chunks.append(Chunk(parsed.text[span.start : span.end], span, heading, measure.tokens(atoms)))
+    for sections in _portions(parsed):
+        measure.fill(sections, fence_limit)
+        for section in sections:
+            for atoms in _packed(section.atoms, limit):
+                span = places.span(atoms)
+                heading = headings.fitted((*section.path, *_names(atoms)))
+                chunks.append(Chunk(parsed.text[span.start : span.end], span, heading, measure.tokens(atoms)))
     return chunks
 
 
@@ -82,6 +85,32 @@ def embedded_text(chunk: Chunk, title: str) -> str:
     title = _narrowed(title)
     prefix = heading if heading.startswith(title) else JOINT.join(filter(None, (title, heading)))
     return f"{prefix}\n{chunk.text}" if prefix else chunk.text
+
+
+def _portions(parsed: Parsed) -> Iterator[list[_Section]]:
+    """Yields the sections that are looked at together; a long one comes in several."""
+    portion: list[_Section] = []
+    room = _AT_ONCE
+    for section in _sections(parsed):
+        part = _Section(section.path)
+        portion.append(part)
+        for block in _divided(parsed.text, section.blocks):
+            part.blocks.append(block)
+            room -= block.end - block.start
+            if room <= 0:
+                yield portion
+                part = _Section(section.path)
+                portion, room = [part], _AT_ONCE
+    yield portion
+
+
+def _divided(text: str, blocks: Sequence[Block]) -> Iterator[Block]:
+    for block in blocks:
+        if block.end - block.start <= _AT_ONCE:
+            yield block
+        else:
+            for piece in pieces_of(text, whole(block), _AT_ONCE):
+                yield replace(block, start=piece.start, end=piece.end)
 
 
 def _sections(parsed: Parsed) -> Iterator[_Section]:
@@ -134,15 +163,15 @@ class _Measure:
                     section.atoms.extend(atoms_of(self._text, block))
             _strengthen_pages(section.atoms)
         self._tokens_of([atom for section in sections for atom in section.atoms if not atom.whole])
-        while self._cut_long(sections):
-            pass
+        while fresh := self._cut_long(sections):
+            self._tokens_of(fresh)
 
     def tokens(self, atoms: Sequence[Atom]) -> int:
         """Returns the tokens of a passage."""
         return sum(atom.tokens for atom in atoms)
 
-    def _cut_long(self, sections: list[_Section]) -> bool:
-        """Cuts the atoms that are too long; False where none was."""
+    def _cut_long(self, sections: list[_Section]) -> list[Atom]:
+        """Cuts the atoms that are too long; returns the pieces, which nobody has counted yet."""
         fresh: list[Atom] = []
         for section in sections:
             if all(atom.whole or self._cost(atom) <= self._limit for atom in section.atoms):
@@ -154,8 +183,7 @@ class _Measure:
                 if len(pieces) > 1:
                     fresh += pieces
             section.atoms = atoms
-        self._tokens_of(fresh)
-        return bool(fresh)
+        return fresh
 
     def _pieces(self, atom: Atom) -> list[Atom]:
         cost = self._cost(atom)
@@ -163,7 +191,7 @@ class _Measure:
             return [atom]
         length = atom.end - atom.start
         # Nine tenths: the next count may find a little more in a piece than its share.
-        size = min(length - 1, max(1, int(0.9 * length * self._limit / cost)))
+        size = min(length - 1, -(-length // math.ceil(cost / (0.9 * self._limit))))
         pieces = list(pieces_of(self._text, atom, size))
         return pieces if len(pieces) > 1 else [atom]
 

@@ -12,6 +12,10 @@ _FIRST_MARK = "\u0300"
 _FARTHEST = 64
 """Code points that are looked at: a family emoji has 7 to 11; what is longer is no character but an attack."""
 
+_FLAG_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_LONGEST_ROW = 1024
+"""Halves of flags in a row that are counted: every second place between them is inside of a flag."""
+
 
 def is_boundary(text: str, at: int) -> bool:
     """Returns whether a cut in front of `text[at]` leaves both characters whole."""
@@ -24,7 +28,7 @@ def is_boundary(text: str, at: int) -> bool:
         return unicodedata.category(after) in {"Cc", "Zl", "Zp", "Zs"}
     if _extends(after):
         return False
-    return not (_is_flag_half(after) and _is_flag_half(before)) or _flag_halves_before(text, at) % 2 == 0
+    return not (after in _FLAG_HALVES and before in _FLAG_HALVES) or _flag_halves_before(text, at) % 2 == 0
 
 
 def cut_before(text: str, at: int, lowest: int) -> int:
@@ -50,12 +54,6 @@ def _extends(character: str) -> bool:
     return unicodedata.category(character) in {"Mn", "Me", "Mc"}
 
 
-def _is_flag_half(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-
 def _flag_halves_before(text: str, at: int) -> int:
-    start = at
-    while start > max(0, at - _FARTHEST) and _is_flag_half(text[start - 1]):
-        start -= 1
-    return at - start
+    before = text[max(0, at - _LONGEST_ROW) : at]
+    return len(before) - len(before.rstrip(_FLAG_HALVES))

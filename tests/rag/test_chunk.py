@@ -18,6 +18,7 @@ from llmchat_rag.parse.formats import parse_bytes
 from llmchat_rag.types import Block, Chunk, Parsed, Span
 
 LIMIT = 20
+HALF_A_MEGABYTE = 1 << 19
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
 NAMES = ["a.md", "a.txt", "a.rst", "a.py", "a.csv", "a.json", "a.jsonl", "a.html", "a.c", "a.eml", "LICENSE"]
 MARKUP = [
@@ -231,9 +232,10 @@ def test_a_row_over_several_lines_stays_together() -> None:
     ]
 
 
-def test_an_emoji_is_never_torn() -> None:
+@pytest.mark.parametrize("limit", range(17, 24))
+def test_an_emoji_is_never_torn(limit: int) -> None:
     family, flag = "👩‍👩‍👧‍👦", "🇩🇪"
-    found = chunks(family * 50 + flag * 50 + "e\u0301" * 200, "a.txt")
+    found = chunks(family * 50 + flag * 50 + "e\u0301" * 200, "a.txt", limit=limit)
     assert len(found) > 5
     for chunk in found:
         assert not unicodedata.combining(chunk.text[0])
@@ -274,3 +276,25 @@ def test_pages_are_those_of_the_blocks() -> None:
     assert [(chunk.span.page, chunk.span.last_page) for chunk in found] == [(1, 2), (2, 3)]
     (whole,) = chunks_of(Parsed(text, blocks, own_lines=False), count, limit=40)
     assert (whole.span.page, whole.span.last_page, whole.span.line) == (1, 3, 0)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.json", "a.c", "a.html"])
+@pytest.mark.parametrize("line", [b"word ", b"x", b"x\n", b"```\nx\n"])
+def test_of_a_long_text_little_is_looked_at_together(name: str, line: bytes) -> None:
+    most = 0
+
+    def counting(texts: Sequence[str]) -> list[int]:
+        nonlocal most
+        most = max(most, sum(map(len, texts)))
+        return count(texts)
+
+    parsed = parse_bytes(name, line * (HALF_A_MEGABYTE // len(line)))
+    found = chunks_of(parsed, counting, limit=200)
+    assert most <= 1 << 18
+    assert_places(parsed, found[:2], 400)
+    assert_nothing_lost(parsed, found)
+
+
+def test_words_in_one_endless_line_fill_their_passages() -> None:
+    found = chunks("word " * 100_000, "a.txt", limit=200)
+    assert len(found) <= 1.15 * 100_000 / 200

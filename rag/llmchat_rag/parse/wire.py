@@ -12,7 +12,8 @@ from llmchat_rag.types import Block, BlockKind, Parsed, Refused
 
 READY = b"\x06"
 """What a process says once it is confined, in front of its first answer."""
-MOST_BYTES = 512 << 20
+MOST_BYTES = 256 << 20
+"""Of an answer: every file of 50 MB fits, and three copies of it do no harm."""
 _LENGTH = 8
 _KINDS = frozenset(get_args(BlockKind))
 
@@ -48,7 +49,7 @@ def unframed(received: bytes | bytearray) -> object:
         BadAnswer: it is no JSON.
     """
     try:
-        return json.loads(memoryview(received)[_LENGTH:].tobytes())
+        return json.loads(str(memoryview(received)[_LENGTH:], "utf-8"))
     except (ValueError, RecursionError) as error:
         raise BadAnswer from error
 
