@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.tui.documented import ASKED, ROME, Asking, make_store, open_documents
 
-from llmchat_engine import ContextFull, EngineDied, Event, Message, Request, Waiting
+from llmchat_engine import ContextFull, EngineDied, Event, Message, Request, Token, Waiting
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_tui.events import Checked, Ended, Grounded, Reading, Retrieved, TurnEvent
 from llmchat_tui.growing import MOST_SOURCES
@@ -44,6 +44,15 @@ class Reader(FakeEngine):
         yield from FakeEngine.generate(self, request)
 
 
+class Stopped(Reader):
+    """Is stopped before the second part."""
+
+    def generate(self, request: Request) -> Generator[Event, None, None]:
+        if len(self.requests) == 1:
+            self.cancel(request.id)
+        yield from Reader.generate(self, request)
+
+
 @pytest.fixture
 def asking(store: Path) -> Iterator[Asking]:
     documents = open_documents(store)
@@ -70,7 +79,8 @@ def test_each_part_is_a_request_of_its_own_and_the_last_is_the_reply(asking: Ask
     assert last.messages[1].text.count("It tells of places") == len(parts)
     assert last.next_messages == (Message("system", "Be brief."), Message("user", SUMMARIZE))
     assert (asking.path()[0].text, asking.reply().text) == (SUMMARIZE, "Places, all in all [1].")
-    assert [(step.done, step.total) for step in steps(events)] == [(i, len(parts) + 1) for i in range(len(parts) + 1)]
+    told = [(step.done, step.total) for step in steps(events)]
+    assert list(dict.fromkeys(told)) == [(i, len(parts) + 1) for i in range(len(parts) + 1)]
     assert isinstance(events[-1], Checked)
 
 
@@ -97,19 +107,53 @@ def test_the_next_turn_knows_nothing_of_the_parts(asking: Asking) -> None:
 
 
 def test_a_stop_between_two_parts_ends_the_turn(asking: Asking) -> None:
-    class Stopped(Reader):
-        def generate(self, request: Request) -> Generator[Event, None, None]:
-            if len(self.requests) == 1:
-                self.cancel(request.id)
-            yield from Reader.generate(self, request)
-
     asking.engine = Stopped()
     events = asking.ask(SUMMARIZE)
     last = events[-1]
     assert isinstance(last, Ended)
-    assert (last.finished.reason, len(steps(events))) == ("cancelled", 2)
+    assert (last.finished.reason, max(step.done for step in steps(events))) == ("cancelled", 1)
     assert len(asking.engine.requests) == 1
-    assert (asking.reply().status, asking.reply().text, sources_of(asking.reply().settings)) == ("stopped", "", ())
+
+
+def test_a_stop_between_two_parts_keeps_what_was_read(asking: Asking) -> None:
+    asking.engine = Stopped()
+    events = asking.ask(SUMMARIZE)
+    note = asking.reply().text
+    assert re.fullmatch(r"It tells of places \[1\]\[\d+\]\.", note)
+    assert asking.reply().status == "stopped"
+    assert "".join(event.text for event in events if isinstance(event, Token)) == note
+    cited = [source.n for source in sources_of(asking.reply().settings)]
+    assert cited[0] == 1
+    assert f"[{cited[-1]}]" in note
+
+
+def test_a_part_that_fails_costs_nothing_of_those_before_it(asking: Asking) -> None:
+    class Dying(Reader):
+        def generate(self, request: Request) -> Generator[Event, None, None]:
+            if self.requests:
+                raise EngineDied("the engine died")
+            yield from Reader.generate(self, request)
+
+    asking.engine = Dying()
+    with pytest.raises(EngineDied):
+        asking.ask(SUMMARIZE)
+    latest = asking.history.latest()
+    assert latest is not None
+    reply = asking.history.path(latest.leaf_id)[-1]
+    assert (reply.status, reply.text) == ("failed", asking.engine.scripts[0].text)
+
+
+def test_how_far_a_part_is_read_is_told(asking: Asking) -> None:
+    read = [step for step in steps(asking.ask(SUMMARIZE)) if step.of_tokens]
+    assert [step.done for step in read] == list(range(len(asking.engine.requests) - 1))
+    assert all(step.tokens == step.of_tokens > 100 for step in read)
+
+
+def test_an_answer_about_a_part_ends_at_the_fence(asking: Asking) -> None:
+    asking.ask(SUMMARIZE)
+    for request in asking.engine.requests:
+        nonce = re.findall(r"^<(?:doc|part) (\w+)>$", request.messages[-1].text, re.MULTILINE)[0]
+        assert {f"</doc {nonce}", f"</part {nonce}"} <= set(request.sampling.stop)
 
 
 def test_closing_while_a_part_is_read_stops_the_turn(asking: Asking) -> None:

@@ -16,12 +16,6 @@ from llmchat_rag.types import Passage
 UNKNOWN = "I don't know based on the provided documents."
 """What the model is told to reply, to the letter, where the documents hold no answer."""
 
-BASE_RULE = (
-    "When documents are given, answer only from them and write the number of the document as [n] after every sentence; "
-    f"if they do not hold the answer, reply exactly: {UNKNOWN}"
-)
-"""A sentence for the base rules of a chat."""
-
 CUT = " […]"
 Count = Callable[[str], int]
 
@@ -47,6 +41,8 @@ class ContextBlock:
     tokens: int = 0
     left_out: int = 0
     """Passages that the budget had no room for."""
+    fence: tuple[str, ...] = ()
+    """How its documents begin and end: an answer that writes one of them has left its own text."""
 
 
 def new_nonce() -> str:
@@ -125,7 +121,15 @@ def _source(passage: Passage, number: int, nonce: str) -> Source:
 def _written(sources: tuple[Source, ...], nonce: str, rules: bool, count: Count, left_out: int) -> ContextBlock:
     parts = [f"<doc {nonce}>\nDocument [{s.number}]\nSource: {s.source}\n{s.text}\n</doc {nonce}>" for s in sources]
     text = "\n".join(parts) + ("\n\n" + rules_after(nonce) if rules else "")
-    return ContextBlock(text, sources, count(text), left_out)
+    return ContextBlock(text, sources, count(text), left_out, fence_of(nonce))
+
+
+def fence_of(nonce: str) -> tuple[str, ...]:
+    """Returns how documents begin and end, for the word of a fence.
+
+    An answer that begins with a fence quotes a document, and may go on; further down it writes documents of its own.
+    """
+    return f"\n<doc {nonce}", f"</doc {nonce}"
 
 
 def rules_after(nonce: str) -> str:

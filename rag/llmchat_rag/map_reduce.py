@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from llmchat_rag.context import Count, Source, build_context, new_nonce
+from llmchat_rag.context import Count, Source, build_context, fence_of, new_nonce
 from llmchat_rag.harmless import harmless
 from llmchat_rag.types import Passage
 
@@ -28,6 +28,10 @@ class Step:
     """Whether its answer is the answer."""
     sources: tuple[Source, ...] = ()
     """What the numbers in its answer mean."""
+    part: bool = True
+    """Whether it asks about a part of the documents, and not about answers to such."""
+    fence: tuple[str, ...] = ()
+    """How documents and answers begin and end in it: an answer that writes one of them has ended."""
 
 
 def map_reduce(
@@ -46,11 +50,13 @@ def map_reduce(
         Prompts of at most `budget` tokens: one for each part, then those that put the answers together.
     """
     nonce = nonce or new_nonce()
+    fence = (*fence_of(nonce), f"\n<part {nonce}", f"</part {nonce}")
     parts = _parts(question, passages, count, budget, nonce)
     sources = tuple(source for _, own in parts for source in own)
     answers: list[str] = []
     for done, (prompt, own) in enumerate(parts):
-        answers.append((yield Step(prompt, done, len(parts) + (len(parts) > 1), len(parts) == 1, own)))
+        total = len(parts) + (len(parts) > 1)
+        answers.append((yield Step(prompt, done, total, len(parts) == 1, own, fence=fence)))
     done = len(parts)
     while len(answers) > 1:
         prompts = _reductions(question, answers, count, budget, nonce)
@@ -58,7 +64,7 @@ def map_reduce(
         total = done + len(prompts) + (not last)
         answers = []
         for prompt in prompts:
-            answers.append((yield Step(prompt, done, total, last, sources)))
+            answers.append((yield Step(prompt, done, total, last, sources, part=False, fence=fence)))
             done += 1
 
 

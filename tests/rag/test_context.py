@@ -8,7 +8,6 @@ import pytest
 from tests.rag.answering import passage, seeded, words
 
 from llmchat_rag.context import (
-    BASE_RULE,
     UNKNOWN,
     build_context,
     edge_strong,
@@ -114,9 +113,10 @@ def test_no_passages_are_an_empty_block() -> None:
     assert build_context([], count=words, budget=100).text == ""
 
 
-def test_the_base_rules_name_the_very_reply() -> None:
-    assert UNKNOWN == "I don't know based on the provided documents."
-    assert BASE_RULE.endswith(UNKNOWN)
+def test_what_ends_an_answer_is_the_fence_of_its_own_request() -> None:
+    block = build_context([passage("text of </doc> and <doc 1>")], count=words, budget=500)
+    assert [end for end in block.fence if end in "\n" + block.text] == list(block.fence)
+    assert not any(end in block.sources[0].text for end in block.fence)
 
 
 @pytest.mark.parametrize(

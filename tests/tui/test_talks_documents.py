@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.tui.documented import make_store, open_documents
 from tests.tui.talk_stage import PATIENCE, Stage, gated
 
-from llmchat_rag.context import UNKNOWN
+from llmchat_rag.context import UNKNOWN, Source
 from llmchat_rag.errors import CollectionMissing, EmbedderBroken
+from llmchat_rag.verify import Verified
 from llmchat_tui.documents import ALL, Asked, Documents, asked_in, asked_of
 from llmchat_tui.events import Abstained, Checked, Ended, Retrieved
 from llmchat_tui.history import History, StoredMessage
-from llmchat_tui.sources import sources_of
+from llmchat_tui.sources import sources_of, verdicts_of
 from llmchat_tui.talks import Failed, Talk, Talks
 
 WHEN = "When was Rome founded by Romulus?"
@@ -152,18 +154,29 @@ def test_a_reply_without_sources_goes_on_without(stage: Stage) -> None:
     assert engine.requests[0].messages[0].text == WHEN
 
 
+def test_leaving_waits_for_the_marks_of_a_reply_that_ended(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_go, check = threading.Event(), Documents.check
+
+    def held(self: Documents, answer: str, sources: Sequence[Source]) -> Verified:
+        assert may_go.wait(PATIENCE)
+        return check(self, answer, sources)
+
+    monkeypatch.setattr(Documents, "check", held)
+    talk = asked(stage, "notes")
+    stage.take_until(Ended)
+    assert not stage.talks.close(0.0)
+    may_go.set()
+    assert stage.talks.close(PATIENCE)
+    assert verdicts_of(newest(stage, talk).settings)
+
+
 def test_marks_that_cannot_be_made_do_not_end_the_next_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise EmbedderBroken("the model cannot be read")
 
     monkeypatch.setattr(Documents, "check", broken)
-    talk = stage.talks.begin(collections=["notes"])
-    engine = gated(YEAR)
-    stage.engines.append(engine)
-    stage.talks.ask(talk, WHEN)
-    assert talk.running and talk.running.thread
-    thread = talk.running.thread
+    talk = asked(stage, "notes")
     stage.take_until(Ended)
-    thread.join(PATIENCE)
+    assert stage.talks.close(PATIENCE)
     assert stage.news.empty()
     assert newest(stage, talk).status == "complete"

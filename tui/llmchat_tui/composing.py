@@ -55,15 +55,16 @@ def is_sent(stored: StoredMessage) -> bool:
     return stored.role == "user" or bool(stored.text)
 
 
-def part_request(prompt: str, n_ctx: int, request_id: str) -> Request:
+def part_request(prompt: str, n_ctx: int, request_id: str, stop: tuple[str, ...] = ()) -> Request:
     """Returns the request about a part of a document; it belongs to no chat and leaves nothing in the cache.
 
     Args:
         prompt: the part, and what is asked of it.
         n_ctx: the context that its answer takes an eighth of at most.
         request_id: what cancels it.
+        stop: what ends it where the model writes it.
     """
-    sampling = Sampling(temperature=0.0, max_tokens=part_tokens(n_ctx))
+    sampling = Sampling(temperature=0.0, max_tokens=part_tokens(n_ctx), stop=stop)
     return Request((Message("user", prompt),), sampling, private=True, id=request_id)
 
 

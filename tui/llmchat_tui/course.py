@@ -30,6 +30,7 @@ from llmchat_engine.events import Measured, nothing_generated
 from llmchat_tui.composing import compose, is_sent, summary_request
 from llmchat_tui.events import LeftOut, Summarising, TurnEvent
 from llmchat_tui.history import Begun, StoredMessage
+from llmchat_tui.loops import out_of_circles
 from llmchat_tui.overflow import (
     ChatFull,
     ContextOverflow,
@@ -132,6 +133,8 @@ class Course:
                     yield Token(prefill, 0)
                     prefill = ""
                 if isinstance(event, Finished):
+                    if draft := reply.draft_left(event):
+                        yield Token(draft, 0)
                     yield reply.finish(event)
                 else:
                     reply.see(event)
@@ -142,7 +145,9 @@ class Course:
         if self._stopped:
             yield self._stopped
             return
-        with closing(self._engine.generate(self._request(begun))) as events:
+        request = self._request(begun)
+        events = out_of_circles(self._engine, request) if self._grounding else self._engine.generate(request)
+        with closing(events):
             for event in events:
                 if self._model is None or not isinstance(event, (Loading, Loaded)):
                     yield event
@@ -188,9 +193,15 @@ class Course:
 
     @property
     def _sampling(self) -> Sampling:
-        """The turn's; from documents the likeliest words are taken, where nothing else was asked for."""
-        sampling = self._turn.sampling
-        return replace(sampling, temperature=0.0) if self._grounding and sampling.temperature is None else sampling
+        """The turn's; from documents the likeliest words are taken, where nothing else was asked for.
+
+        A reply that writes their fence has ended: what comes behind it is no answer.
+        """
+        sampling, grounding = self._turn.sampling, self._grounding
+        if grounding is None:
+            return sampling
+        temperature = 0.0 if sampling.temperature is None else sampling.temperature
+        return replace(sampling, temperature=temperature, stop=(*sampling.stop, *grounding.fence))
 
     def _might_overflow(self, request: Request, model: ModelInfo) -> bool:
         """Returns whether counting is worth its milliseconds; the other half of the context is for the template."""

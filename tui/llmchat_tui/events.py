@@ -56,6 +56,10 @@ class Reading:
     """Parts that were read."""
     total: int
     """As far as is known: long answers can make it more."""
+    tokens: int = 0
+    """Of the part that is read now: those that the model has in its context."""
+    of_tokens: int = 0
+    """Of the part that is read now: all; 0 where that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

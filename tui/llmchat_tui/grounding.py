@@ -9,11 +9,12 @@ from collections.abc import Generator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from llmchat_engine import ContextFull, Engine, Finished, Message, ModelInfo, Queued, Request, Token, Waiting
+from llmchat_engine import ContextFull, Engine, Finished, Message, ModelInfo, Prefill, Queued, Request, Token, Waiting
 from llmchat_engine.events import nothing_generated
 from llmchat_tui.composing import part_request, part_tokens
 from llmchat_tui.errors import NotFound, StorageError
 from llmchat_tui.events import Abstained, Checked, Grounded, Reading, Retrieved, Searching, TurnEvent
+from llmchat_tui.loops import out_of_circles
 from llmchat_tui.overflow import reserve_of
 from llmchat_tui.searching import Search
 from llmchat_tui.sources import kept_source, kept_sources, packed_verdicts
@@ -21,6 +22,7 @@ from llmchat_tui.thoughts import without_thoughts
 
 if TYPE_CHECKING:
     from llmchat_rag.context import Source
+    from llmchat_rag.map_reduce import Step
     from llmchat_tui.documents import Asked, Documents, Retrieval
     from llmchat_tui.growing import GrowingReply
     from llmchat_tui.turn import Turn
@@ -44,10 +46,13 @@ class Grounding:
         self._turn, self._asked, self._engine, self._documents = turn, asked, engine, documents
         self._retrieval: Retrieval | None = None
         self._sources: tuple[Source, ...] = ()
+        self._checked = False
         self.block = ""
         """What stands before the question, in its message."""
         self.prompt = ""
         """What is asked in place of the path and the question, where that is about whole documents."""
+        self.fence: tuple[str, ...] = ()
+        """How the documents begin and end: an answer that writes one of them has ended."""
         self.stopped: Finished | None = None
         """The end of the turn, where it was stopped while parts were read."""
 
@@ -129,18 +134,19 @@ class Grounding:
         block = self._documents.block(found, self._count, budget)
         if not block.sources:
             raise ContextFull(prompt + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
-        self.block = block.text
+        self.block, self.fence = block.text, block.fence
         yield self._cite(reply, block.sources, block.tokens, block.left_out)
 
-    def check(self, reply: GrowingReply) -> Generator[TurnEvent, None, None]:
-        """Compares a reply that ended with what it cites, and keeps the verdicts.
+    def check(self, reply: GrowingReply) -> Checked | None:
+        """Compares a reply that ended with what it cites, and keeps the verdicts; does nothing a second time.
 
         Raises:
             RagError: the encoder cannot be used.
         """
         ended = reply.ended
-        if ended is None or ended.finished.reason == "cancelled" or not self._sources:
-            return
+        if self._checked or ended is None or ended.finished.reason == "cancelled" or not self._sources:
+            return None
+        self._checked = True
         kept = reply.kept(ended.finished.text)
         numbers = {source.n for source in kept}
         sources = [source for source in self._sources if source.number in numbers]
@@ -148,7 +154,7 @@ class Grounding:
         # The answer is shown and on disk: that its marks cannot be kept is no failure of the turn.
         with suppress(StorageError, NotFound):
             reply.history.annotate(reply.begun.reply_id, packed_verdicts(verified))
-        yield Checked(reply.begun, verified, kept)
+        return Checked(reply.begun, verified, kept)
 
     def _read_whole(
         self, reply: GrowingReply, model: ModelInfo, request: Request, found: Retrieval
@@ -163,25 +169,32 @@ class Grounding:
             raise ContextFull(frame + reply_tokens + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
         steps = map_reduce(self._turn.question, found.hits, count=self._count, budget=min(room, PART_TOKENS))
         step = next(steps, None)
+        notes: list[str] = []
+        read: list[Source] = []
         while step is not None and not step.last:
-            yield Reading(step.done, step.total)
-            answer = yield from self._answer_part(step.prompt, model.n_ctx)
+            answer = yield from self._answer_part(step, model.n_ctx)
             if self.stopped:
                 return
+            if step.part and answer:
+                notes, read = [*notes, answer], [*read, *step.sources]
+                reply.drafted("\n\n".join(notes), kept_sources(read))
             step = steps.send(answer)
         if step is None:
             return
         yield Reading(step.done, step.total)
-        self.prompt = step.prompt
+        self.prompt, self.fence = step.prompt, step.fence
         yield self._cite(reply, step.sources, self._count(step.prompt))
 
-    def _answer_part(self, prompt: str, n_ctx: int) -> Generator[TurnEvent, None, str]:
+    def _answer_part(self, step: Step, n_ctx: int) -> Generator[TurnEvent, None, str]:
         """Returns the model's answer about a part."""
-        request = part_request(prompt, n_ctx, self._turn.request_id)
-        with closing(self._engine.generate(request)) as events:
+        request = part_request(step.prompt, n_ctx, self._turn.request_id, step.fence)
+        yield Reading(step.done, step.total)
+        with closing(out_of_circles(self._engine, request)) as events:
             for event in events:
                 if isinstance(event, (Waiting, Queued)):
                     yield event
+                elif isinstance(event, Prefill):
+                    yield Reading(step.done, step.total, event.done, event.total)
                 elif isinstance(event, Finished):
                     if event.reason == "cancelled":
                         self.stopped = nothing_generated(request)

@@ -49,6 +49,8 @@ class GrowingReply:
     """What is known of how it is made, whatever the model says."""
     model: ModelInfo | None = None
     _parts: list[str] = field(init=False)
+    _draft: str = ""
+    """What stands in its place where not a word of it comes."""
     _saved_parts: int = 1
     _saved_at: float = field(default_factory=time.monotonic)
     ended: Ended | None = None
@@ -76,6 +78,24 @@ class GrowingReply:
             self.settings |= packed_sources(sources)
             with suppress(StorageError):  # `finish` writes it again, and tells if it cannot
                 self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
+    def drafted(self, text: str, sources: Sequence[KeptSource]) -> None:
+        """Keeps what is known before the reply begins: it is the reply where that never comes.
+
+        Args:
+            text: so far.
+            sources: what the numbers in it mean.
+        """
+        from llmchat_tui.sources import packed_sources
+
+        self._draft, self._sources = text, tuple(sources)
+        self.settings |= packed_sources(self.kept(text))
+        with suppress(StorageError):  # a later one writes it again
+            self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
+    def draft_left(self, finished: Finished) -> str:
+        """Returns the draft where the reply was stopped before it had a word."""
+        return self._draft if finished.reason == "cancelled" and not finished.text and not self.beginning.text else ""
 
     def kept(self, text: str) -> tuple[KeptSource, ...]:
         """Returns the sources that are kept with a reply: of whole documents only those that it cites."""
@@ -108,7 +128,8 @@ class GrowingReply:
     def finish(self, finished: Finished) -> Ended:
         """Records a reply that the engine ended."""
         status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
-        whole = replace(finished, text=self.beginning.text + finished.text, token_ids=self._ids(finished))
+        text = self.draft_left(finished) or self.beginning.text + finished.text
+        whole = replace(finished, text=text, token_ids=self._ids(finished))
         if self._sources:
             from llmchat_tui.sources import packed_sources
 
@@ -135,7 +156,7 @@ class GrowingReply:
 
     @property
     def _text(self) -> str:
-        return "".join(self._parts)
+        return "".join(self._parts) or self._draft
 
     def _ids(self, finished: Finished) -> tuple[int, ...]:
         """Returns the ids of the whole reply; none where those of a part are not known."""

@@ -50,7 +50,6 @@ class Running:
     question: str
     """Its text, to hand back where it could not be recorded; empty for one that was before."""
     begun: Begun | None = None
-    thread: threading.Thread | None = None
     documents: int = 0
     """Tokens of documents that stand before its question."""
 
@@ -116,6 +115,7 @@ class Talks:
         self._overflow, self._store = overflow, store
         self._documents, self._asked = documents, asked
         self._open: dict[str, Talk] = {}
+        self._threads: list[threading.Thread] = []
 
     def running(self) -> list[Talk]:
         """Returns the chats whose reply is still coming."""
@@ -248,11 +248,11 @@ class Talks:
         return ""
 
     def close(self, seconds: float) -> bool:
-        """Stops every turn and waits until their replies are on disk; returns whether all are."""
+        """Stops every turn and waits until their replies and marks are on disk; returns whether all are."""
         deadline = time.monotonic() + seconds
-        threads = [talk.running.thread for talk in self.running() if talk.running and talk.running.thread]
         for talk in self.running():
             self.stop(talk)
+        threads = self._threads  # of replies that ended too: their citations may still be checked
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
@@ -290,8 +290,9 @@ class Talks:
         running = Running(self._make_engine(), turn.request_id, turn.question)
         talk.running = running
         arguments = (talk.key, running, turn, behind)
-        running.thread = threading.Thread(target=self._run, args=arguments, name=f"turn-{talk.key}", daemon=True)
-        running.thread.start()
+        thread = threading.Thread(target=self._run, args=arguments, name=f"turn-{talk.key}", daemon=True)
+        thread.start()
+        self._threads = [*(one for one in self._threads if one.is_alive()), thread]
 
     def _run(self, key: str, running: Running, turn: Turn, behind: str) -> None:
         """Walks one turn, in its thread."""

@@ -117,13 +117,16 @@ def run(
         reply.saw(course.seen)
         yield from course.ground(reply)
         yield from course.answer(reply)
-        if grounding:
-            yield from grounding.check(reply)
+        if grounding and (checked := grounding.check(reply)):
+            yield checked
     except (EngineError, RagError) as error:
         reply.end("failed", str(error))
         raise
     finally:
         reply.end("stopped")
+        if grounding:  # whoever leaves at the end of the reply does not lose its marks
+            with suppress(RagError):
+                grounding.check(reply)
 
 
 def _grounding(turn: Turn, engine: Engine, documents: Documents | None) -> Grounding | None:

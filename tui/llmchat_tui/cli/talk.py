@@ -222,8 +222,9 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
                     outcome,
                     console,
                 )
-        case Reading(done, total):
-            console.status(f"read {done:,} of {total:,} parts of the documents")
+        case Reading(done, total, tokens, of_tokens):
+            now = f" · reading {tokens:,} of {of_tokens:,} tokens" if tokens < of_tokens else ""
+            console.status(f"read {done:,} of {total:,} parts of the documents{now}")
         case Grounded(sources, tokens, left_out):
             outcome.sources, outcome.block_tokens = sources, tokens
             if left_out:

@@ -97,8 +97,9 @@ async def _paint_documents(
             view.beside_loading = ""
             if retrieval.verdict == "weak":
                 view.warn("the documents say little about this")
-        case Reading(done, total):
-            view.note(f"reading whole documents: part {min(done + 1, total):,} of {total:,}{STOPS}")
+        case Reading(done, total, tokens, of_tokens):
+            now = f", {tokens:,} of {of_tokens:,} tokens" if tokens < of_tokens else ""
+            view.note(f"reading whole documents: part {min(done + 1, total):,} of {total:,}{now}{STOPS}")
         case Grounded(sources, tokens, _):
             view.show_sources(source_line(sources))
             view.note(f"{len(sources):,} passage{'s' * (len(sources) != 1)}, {tokens:,} tokens{STOPS}")
