@@ -22,6 +22,8 @@ Knows no exit codes and no screens.
 
 from __future__ import annotations
 
+import shlex
+
 
 class RagError(Exception):
     """Base of the tree. `what` and `why` make one line; `hint` is a command or a next step, or empty."""
@@ -68,7 +70,7 @@ class FilesMissing(RagError):
         super().__init__(
             f"{missing:,} of {known:,} files of {collection} are gone",
             "nothing was changed; a disk that is not mounted looks like this",
-            f"llmchat docs update {collection} --accept-missing",
+            f"llmchat docs update {shlex.quote(collection)} --accept-missing",
         )
         self.collection, self.missing, self.known = collection, missing, known
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llmchat_rag.chunk import CHUNKER
-from llmchat_rag.errors import FilesMissing, ParseError
+from llmchat_rag.errors import FilesMissing, ParseError, RootMissing
 from llmchat_rag.parse.formats import module_of
 from llmchat_rag.reading import read_file
 from llmchat_rag.store import Collection, FileState, Library
@@ -52,8 +53,12 @@ def scan(library: Library, collection: Collection, *, force: bool, accept_missin
     states = library.file_states(collection)
     found: list[Found] = []
     skipped: list[Skipped] = []
-    for one in walk(collection.root, include=collection.include, exclude=collection.exclude):
-        (found if isinstance(one, Found) else skipped).append(one)  # type: ignore[arg-type]
+    try:
+        for one in walk(collection.root, include=collection.include, exclude=collection.exclude):
+            (found if isinstance(one, Found) else skipped).append(one)  # type: ignore[arg-type]
+    except RootMissing as missing:
+        hint = f"mount its disk, or forget it: llmchat docs rm {shlex.quote(collection.name)}"
+        raise RootMissing(missing.what, missing.why, hint) from missing
     gone = _gone(states, found, skipped)
     if not accept_missing:
         _refuse_sudden_loss(collection, states, found, gone)

@@ -359,3 +359,38 @@ def test_the_embedder_is_opened_once_and_only_where_it_is_needed(home: Path, not
     assert len(opened) == 1
     call("search", "dough")
     assert opened[1:] == [("mine", False)]
+
+
+def test_another_model_takes_the_passages_of_all_collections_and_says_which_wait(home: Path, notes: Path) -> None:
+    other = notes.parent / "my other notes"
+    other.mkdir()
+    (other / "one.md").write_text("# One\n\nA note.\n")
+    added(home, other)
+    added(home, notes)
+
+    def call(*arguments: str) -> Asked:
+        app = App(environ=environment(home), open_embedder=lambda *_: HashEmbedder(seed=1))
+        with captured(None) as (out, err):
+            code = run(app, ["docs", *arguments])
+        return Asked(code, out.getvalue().decode(), err.getvalue().decode())
+
+    refused = call("update", "notes")
+    assert (refused.code, "hint: llmchat docs update --force" in refused.err) == (3, True)
+    done = call("update", "notes", "--force")
+    assert (done.code, "3 read" in done.out) == (0, True)
+    assert "1 file cannot be searched until read again: llmchat docs update 'my other notes'" in done.err
+    again = call("update")
+    assert (again.code, again.err.count("read again")) == (0, 0)
+
+
+def test_a_folder_that_is_gone_can_be_forgotten(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a disk"
+    folder.mkdir()
+    (folder / "one.md").write_text("# One\n\nA note.\n")
+    added(home, folder)
+    (folder / "one.md").unlink()
+    missing = docs(home, "update")
+    assert "hint: llmchat docs update 'a disk' --accept-missing" in missing.err
+    folder.rmdir()
+    gone = docs(home, "update", "--accept-missing")
+    assert (gone.code, "hint: mount its disk, or forget it: llmchat docs rm 'a disk'" in gone.err) == (3, True)

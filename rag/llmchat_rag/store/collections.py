@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -44,9 +45,8 @@ def add(
     """
     there = _find(connection, name)
     if there is not None and there.root != root:
-        raise CollectionExists(
-            f"there is a collection {name} already", f"of {there.root}", f"llmchat docs rm {name}, or choose a --name"
-        )
+        hint = f"llmchat docs add {shlex.quote(str(root))} -d ANOTHER-NAME"
+        raise CollectionExists(f"there is a collection {name} already", f"of {there.root}", hint)
     connection.execute(
         "INSERT INTO collection (name, root, include, exclude, created_at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET include = excluded.include, exclude = excluded.exclude",

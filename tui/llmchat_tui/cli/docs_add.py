@@ -102,6 +102,7 @@ def _update_each(run: Indexing, collections: Sequence[Collection], as_json: bool
         run.tell_failures(one)
         if not as_json:
             print_rows([sanitize_line(one.line)])
+    run.tell_waiting()
     if as_json:
         print_json([one.facts for one in done])
     if failure is not None:

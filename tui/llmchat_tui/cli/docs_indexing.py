@@ -5,6 +5,7 @@ Shared by `docs add`, `docs update` and `docs watch`. Knows no flags; the work i
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -167,7 +168,16 @@ class Indexing:
         for one in failed[:_TOLD]:
             self.console.warn(f"{name}: {one.relative or updated.collection.root}: {one.reason}")
         if len(failed) > _TOLD:
-            self.console.warn(f"{name}: {len(failed) - _TOLD:,} more: llmchat docs show {name} --failed")
+            more = f"{len(failed) - _TOLD:,} more: llmchat docs show {shlex.quote(name)} --failed"
+            self.console.warn(f"{name}: {more}")
+
+    def tell_waiting(self) -> None:
+        """Warns of collections that cannot be searched before they are read again, after the model was changed."""
+        waiting = [row for row in self.library.status().collections if row.pending]
+        if waiting:
+            names = " ".join(shlex.quote(row.collection.name) for row in waiting)
+            files = many(sum(row.pending for row in waiting), "file")
+            self.console.warn(f"{files} cannot be searched until read again: llmchat docs update {names}")
 
 
 @contextmanager
