@@ -43,13 +43,14 @@ _SECRET_FILE = re.compile(
     r"|secrets?\.(?:json|ya?ml|toml|ini|txt)|\.vault_pass.*|.*\.tfstate(?:\.backup)?|\.(?:bash|zsh|python|psql)_history",
     re.IGNORECASE | re.DOTALL,
 )
-BINARY_SUFFIXES = word_set("""
-    .7z .a .aac .avi .avif .bin .bmp .bz2 .class .dat .db .db-shm .db-wal .deb .dll .dmg .doc .dylib .exe .faiss .flac
-    .gguf .gif .gz .h5 .heic .ico .icns .img .iso .jar .jpeg .jpg .lz4 .m4a .mkv .mo .mov .mp3 .mp4 .mpeg .msi .npy
-    .npz .o .obj .odp .ods .odt .ogg .onnx .opus .otf .parquet .pb .pickle .pkl .png .ppt .pptx .psd .pt .pth .pyc
-    .pyd .pyo .rar .rpm .safetensors .so .sqlite .sqlite3 .svg .swf .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl
-    .wmv .woff .woff2 .xls .xlsx .xz .zip .zst
+NOT_READ = word_set("""
+    .7z .a .aac .ai .avi .avif .bin .bmp .bz2 .class .dat .db .db-shm .db-wal .deb .dll .dmg .doc .dylib .eps .exe
+    .faiss .flac .gguf .gif .gz .h5 .heic .icns .ico .img .iso .jar .jpeg .jpg .lz4 .m4a .mkv .mo .mov .mp3 .mp4
+    .mpeg .msi .npy .npz .o .obj .odp .ods .odt .ogg .onnx .opus .otf .parquet .pb .pickle .pkl .png .ppt .pptx
+    .ps .psd .pt .pth .pyc .pyd .pyo .rar .rpm .safetensors .so .sqlite .sqlite3 .svg .svgz .swf .tar .tgz .tif
+    .tiff .ttf .wasm .wav .webm .webp .whl .wmv .woff .woff2 .xcf .xls .xlsx .xz .zip .zst
 """)
+"""By their names. Also drawings that are text: their markup says nothing in words."""
 
 
 @cache
@@ -59,8 +60,8 @@ def left_out(name: str) -> str:
         return "left out: not a document"
     if name in SECRET_FOLDERS or _SECRET_FILE.fullmatch(name):
         return "left out: may hold secrets"
-    if _suffix(name) in BINARY_SUFFIXES:
-        return f"left out: {_suffix(name)} is no text"
+    if _suffix(name) in NOT_READ:
+        return f"left out: {_suffix(name)} files are not read"
     return ""
 
 

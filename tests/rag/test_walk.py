@@ -53,13 +53,22 @@ def test_a_root_may_be_one_file_and_must_be_there(root: Path) -> None:
 
 def test_secrets_binaries_and_machinery_are_left_out(root: Path) -> None:
     secrets = [".env", ".env.local", "id_rsa", "id_ed25519", "a.pem", "b.key", ".ssh/config", ".netrc", "x/credentials"]
-    others = ["a.png", "b.zip", "c.gguf", "node_modules/x.js", ".git/config", "__pycache__/a.pyc", "venv/a.py"]
+    others = [
+        "a.png",
+        "drawing.SVG",
+        "b.zip",
+        "c.gguf",
+        "node_modules/x.js",
+        ".git/config",
+        "__pycache__/a.pyc",
+        "venv/a.py",
+    ]
     kept = [".env.example", "identity.md", "keys.md", "a.key.md", "environment.md"]
     write(root, *secrets, *others, *kept)
     assert found(root) == sorted(kept)
     reasons = left_out(root)
     assert reasons[".env"] == reasons[".ssh/"] == "left out: may hold secrets"
-    assert reasons["a.png"] == "left out: .png is no text"
+    assert reasons["a.png"] == "left out: .png files are not read"
     assert reasons["node_modules/"] == "left out: not a document"
 
 

@@ -45,7 +45,7 @@ _SUFFIXES = {
     "source": (
         "py pyi pyx js jsx mjs cjs ts tsx java kt kts scala groovy c h cc cpp cxx hh hpp cu m mm cs fs go rs rb php "
         "swift lua pl pm r jl ex exs erl hs ml clj el lisp dart zig nim sh bash zsh fish ps1 sql proto css scss "
-        "less vue svelte tf toml yaml yml ini cfg conf cmake mk xml xsd svg"
+        "less vue svelte tf toml yaml yml ini cfg conf cmake mk xml xsd"
     ),
 }
 _MODULE_OF = {f".{suffix}": module for module, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
