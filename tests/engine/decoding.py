@@ -6,7 +6,7 @@ Knows the host's parts; no sockets, no jobs.
 from __future__ import annotations
 
 from llmchat_engine.host.cache import SequenceCache
-from llmchat_engine.host.context import N_SEQ_MAX, Context, Shape
+from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
@@ -19,7 +19,7 @@ def decoder_of(
     llama: Llama, model: Model, context: Context, *, budget: int = 0, store: KvStore | None = None
 ) -> Decoder:
     """Returns a decoder; nothing is kept outside the context unless there is a budget."""
-    kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, N_SEQ_MAX)
+    kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, context.n_seq)
     parking = Parking(budget, store, lambda _: None)
     return Decoder(llama, model, context, SequenceCache(Sequences(context, kind, parking)))
 

@@ -17,6 +17,7 @@ from tests.engine.decoding import decoder_of
 from llmchat_engine.events import Finished, Prefill, Token
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.context import Context, Shape
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
@@ -90,7 +91,7 @@ class Bench:
         """Runs a prompt; the memory loses what it holds behind the cache's back after so many tokens of the reply."""
         sampling = resolve(Sampling(temperature=0.0, max_tokens=count), DEFAULTS)
         told, row = 0, None
-        for event in self.decoder.generate(ids, sampling, want):
+        for event in self.decoder.generate(ids, Manner(sampling), want):
             if isinstance(event, Prefill) and event.done == event.total:
                 row = self.context.logits().copy()
             if isinstance(event, Token):
@@ -110,7 +111,7 @@ class Bench:
         self.empty.clear()
         decoder = decoder_of(self.llama, self.model, self.empty)
         sampling = resolve(Sampling(temperature=0.0, max_tokens=1), DEFAULTS)
-        for event in decoder.generate(ids, sampling, Want()):
+        for event in decoder.generate(ids, Manner(sampling), Want()):
             if isinstance(event, Prefill) and event.done == event.total:
                 row = self.empty.logits().copy()
         return row

@@ -12,6 +12,7 @@ from tests.engine.tiny_gguf import BYTE_0, IM_END, LONG_PIECES, tiny_llama, toke
 from llmchat_engine.errors import ContextFull, GenerationFailed
 from llmchat_engine.events import Finished, Prefill, Token
 from llmchat_engine.host.cache import Want
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
@@ -33,7 +34,7 @@ class Bench:
         self, ids: list[int], sampling: Sampling | None = None, *, exact: bool = False, limit: int = 20
     ) -> Finished:
         asked = sampling or Sampling(temperature=0.0, max_tokens=limit)
-        *events, last = self.decoder.generate(ids, resolve(asked, DEFAULTS), Want(exact=exact))
+        *events, last = self.decoder.generate(ids, Manner(resolve(asked, DEFAULTS)), Want(exact=exact))
         assert isinstance(last, Finished)
         assert "".join(event.text for event in events if isinstance(event, Token)) == last.text
         assert last.cached_tokens + last.prefilled_tokens == last.prompt_tokens == len(ids)
@@ -172,7 +173,7 @@ def test_an_id_outside_the_vocabulary_costs_one_request(bench: Bench, ids: list[
 
 def test_an_aborted_prefill_keeps_what_is_whole(bench: Bench) -> None:
     ids = prompt(1100)
-    events = bench.decoder.generate(ids, resolve(Sampling(temperature=0.0), DEFAULTS), Want())
+    events = bench.decoder.generate(ids, Manner(resolve(Sampling(temperature=0.0), DEFAULTS)), Want())
     for event in events:
         if isinstance(event, Prefill) and event.done == 512:
             bench.context.abort()
@@ -183,7 +184,7 @@ def test_an_aborted_prefill_keeps_what_is_whole(bench: Bench) -> None:
 
 
 def test_an_abort_between_two_tokens_ends_the_reply(bench: Bench) -> None:
-    events = bench.decoder.generate(prompt(10), resolve(DRAWN, DEFAULTS), Want())
+    events = bench.decoder.generate(prompt(10), Manner(resolve(DRAWN, DEFAULTS)), Want())
     for event in events:
         if isinstance(event, Token):
             bench.context.abort()
@@ -221,7 +222,9 @@ def test_asking_again_gives_the_same_bits(bench: Bench, length: int) -> None:
     """The last token of a prompt is decoded alone, so its logits do not depend on where the rest came from."""
     rows = []
     for _ in range(3):
-        for event in bench.decoder.generate(prompt(length), resolve(Sampling(temperature=0.0), DEFAULTS), Want()):
+        for event in bench.decoder.generate(
+            prompt(length), Manner(resolve(Sampling(temperature=0.0), DEFAULTS)), Want()
+        ):
             if isinstance(event, Prefill) and event.done == event.total:
                 rows.append(bench.context.logits().tobytes())
                 break
@@ -264,7 +267,7 @@ def test_the_last_token_is_read_alone_only_where_the_answer_shall_be_the_same_ag
 
     monkeypatch.setattr(bench.context, "decode", counted)
     *_, last = bench.decoder.generate(
-        prompt(40), resolve(Sampling(max_tokens=1), DEFAULTS), Want(repeatable=repeatable)
+        prompt(40), Manner(resolve(Sampling(max_tokens=1), DEFAULTS)), Want(repeatable=repeatable)
     )
     assert isinstance(last, Finished)
     assert sizes == batches

@@ -17,6 +17,7 @@ from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_mamba
 
 from llmchat_engine.events import Finished, Prefill
 from llmchat_engine.host.cache import Want
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
@@ -37,14 +38,14 @@ class Bench:
     def logits(self, ids: list[int]) -> tuple[Rows, int]:
         """Returns the logits behind a prompt and how much of it was cached."""
         cached = 0
-        for event in self.decoder.generate(ids, ONE, Want()):
+        for event in self.decoder.generate(ids, Manner(ONE), Want()):
             if isinstance(event, Prefill) and event.done == event.total:
                 cached, row = event.cached, self.context.logits().copy()
         return row, cached
 
     def reply(self, ids: list[int], count: int) -> list[int]:
         sampling = resolve(Sampling(temperature=0.0, max_tokens=count), DEFAULTS)
-        *_, last = self.decoder.generate(ids, sampling, Want())
+        *_, last = self.decoder.generate(ids, Manner(sampling), Want())
         assert isinstance(last, Finished)
         return list(last.token_ids)
 
@@ -113,7 +114,7 @@ def test_a_stopped_decode_leaves_a_usable_memory(bench: Bench) -> None:
     bench.decoder.cache.truncate(0)
     fresh, _ = bench.logits(prompt(700))
     bench.decoder.cache.truncate(0)
-    for event in bench.decoder.generate(prompt(700), ONE, Want()):
+    for event in bench.decoder.generate(prompt(700), Manner(ONE), Want()):
         if isinstance(event, Prefill) and event.done == 512:
             bench.context.abort()
     bench.context.abort(False)

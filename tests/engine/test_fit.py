@@ -11,7 +11,7 @@ import pytest
 from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_llama, tiny_mamba
 
 from llmchat_engine.errors import NotEnoughMemory
-from llmchat_engine.host.context import N_SEQ_MAX
+from llmchat_engine.host.context import N_SEQ_MAX_RECURRENT
 from llmchat_engine.models.fit import SEQUENCES, Free, choose_context, kv_bytes_per_token, memory_free, memory_needed
 from llmchat_engine.models.gguf import Header, read_header
 from llmchat_engine.models.memory import parse_vm_stat
@@ -74,7 +74,7 @@ def test_recurrent_model_needs_the_same_for_every_context(tmp_path: Path) -> Non
 
 
 def test_the_host_makes_as_many_sequences_as_are_counted() -> None:
-    assert SEQUENCES == N_SEQ_MAX
+    assert SEQUENCES == N_SEQ_MAX_RECURRENT
 
 
 def test_sliding_layers_count_in_full(tmp_path: Path) -> None:

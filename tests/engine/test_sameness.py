@@ -15,6 +15,7 @@ from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_lfm2, tiny_llama, tiny_
 from llmchat_engine.errors import ContextFull
 from llmchat_engine.events import Restored
 from llmchat_engine.host.cache import Want
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.kvstore import KvStore
 
@@ -148,7 +149,7 @@ def test_what_vanishes_behind_the_cache_is_computed_again(bench: Bench, when: st
 def test_a_stop_in_mid_reply_does_no_harm(bench: Bench) -> None:
     whole = bench.ask(P, 30)
     bench.begin()
-    for number, _ in enumerate(bench.decoder.generate(P, whole.finished.sampling, CHAT)):
+    for number, _ in enumerate(bench.decoder.generate(P, Manner(whole.finished.sampling), CHAT)):
         if number == 12:
             bench.context.abort()
     bench.context.abort(False)

@@ -16,6 +16,7 @@ from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_lfm2, tiny_llama, tiny_
 
 from llmchat_engine.errors import NotEnoughMemory
 from llmchat_engine.host.context import Context, Shape
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import DEFAULTS, resolve
@@ -132,7 +133,7 @@ def test_a_stop_while_tokens_are_moved_does_no_harm(small: Bench) -> None:
     small.ask(told)
     wanted = [*SYSTEM, *told[140:], *prompt(10, 9)]
     small.context.abort()
-    assert [*small.decoder.generate(wanted, resolve(GREEDY, DEFAULTS), SHIFT)][-1].reason == "cancelled"  # type: ignore[union-attr]
+    assert [*small.decoder.generate(wanted, Manner(resolve(GREEDY, DEFAULTS)), SHIFT)][-1].reason == "cancelled"  # type: ignore[union-attr]
     small.context.abort(False)
     answer = small.ask(wanted, 3, SHIFT)
     assert small.is_what_the_model_says(wanted, answer)

@@ -1,6 +1,6 @@
 """A llama_batch whose arrays are numpy views: filling 512 tokens is four vector stores, not 2,560 ctypes ones.
 
-Knows no context: ids, positions and a sequence in, a struct to decode out.
+Knows no context: ids, positions and sequences in, a struct to decode out.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Batch:
 
     def fill(self, ids: Sequence[int], start: int, sequence: int) -> Any:
         """Writes ids at consecutive positions of a sequence, logits for the last; returns the struct to decode."""
-        count = len(ids)
-        if not 0 < count <= self._size:
-            raise GenerationFailed("a batch has the wrong size", f"{count} tokens, 1 to {self._size} fit")
+        count = self._checked(len(ids))
         self._tokens[:count] = ids
         self._positions[:count] = start if count == 1 else self._np.arange(start, start + count)
         self._sequences[:count] = sequence
@@ -49,6 +47,23 @@ class Batch:
         self._outputs[count - 1] = 1
         self.struct.n_tokens = count
         return self.struct
+
+    def fill_many(
+        self, ids: Sequence[int], positions: Sequence[int], sequences: Sequence[int], outputs: Sequence[bool]
+    ) -> Any:
+        """Writes ids of several sequences, each with its position, and whether its logits are wanted."""
+        count = self._checked(len(ids))
+        self._tokens[:count] = ids
+        self._positions[:count] = positions
+        self._sequences[:count] = sequences
+        self._outputs[:count] = outputs
+        self.struct.n_tokens = count
+        return self.struct
+
+    def _checked(self, count: int) -> int:
+        if not 0 < count <= self._size:
+            raise GenerationFailed("a batch has the wrong size", f"{count} tokens, 1 to {self._size} fit")
+        return count
 
     def close(self) -> None:
         """Gives llama.cpp its own pointers back and frees them."""

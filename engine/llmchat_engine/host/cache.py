@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from llmchat_engine.events import Origin, Restored
@@ -41,6 +41,8 @@ class Want:
     """Move up what stands behind a gap."""
     shared: int = 0
     """So many of the first tokens begin other chats too."""
+    room: int = ROOM
+    """Cells that are wanted behind the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +86,41 @@ class SequenceCache:
         if not moved:
             restored = self._find(wanted, want)
         self._settle_in(want)
-        self._make_way(len(prompt) + ROOM - len(self.ids))
+        self._make_way(len(prompt) + want.room - len(self.ids))
         if want.exact and (self.sequences.apart or len(self.sequences.lines) > 1):
             self.sequences.lay_together(self.active)
         return Taken(len(self.ids), restored, min(moved, len(self.ids)))
 
-    def append(self, ids: Sequence[int]) -> None:
-        """Records ids that a decode has just added to the active sequence."""
-        line, chunk = self.active, self.sequences.kind.chunk
+    def fork_active(self, count: int) -> list[Line]:
+        """Returns the active sequence and copies of it, in the same cells: one for each of several answers."""
+        line = self.active
+        forks = [self.sequences.fork(line, len(line.ids)) for _ in range(count - 1)]
+        for fork in forks:
+            fork.chat, fork.store, fork.private, fork.shared = line.chat, line.store, line.private, line.shared
+            fork.used, fork.checkpoints = line.used, list(line.checkpoints)
+        return [line, *forks]
+
+    def join(self, lines: list[Line]) -> None:
+        """Several answers have ended: the first is the active sequence, the others stay where a chat may want them."""
+        self.active = next((line for line in lines if line in self.sequences.lines), self.active)
+        for line in lines:
+            if line is not self.active and line in self.sequences.lines and (line.private or not line.chat):
+                self.sequences.remove(line)
+
+    def append(self, ids: Sequence[int], line: Line | None = None) -> None:
+        """Records ids that a decode has just added to the active sequence, or to another."""
+        line, chunk = line or self.active, self.sequences.kind.chunk
         self.sequences.apart = self.sequences.apart or len(self.sequences.lines) > 1
         if len(line.ids) == line.grid and len(ids) == chunk and not self.sequences.apart:
             line.grid += chunk
         line.ids.extend(ids)
         line.turning = False
 
-    def truncate(self, length: int) -> None:
-        """Drops what the active sequence holds from position `length` on, whatever a stopped decode left there."""
+    def truncate(self, length: int, line: Line | None = None) -> None:
+        """Drops what a sequence holds from position `length` on, whatever a stopped decode left there."""
+        line = line or self.active
         # The keys of some layers are turned, and the next decode would turn all of them.
-        self.sequences.rewind(self.active, 0 if self.active.turning else length)
+        self.sequences.rewind(line, 0 if line.turning else length)
 
     def is_sound(self) -> bool:
         """Returns whether the memory holds what it should before the next token."""
@@ -111,10 +130,14 @@ class SequenceCache:
         """Remembers the state here, where it could not be rewound to otherwise."""
         self.sequences.checkpoint(self.active)
 
-    def make_room(self) -> bool:
-        """Makes room for a batch that found no free cell; returns whether there is some now."""
+    def make_room(self, beside: Collection[Line] = ()) -> bool:
+        """Makes room for a batch that found no free cell; returns whether there is some now.
+
+        Args:
+            beside: the sequences that stay where they are several: a larger cache would hold but one.
+        """
         memory = self.sequences.memory
-        return self._drop_oldest_branch() or memory.grow(memory.cells + 1, self.active.number)
+        return self._drop_oldest_branch(beside) or (not beside and memory.grow(memory.cells + 1, self.active.number))
 
     def discard(self) -> None:
         """Drops the active sequence without a trace, where it is a private one."""
@@ -229,8 +252,8 @@ class SequenceCache:
             self.sequences.rewind(line, min(start + length, tokens - 1))
         return length if line.ids else 0
 
-    def _drop_oldest_branch(self) -> bool:
-        others = [line for line in self.sequences.lines if line is not self.active]
+    def _drop_oldest_branch(self, beside: Collection[Line] = ()) -> bool:
+        others = [line for line in self.sequences.lines if line is not self.active and line not in beside]
         if not others:
             return False
         self.sequences.evict(min(others, key=lambda line: (not line.spent, line.used)))

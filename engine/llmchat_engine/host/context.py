@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-N_SEQ_MAX = 8
+N_SEQ_MAX = 16
+"""Sequences: 16 answers at once. A free one costs nothing but with a recurrent model, where each has its state."""
+N_SEQ_MAX_RECURRENT = 8
 N_OUTPUTS_MAX = 32
 """Rows of logits. The default reserves one row per token of the batch: 313 MiB at a vocabulary of 152,000."""
 FIRST_CELLS = 2048
@@ -70,6 +72,7 @@ class Context:
         # On a card two caches would have to fit at once; where its length chooses the rope factors it is fixed; and a
         # state holds the last window alone, so that what was copied could not be cut back any more.
         grows = not (on_card or model.length_shapes_rope or model.n_swa)
+        self.n_seq = N_SEQ_MAX_RECURRENT if model.is_recurrent else N_SEQ_MAX
         self.pointer = self._make(min(FIRST_CELLS, shape.n_ctx) if grows else shape.n_ctx)
         if not self.pointer:
             why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
@@ -88,7 +91,7 @@ class Context:
         shape, params = self._shape, self._c.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = shape.batch
-        params.n_seq_max, params.kv_unified = N_SEQ_MAX, True
+        params.n_seq_max, params.kv_unified = self.n_seq, True
         params.n_outputs_max = N_OUTPUTS_MAX
         params.n_threads, params.n_threads_batch = shape.threads, shape.batch_threads
         # On a CPU flash attention halves decode at 3,000 tokens of depth: 40 to 42 against 77 to 89 tokens a second.
@@ -153,7 +156,22 @@ class Context:
             NoFreeCell: the cache is full.
             GenerationFailed: llama.cpp refused the batch.
         """
-        batch = self._batch.fill(ids, start, sequence)
+        return self._run(self._batch.fill(ids, start, sequence))
+
+    def decode_many(
+        self, ids: Sequence[int], positions: Sequence[int], sequences: Sequence[int], outputs: Sequence[bool]
+    ) -> bool:
+        """Appends ids of several sequences in one batch; as `decode` otherwise.
+
+        Args:
+            ids: at most `n_batch`; those of one sequence in the order of their positions.
+            positions: where each goes.
+            sequences: whose each is.
+            outputs: whether the logits behind it are wanted, at most N_OUTPUTS_MAX.
+        """
+        return self._run(self._batch.fill_many(ids, positions, sequences, outputs))
+
+    def _run(self, batch: Any) -> bool:
         began = time.perf_counter()
         code = self._c.llama_decode(self.pointer, batch)
         self.decode_seconds += time.perf_counter() - began
@@ -215,11 +233,20 @@ class Context:
         read = int(self._c.llama_state_seq_set_data_ext(self.pointer, _bytes(data), len(data), sequence, flags))
         return read == len(data)
 
-    def logits(self) -> npt.NDArray[np.float32]:
-        """Returns the last row of logits, shape (n_vocab,), without a copy: valid until the next decode."""
+    def logits(self, index: int = -1) -> npt.NDArray[np.float32]:
+        """Returns a row of logits, shape (n_vocab,), without a copy: valid until the next decode.
+
+        Args:
+            index: Of a token of the last batch whose logits were wanted; -1 is the last of these.
+
+        Raises:
+            GenerationFailed: there is no such row.
+        """
         import numpy as np
 
-        row = self._c.llama_get_logits_ith(self.pointer, -1)
+        row = self._c.llama_get_logits_ith(self.pointer, index)
+        if not row:
+            raise GenerationFailed("a row of logits is missing", f"token {index} of the last batch has none")
         return np.ctypeslib.as_array(row, (self._model.vocab.size,))
 
     def close(self) -> None:

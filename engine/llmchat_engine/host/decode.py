@@ -1,4 +1,4 @@
-"""The prefill and decode loop: ids in, events out. Progress, abort, stop words, timing.
+"""The prefill and decode loop: ids in, events out. One answer or several in one batch; progress, abort, timing.
 
 Knows one context and its cache; no messages, no sockets, no threads. Stopped by `Context.abort` from outside.
 """
@@ -6,19 +6,23 @@ Knows one context and its cache; no messages, no sockets, no threads. Stopped by
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
-from llmchat_engine.answers import StopReason
-from llmchat_engine.errors import ContextFull, GenerationFailed
-from llmchat_engine.events import Finished, Prefill, Restored, Token
+from llmchat_engine.errors import ContextFull, GenerationFailed, RequestInvalid
+from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
-from llmchat_engine.host.llama import Llama, SamplerChain, sampler_chain
+from llmchat_engine.host.lines import Line
+from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.sampling import PENALTY_WINDOW, stages
+from llmchat_engine.host.strands import Probabilities, Strand, alive
 from llmchat_engine.types import Sampling
+
+News = Restored | Prefill | Token | Answered | Finished
 
 
 @dataclass(slots=True)
@@ -33,13 +37,16 @@ class _Clock:
     """Context.decode_seconds when decoding began."""
 
 
-@dataclass(slots=True)
-class _Reply:
-    """The reply as it grows."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the tokens behind a prompt are chosen."""
 
-    detokenizer: Detokenizer
-    ids: list[int] = field(default_factory=list)
-    reason: StopReason = "max_tokens"
+    sampling: Sampling
+    """Resolved: every field set."""
+    answers: int = 1
+    probabilities: Probabilities | None = None
+    stopped: Collection[int] = ()
+    """The answers that are to end, by index; may grow meanwhile."""
 
 
 class Decoder:
@@ -48,43 +55,56 @@ class Decoder:
     def __init__(self, llama: Llama, model: Model, context: Context, cache: SequenceCache) -> None:
         self._llama, self._model, self._context, self.cache = llama, model, context, cache
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, want: Want
-    ) -> Generator[Restored | Prefill | Token | Finished, None, None]:
+    def generate(self, prompt: Sequence[int], manner: Manner, want: Want) -> Generator[News, None, None]:
         """Yields what came back into the context, the progress of prefill, the text as it comes, and `Finished`.
 
         Args:
             prompt: The ids of the whole prompt.
-            sampling: Resolved: every field set.
+            manner: How the reply is chosen.
             want: Whose the prompt is, and what may be done to answer sooner.
 
         Raises:
             ContextFull: the prompt leaves no room for one token.
+            RequestInvalid: more answers than there are sequences.
             GenerationFailed: llama.cpp refused a batch.
         """
         ids, clock = list(prompt), _Clock()
+        if manner.answers > (most := self.cache.sequences.kind.sequences):
+            raise RequestInvalid(f"{manner.answers} answers are too many", f"with this model {most} fit at once")
+        if manner.answers > 1:
+            want = replace(want, room=self._room(ids, manner))
+        taken = yield from self.read(ids, want)
+        clock.prefilled = clock.first = clock.last = time.perf_counter()
+        self.cache.active.seconds += clock.prefilled - clock.started
+        clock.inside_before = self._context.decode_seconds
+        whole = len(self.cache.ids) == len(ids)
+        lines = self.cache.fork_active(manner.answers) if whole else [self.cache.active] * manner.answers
+        try:
+            with ExitStack() as chains:
+                strands = [self._strand(index, line, ids, manner, chains) for index, line in enumerate(lines)]
+                if not whole:
+                    _end(strands)
+                yield from self._decode(strands, manner, clock)
+        finally:
+            self.cache.join(lines)
+        yield self._finished(ids, taken, strands, manner, clock)
+
+    def read(self, ids: list[int], want: Want) -> Generator[Restored | Prefill, None, Taken]:
+        """Has the context hold a prompt, with the logits behind it in the last row; fewer ids where it was aborted.
+
+        Raises:
+            ContextFull: it leaves no room for one token.
+            GenerationFailed: llama.cpp refused a batch.
+        """
         if len(ids) >= self._context.n_ctx:
             raise ContextFull(len(ids), self._context.n_ctx, self._model.n_ctx_train)
-        reply = _Reply(Detokenizer(self._model.vocab.piece, sampling.stop))
         taken = self.cache.take(ids, want)
         if taken.restored:
             yield taken.restored
         # Exact is what any run computes, also one of a chat that shares nothing: whole chunks to the last token.
         for done in self._prefill(ids, taken.cached, 0 if want.exact else want.shared, alone=want.repeatable):
             yield Prefill(done, len(ids), taken.cached)
-        clock.prefilled = clock.first = clock.last = time.perf_counter()
-        self.cache.active.seconds += clock.prefilled - clock.started
-        clock.inside_before = self._context.decode_seconds
-        with sampler_chain(self._llama, stages(sampling, self._model.vocab.size)) as chain:
-            if len(self.cache.ids) < len(ids):
-                reply.reason = "cancelled"
-            else:
-                for token in ids[-PENALTY_WINDOW:]:
-                    chain.accept(token)
-                yield from self._decode(chain, reply, clock, sampling.max_tokens)
-        if text := reply.detokenizer.flush():
-            yield Token(text, 0)
-        yield self._finished(ids, taken, reply, clock, sampling)
+        return taken
 
     def compute(self, prefix: Sequence[int], want: Want) -> bool:
         """Has the context hold a prefix, for a prompt to come; False where the abort flag stopped it on the way."""
@@ -149,60 +169,128 @@ class Decoder:
         self.cache.truncate(len(known))
         return self._feed(known[len(self.cache.ids) :])
 
-    def _decode(self, chain: SamplerChain, reply: _Reply, clock: _Clock, max_tokens: int | None) -> Iterator[Token]:
-        context, vocab, detokenizer = self._context, self._model.vocab, reply.detokenizer
-        room = context.n_ctx - len(self.cache.ids)
-        limit = room if max_tokens is None else min(max_tokens, room)
-        told = 0
-        while True:
-            if context.aborted:
-                reply.reason = "cancelled"
-                return
-            token = chain.sample(context)
-            reply.ids.append(token)
-            clock.last = time.perf_counter()
-            if len(reply.ids) == 1:
-                clock.first = clock.last
-            if vocab.is_eog(token):
-                reply.reason = "eog"
-                return
-            if text := detokenizer.push(token):
-                yield Token(text, len(reply.ids) - told)
-                told = len(reply.ids)
-            if detokenizer.stopped:
-                reply.reason = "stop"
-                return
-            if len(reply.ids) >= limit:
-                reply.reason = "max_tokens" if limit == max_tokens else "context"
-                return
-            if not self._step([token]):
-                reply.reason = "cancelled"
-                return
+    def _room(self, ids: list[int], manner: Manner) -> int:
+        """Returns the cells that several answers may take: the cache cannot grow once there are several."""
+        longest = self._context.n_ctx - len(ids)
+        return min(longest, manner.answers * min(longest, manner.sampling.max_tokens or longest))
 
-    def _finished(self, ids: list[int], taken: Taken, reply: _Reply, clock: _Clock, sampling: Sampling) -> Finished:
-        count = len(reply.ids)
-        inside = self._context.decode_seconds - clock.inside_before
+    def _strand(self, index: int, line: Line, ids: list[int], manner: Manner, chains: ExitStack) -> Strand:
+        """Returns one answer to come, with a chain that has seen the end of the prompt."""
+        seed = ((manner.sampling.seed or 0) + index) % (2**32 - 1)
+        sampling = replace(manner.sampling, seed=seed)
+        chain = chains.enter_context(sampler_chain(self._llama, stages(sampling, self._model.vocab.size)))
+        for token in ids[-PENALTY_WINDOW:]:
+            chain.accept(token)
+        return Strand(index, line, chain, Detokenizer(self._model.vocab.piece, sampling.stop), sampling)
+
+    def _decode(self, strands: list[Strand], manner: Manner, clock: _Clock) -> Iterator[Token | Answered]:
+        """Runs the answers side by side until each has ended."""
+        prompt, several = len(self.cache.ids), len(strands) > 1
+        limit = self._context.n_ctx - prompt
+        if manner.sampling.max_tokens is not None:
+            limit = min(limit, manner.sampling.max_tokens)
+        running = alive(strands)
+        for strand in strands:
+            if strand.reason is not None:
+                yield from self._ended(strand, manner, several)
+        while running:
+            for strand in running:
+                yield from self._pick(strand, manner, limit)
+            clock.last = time.perf_counter()
+            if clock.first == clock.prefilled:
+                clock.first = clock.last
+            going_on = alive(running)
+            if going_on and not self._extend(going_on):
+                _end(going_on)
+            for strand in running:
+                if strand.reason is not None:
+                    yield from self._ended(strand, manner, several)
+            running = alive(going_on)
+
+    def _pick(self, strand: Strand, manner: Manner, limit: int) -> Iterator[Token]:
+        """Chooses the next token of one answer."""
+        if self._context.aborted or strand.index in manner.stopped:
+            strand.reason = "cancelled"
+            return
+        token = strand.picker.sample(self._context, strand.row)
+        if manner.probabilities:
+            strand.note(manner.probabilities(self._context, strand.row, token))
+        if shown := strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit):
+            yield shown
+
+    def _ended(self, strand: Strand, manner: Manner, several: bool) -> Iterator[Token | Answered]:
+        if rest := strand.flush():
+            yield rest
+        if several:
+            yield Answered(strand.index, strand.answer(measured=manner.probabilities is not None))
+
+    def _extend(self, strands: list[Strand]) -> bool:
+        """Appends the newest token of each answer in one batch; False, and nothing appended, when aborted.
+
+        Where the context is full all end, with the reason in them.
+        """
+        if len(strands) == 1:
+            self.cache.active, strands[0].row = strands[0].line, -1
+            return self._step(strands[0].ids[-1:])
+        lines = [strand.line for strand in strands]
+        if not all(self._is_sound(line) for line in lines):
+            return False
+        done = False
+        try:
+            done = self._decoded_many([strand.ids[-1] for strand in strands], lines)
+        except NoFreeCell:
+            for strand in strands:
+                strand.reason = "context"
+            return True
+        finally:
+            if not done:
+                for line in lines:
+                    self.cache.truncate(len(line.ids), line)
+        for row, strand in enumerate(strands):
+            strand.row = row
+            if done:
+                self.cache.append(strand.ids[-1:], strand.line)
+        return done
+
+    def _is_sound(self, line: Line) -> bool:
+        """Returns whether a sequence is in the memory as it should be, filled anew if need be."""
+        self.cache.active = line
+        return self.cache.is_sound() or self._compute_again()
+
+    def _decoded_many(self, tokens: list[int], lines: list[Line]) -> bool:
+        positions, numbers = [len(line.ids) for line in lines], [line.number for line in lines]
+        while True:
+            try:
+                return self._context.decode_many(tokens, positions, numbers, [True] * len(tokens))
+            except NoFreeCell:
+                if not self.cache.make_room(lines):
+                    raise
+
+    def _finished(self, ids: list[int], taken: Taken, strands: list[Strand], manner: Manner, clock: _Clock) -> Finished:
+        first, count = strands[0], sum(len(strand.ids) for strand in strands)
+        inside, steps = self._context.decode_seconds - clock.inside_before, count - len(strands)
+        measured = manner.probabilities is not None
         return Finished(
-            reason=reply.reason,
-            text=reply.detokenizer.text,
-            token_ids=self._exact_ids(reply),
+            reason=first.reason or "cancelled",
+            text=first.detokenizer.text,
+            token_ids=first.exact_ids(),
             prompt_tokens=len(ids),
             cached_tokens=taken.cached,
-            prefilled_tokens=max(0, min(len(self.cache.ids), len(ids)) - taken.cached),
+            prefilled_tokens=max(0, min(len(first.line.ids), len(ids)) - taken.cached),
             reply_tokens=count,
             time_to_first_token=clock.first - clock.started,
             prefill_seconds=clock.prefilled - clock.started,
             decode_seconds=clock.last - clock.first,
-            sampling=sampling,
-            decode_ms=1000 * inside / (count - 1) if count > 1 else 0.0,
+            sampling=first.sampling,
+            decode_ms=1000 * inside / steps if steps > 0 else 0.0,
             restored=taken.restored,
             shifted_tokens=taken.moved,
+            complete=first.complete,
+            answers=tuple(strand.answer(measured=measured) for strand in strands) if len(strands) > 1 else (),
         )
 
-    @staticmethod
-    def _exact_ids(reply: _Reply) -> tuple[int, ...]:
-        """Returns the ids whose text is the reply's; none where a stop word cut a token in half."""
-        if reply.reason != "stop":
-            return tuple(reply.ids)
-        whole = reply.detokenizer.exact_count()
-        return () if whole is None else tuple(reply.ids[:whole])
+
+def _end(strands: list[Strand]) -> None:
+    """The abort flag is up: those that run end here."""
+    for strand in alive(strands):
+        strand.reason = "cancelled"

@@ -114,6 +114,9 @@ class Llama:
 class SamplerChain:
     """A native sampler chain: `stages` are (name, arguments) of llama_sampler_init_<name>, applied in order."""
 
+    complete = True
+    """A chain asks nothing of an answer: it may end anywhere."""
+
     def __init__(self, llama: Llama, stages: Sequence[tuple[str, tuple[float, ...]]]) -> None:
         self._c = llama.c
         params = self._c.llama_sampler_chain_default_params()
@@ -126,9 +129,9 @@ class SamplerChain:
         """Tells the penalties about a token that was not sampled here (the prompt's tail)."""
         self._c.llama_sampler_accept(self._pointer, token)
 
-    def sample(self, context: Context) -> int:
-        """Returns the next token from the last row of logits, and accepts it."""
-        return int(self._c.llama_sampler_sample(self._pointer, context.pointer, -1))
+    def sample(self, context: Context, index: int = -1) -> int:
+        """Returns the next token from the logits behind a token of the last batch, and accepts it."""
+        return int(self._c.llama_sampler_sample(self._pointer, context.pointer, index))
 
     def close(self) -> None:
         """Frees the chain."""

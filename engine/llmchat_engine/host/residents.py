@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmchat_engine.host import sampling
 from llmchat_engine.host.cache import SequenceCache
-from llmchat_engine.host.context import N_SEQ_MAX, Context, Shape
+from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.idle import Idle
 from llmchat_engine.host.llama import Llama
@@ -92,7 +92,7 @@ def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[
     context = Context(llama, model, shape)
     template, pieces = template_of(model, order.model_key), PieceIds(model.vocab)
     info = _describe(llama, model, context, template, order, repack)
-    kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, N_SEQ_MAX)
+    kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, context.n_seq)
     parking = Parking(order.memory_budget, _store(order, context, info, log), log)
     cache = SequenceCache(Sequences(context, kind, parking))
     decoder = Decoder(llama, model, context, cache)

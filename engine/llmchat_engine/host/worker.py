@@ -20,6 +20,7 @@ from llmchat_engine.events import Finished, Loaded, Loading, Notice, Token
 from llmchat_engine.host import sampling
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
+from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.idle import next_turn
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
@@ -146,14 +147,16 @@ class Worker:
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
         want = _want(request, resolved, prompt)
         outlet = _Outlet(job.send)
-        events = residents.decoder.generate(prompt.ids, resolved, want)
+        manner = Manner(resolved, request.answers, stopped=job.stopped)
+        events = residents.decoder.generate(prompt.ids, manner, want)
         upcoming = None
         try:
             with closing(events):
                 for event in events:
                     if isinstance(event, Finished):
                         event = replace(event, recomputed=why_computed_again(request, prompt, event))
-                        upcoming = next_turn(request, event, residents.info.key, want)
+                        if not event.answers:  # which one the chat goes on with is not known yet
+                            upcoming = next_turn(request, event, residents.info.key, want)
                     outlet.send(event)
         finally:
             if request.private:
@@ -233,9 +236,12 @@ class _Outlet:
             self._flush()
 
     def _flush(self) -> None:
+        for answer in sorted({token.answer for token in self._pending}):
+            parts = [token for token in self._pending if token.answer == answer]
+            text = "".join(token.text for token in parts)
+            logprobs = tuple(logprob for token in parts for logprob in token.logprobs)
+            self._send(Token(text, sum(token.count for token in parts), answer, logprobs))
         if self._pending:
-            text = "".join(token.text for token in self._pending)
-            self._send(Token(text, sum(token.count for token in self._pending)))
             self._pending.clear()
             self._sent_at = time.perf_counter()
 

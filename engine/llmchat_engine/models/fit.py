@@ -23,7 +23,7 @@ CONTEXT_STEP = 256
 UBATCH = 512
 OUTPUT_ROWS = 64
 SEQUENCES = 8
-"""Sequences that the host's contexts have room for; each has a recurrent state of its own."""
+"""Sequences that the context of a recurrent model has room for; each has a state of its own."""
 _TYPE_BYTES = {name.lower(): bytes_ / block for name, block, bytes_ in TENSOR_TYPES.values()}
 _TOKEN_BYTES = 256
 _MERGE_BYTES = 512
