@@ -30,6 +30,7 @@ _BATCH = 2_048
 """Texts that are counted at once: a tokenizer keeps about 1 KB for each."""
 _AT_ONCE = 1 << 17
 """Characters that are looked at together: to count a line of 10 MB takes 1 GB, and as much to hold 5 million lines."""
+_LONGEST_WORD = 200
 _LONG_HEADING = 160
 _MOST_NAMES = 3
 _TITLE_WIDTH = 160
@@ -165,6 +166,15 @@ class _Measure:
         self._tokens_of([atom for section in sections for atom in section.atoms if not atom.whole])
         while fresh := self._cut_long(sections):
             self._tokens_of(fresh)
+        for section in sections:
+            section.atoms = [atom for atom in section.atoms if not self._is_no_word(atom)]
+
+    def _is_no_word(self, atom: Atom) -> bool:
+        """Returns whether it is part of a run of letters that the model does not know: hex, keys, a picture as text."""
+        length = atom.end - atom.start
+        if length <= _LONGEST_WORD or atom.tokens * _CHARACTERS_PER_TOKEN >= length:
+            return False
+        return len(self._text[atom.start : atom.end].split()) == 1
 
     def tokens(self, atoms: Sequence[Atom]) -> int:
         """Returns the tokens of a passage."""

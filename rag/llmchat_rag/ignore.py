@@ -1,4 +1,4 @@
-"""Which files are left out unasked: secrets, binaries, machinery, and what ignore files name.
+"""Which files are left out unasked: secrets, binaries, machinery, generated files, and what ignore files name.
 
 The only importer of pathspec. Opens the ignore files and nothing else. Ignore files come with the documents and are not
 trusted: a pattern that could take long to match is not followed, and none of them can bring a secret back.
@@ -43,6 +43,11 @@ _SECRET_FILE = re.compile(
     r"|secrets?\.(?:json|ya?ml|toml|ini|txt)|\.vault_pass.*|.*\.tfstate(?:\.backup)?|\.(?:bash|zsh|python|psql)_history",
     re.IGNORECASE | re.DOTALL,
 )
+_GENERATED = re.compile(
+    r".*\.min\.(?:m?js|css)|.*\.(?:m?js|css)\.map|(?:package-lock|npm-shrinkwrap)\.json|pnpm-lock\.yaml|go\.sum"
+    r"|(?:yarn|Cargo|poetry|pdm|uv|Pipfile|composer|Gemfile|flake|Podfile|mix|bun)\.lock",
+    re.DOTALL,
+)
 NOT_READ = word_set("""
     .7z .a .aac .ai .avi .avif .bin .bmp .bz2 .class .dat .db .db-shm .db-wal .deb .dll .dmg .doc .dylib .eps .exe
     .faiss .flac .gguf .gif .gz .h5 .heic .icns .ico .img .iso .jar .jpeg .jpg .lz4 .m4a .mkv .mo .mov .mp3 .mp4
@@ -60,6 +65,8 @@ def left_out(name: str) -> str:
         return "left out: not a document"
     if name in SECRET_FOLDERS or _SECRET_FILE.fullmatch(name):
         return "left out: may hold secrets"
+    if _GENERATED.fullmatch(name):
+        return "left out: generated"
     if _suffix(name) in NOT_READ:
         return f"left out: {_suffix(name)} files are not read"
     return ""

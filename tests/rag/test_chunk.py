@@ -249,9 +249,34 @@ def test_a_mark_keeps_the_space_it_stands_on() -> None:
 
 
 def test_a_line_without_spaces_is_cut() -> None:
-    found = chunks_of(parse_bytes("a.txt", b"x" * 100_000), lambda texts: [1] * len(texts), limit=200)
-    assert max(len(chunk.text) for chunk in found) <= 3_200
+    found = chunks("漢" * 100_000, "a.txt", limit=200)
+    assert max(chunk.tokens for chunk in found) <= 200
     assert sum(len(chunk.text) for chunk in found) == 100_000
+    assert len(found) <= 1.2 * 100_000 * 3 / 6 / 200
+
+
+def test_a_run_of_letters_that_is_no_word_makes_no_passage() -> None:
+    """WordPiece calls it one unknown token: nothing finds it, and a prompt would be full of it."""
+
+    def count_words(texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    code = "KEY = (\n    b'" + "c0ffee" * 5_000 + "'\n)\n" + "wide" + " " * 900 + "table\n" + "def f(): pass\n"
+    found = chunks_of(parse_bytes("a.py", code.encode()), count_words, limit=200)
+    shown = "\n".join(chunk.text for chunk in found)
+    assert "c0ffee" * 50 not in shown
+    assert all(word in shown for word in ("KEY = (", "wide", "table", "def f(): pass"))
+
+
+def test_a_generated_dictionary_of_texts_is_cut_between_its_lines() -> None:
+    """As pydoc_data/topics.py of the standard library: one statement of 700 KB."""
+    lines = [f"           'Topic {number} has a line of words about something.\\n'" for number in range(3_000)]
+    text = "# Generated.\ntopics = {'first': 'The first\\n'\n" + "\n".join(lines) + "}\n"
+    found = chunks(text, "topics.py", limit=200)
+    assert all(chunk.tokens <= 200 for chunk in found)
+    assert all(chunk.text.startswith(("           'Topic", "'Topic", "# Generated.")) for chunk in found)
+    assert all(text[chunk.span.end] in "\n" for chunk in found[:-1])
+    assert sum(chunk.tokens for chunk in found) > 0.8 * 200 * len(found)
 
 
 def test_prefixes_fit_beside_a_full_passage() -> None:

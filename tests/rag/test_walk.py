@@ -63,7 +63,7 @@ def test_secrets_binaries_and_machinery_are_left_out(root: Path) -> None:
         "__pycache__/a.pyc",
         "venv/a.py",
     ]
-    kept = [".env.example", "identity.md", "keys.md", "a.key.md", "environment.md"]
+    kept = [".env.example", "admin.js", "locks.md", "identity.md", "keys.md", "a.key.md", "environment.md"]
     write(root, *secrets, *others, *kept)
     assert found(root) == sorted(kept)
     reasons = left_out(root)

@@ -42,8 +42,8 @@ def add(
 ) -> None:
     """Index folders or files, each as a collection.
 
-    Left out by itself: what .gitignore and .llmchatignore name, secrets, binaries, and links. A file that cannot be
-    read is told and stops nothing. Ctrl+C stops; the same command, or docs update, goes on from there.
+    Left out by itself: what .gitignore and .llmchatignore name, secrets, binaries, generated files, and links. A file
+    that cannot be read is told and stops nothing. Ctrl+C stops; the same command, or docs update, goes on from there.
     """
     from llmchat_tui.cli.docs_indexing import indexing
     from llmchat_tui.errors import UsageError
@@ -54,7 +54,8 @@ def add(
     app = app_of(context)
     roots = [_root(path) for path in paths]
     with indexing(app, console_of(app)) as run:
-        collections = [_added(run.library, called, root, include, exclude) for root in roots]
+        with run.library.writing():  # where another process indexes, nothing is begun
+            collections = [_added(run.library, called, root, include, exclude) for root in roots]
         _update_each(run, collections, as_json, verbose=verbose)
 
 
