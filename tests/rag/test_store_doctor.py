@@ -14,7 +14,7 @@ from tests.rag.places import Notes, answers, essay, notes, questions
 
 from llmchat_rag import cache_file
 from llmchat_rag.doctor import begin_anew, examine, repair
-from llmchat_rag.errors import StoreDamaged, StoreError
+from llmchat_rag.errors import StoreDamaged, StoreError, StoreUnwritable
 from llmchat_rag.store import Library
 
 
@@ -35,6 +35,13 @@ def test_a_sound_store_has_no_findings(place: Notes) -> None:
 def test_an_empty_store_has_no_findings(tmp_path: Path) -> None:
     with Library(tmp_path) as library:
         assert examine(library) == []
+
+
+def test_a_store_that_cannot_be_written_is_no_finding(place: Notes) -> None:
+    with place.library.raw() as connection:
+        connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreUnwritable):
+        examine(place.library)
 
 
 HARM: dict[str, tuple[str, str]] = {

@@ -18,6 +18,7 @@ from tests.tui.terminal import run_in_terminal, unexpected
 
 from llmchat_rag.embed.fake import HashEmbedder
 from llmchat_rag.events import Progress
+from llmchat_rag.store import Library
 from llmchat_rag.types import Cancelled, Embedder
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
@@ -394,3 +395,11 @@ def test_a_folder_that_is_gone_can_be_forgotten(home: Path, tmp_path: Path) -> N
     folder.rmdir()
     gone = docs(home, "update", "--accept-missing")
     assert (gone.code, "hint: mount its disk, or forget it: llmchat docs rm 'a disk'" in gone.err) == (3, True)
+
+
+def test_while_another_process_indexes_nothing_is_begun(home: Path, notes: Path) -> None:
+    with Library(home / "docs") as library, library.writing():
+        done = docs(home, "add", str(notes))
+    assert (done.code, done.out) == (7, "")
+    assert "the documents are being indexed" in done.err
+    assert listed(home) == []

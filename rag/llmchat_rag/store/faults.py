@@ -32,7 +32,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _from_sqlite(path, error) from error
     except OSError as error:
-        raise unwritable(Path(error.filename or path), _full_disk(path) or error.strerror or str(error)) from error
+        raise unwritable(Path(error.filename or path), error.strerror or str(error)) from error
 
 
 def damaged(path: Path, why: str) -> StoreDamaged:
