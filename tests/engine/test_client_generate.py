@@ -14,7 +14,7 @@ from tests.engine.tiny_gguf import BOS, EOS, IM_END, IM_START, UNK, tiny_llama
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import ContextFull, RequestInvalid, TemplateError
 from llmchat_engine.events import Finished, Loaded, Loading, Notice, Prefill, Token
-from llmchat_engine.host.sampling import DEFAULTS
+from llmchat_engine.sampling import DEFAULTS
 from llmchat_engine.types import Message, ModelInfo, Request, Sampling
 
 CONTROL = {UNK, BOS, EOS, IM_START, IM_END}

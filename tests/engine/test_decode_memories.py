@@ -20,7 +20,7 @@ from llmchat_engine.host.cache import Want
 from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
-from llmchat_engine.host.sampling import DEFAULTS, resolve
+from llmchat_engine.sampling import DEFAULTS, resolve
 from llmchat_engine.types import Sampling
 
 Rows = npt.NDArray[np.float32]

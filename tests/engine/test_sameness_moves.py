@@ -19,9 +19,9 @@ from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.decode import Manner
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
-from llmchat_engine.host.sampling import DEFAULTS, resolve
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.kvstore.values import pack_ids
+from llmchat_engine.sampling import DEFAULTS, resolve
 from llmchat_engine.types import CacheType
 
 KINDS: dict[str, Callable[..., Path]] = {

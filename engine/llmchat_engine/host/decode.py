@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from llmchat_engine.errors import ContextFull, GenerationFailed, RequestInvalid
 from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
@@ -18,8 +19,8 @@ from llmchat_engine.host.detokenize import Detokenizer
 from llmchat_engine.host.lines import Line
 from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.model import Model
-from llmchat_engine.host.sampling import PENALTY_WINDOW, stages
 from llmchat_engine.host.strands import Probabilities, Strand, alive
+from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
 
 News = Restored | Prefill | Token | Answered | Finished
@@ -178,10 +179,13 @@ class Decoder:
         """Returns one answer to come, with a chain that has seen the end of the prompt."""
         seed = ((manner.sampling.seed or 0) + index) % (2**32 - 1)
         sampling = replace(manner.sampling, seed=seed)
-        chain = chains.enter_context(sampler_chain(self._llama, stages(sampling, self._model.vocab.size)))
-        for token in ids[-PENALTY_WINDOW:]:
-            chain.accept(token)
-        return Strand(index, line, chain, Detokenizer(self._model.vocab.piece, sampling.stop), sampling)
+        vocab = self._model.vocab
+        biases = logit_biases(sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
+        chain = stages(sampling, vocab.size, self._context.n_ctx, biases)
+        picker = chains.enter_context(sampler_chain(self._llama, vocab, chain))
+        for token in ids[len(ids) - looks_back(sampling, len(ids)) :]:
+            picker.accept(token)
+        return Strand(index, line, picker, Detokenizer(vocab.piece, sampling.stop), sampling)
 
     def _decode(self, strands: list[Strand], manner: Manner, clock: _Clock) -> Iterator[Token | Answered]:
         """Runs the answers side by side until each has ended."""

@@ -16,10 +16,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from llmchat_engine.errors import GenerationFailed
+
 if TYPE_CHECKING:
+    from llmchat_engine.host.candidates import Candidates
     from llmchat_engine.host.context import Context
+    from llmchat_engine.host.model import Vocab
 
 _WARN = 3
+_DRY_BREAKERS = (b"\n", b":", b'"', b"*")
+"""What a repeated run does not reach across, as in llama-server."""
 
 
 def import_bindings() -> Any:
@@ -117,17 +123,37 @@ class SamplerChain:
     complete = True
     """A chain asks nothing of an answer: it may end anywhere."""
 
-    def __init__(self, llama: Llama, stages: Sequence[tuple[str, tuple[float, ...]]]) -> None:
+    def __init__(self, llama: Llama, vocab: Vocab, stages: Sequence[tuple[str, tuple[float, ...]]]) -> None:
         self._c = llama.c
         params = self._c.llama_sampler_chain_default_params()
         self._pointer = self._c.llama_sampler_chain_init(params)
-        for name, arguments in stages:
-            stage = getattr(self._c, f"llama_sampler_init_{name}")(*arguments)
-            self._c.llama_sampler_chain_add(self._pointer, stage)
+        for name, numbers in stages:
+            self._c.llama_sampler_chain_add(self._pointer, self._stage(vocab, name, numbers))
+
+    def _stage(self, vocab: Vocab, name: str, numbers: tuple[float, ...]) -> Any:
+        if name == "logit_bias":
+            pairs = [self._c.llama_logit_bias(int(id_), bias) for id_, bias in zip(*[iter(numbers)] * 2, strict=True)]
+            biases = (self._c.llama_logit_bias * len(pairs))(*pairs)
+            return self._c.llama_sampler_init_logit_bias(vocab.size, len(pairs), biases)
+        if name == "dry":
+            breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
+            return self._c.llama_sampler_init_dry(vocab.pointer, *numbers, breakers, len(_DRY_BREAKERS))
+        return getattr(self._c, f"llama_sampler_init_{name}")(*numbers)
 
     def accept(self, token: int) -> None:
         """Tells the penalties about a token that was not sampled here (the prompt's tail)."""
         self._c.llama_sampler_accept(self._pointer, token)
+
+    def choose(self, candidates: Candidates) -> int:
+        """Returns the next token out of candidates, and does not accept it; their order is lost.
+
+        Raises:
+            GenerationFailed: no sampler of the chain selected one.
+        """
+        self._c.llama_sampler_apply(self._pointer, candidates.reference)
+        if (token := candidates.chosen) < 0:
+            raise GenerationFailed("no token was drawn", "the chain of samplers selected none", "change its settings")
+        return token
 
     def sample(self, context: Context, index: int = -1) -> int:
         """Returns the next token from the logits behind a token of the last batch, and accepts it."""
@@ -141,9 +167,11 @@ class SamplerChain:
 
 
 @contextlib.contextmanager
-def sampler_chain(llama: Llama, stages: Sequence[tuple[str, tuple[float, ...]]]) -> Iterator[SamplerChain]:
+def sampler_chain(
+    llama: Llama, vocab: Vocab, stages: Sequence[tuple[str, tuple[float, ...]]]
+) -> Iterator[SamplerChain]:
     """Yields a chain and frees it."""
-    chain = SamplerChain(llama, stages)
+    chain = SamplerChain(llama, vocab, stages)
     try:
         yield chain
     finally:

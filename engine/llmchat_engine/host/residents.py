@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmchat_engine.host import sampling
+from llmchat_engine import sampling
 from llmchat_engine.host.cache import SequenceCache
 from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.decode import Decoder

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from llmchat_engine import sampling
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.events import Finished, Loaded, Loading, Notice, Token
-from llmchat_engine.host import sampling
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
 from llmchat_engine.host.decode import Manner
