@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from llmchat_rag.errors import EmbedderMismatch
+from llmchat_rag.errors import EmbedderMismatch, NothingRead
 from llmchat_rag.fuse import blended, fused, ranked
 from llmchat_rag.halves import from_blobs
 from llmchat_rag.picking import Candidate, Fate, fates, pick
@@ -74,6 +74,7 @@ class Searcher:
         Raises:
             CollectionMissing: a collection is not there.
             EmbedderMismatch: the vectors were made by another embedder.
+            NothingRead: all documents wait to be read again.
             StoreError: the store cannot be read.
         """
         everything = self.rank(query)
@@ -101,6 +102,7 @@ class Searcher:
         Raises:
             CollectionMissing: a collection is not there.
             EmbedderMismatch: the vectors were made by another embedder.
+            NothingRead: all documents wait to be read again.
             StoreError: the store cannot be read.
         """
         mark = self._library.embedder()
@@ -118,6 +120,8 @@ class Searcher:
         found = clock.lap()
         stored = self._library.vectors([*near, *(() if query.documents else words.first(query.depth))])
         candidates = _candidates(stored, near, words, vector, query)
+        if not candidates:
+            _refuse_unread(self._library, owners)
         timings = Timings(encode, opened, searched, found, clock.lap())
         best = max((one.dense for one in candidates), default=0.0)
         return Results((), best, question, tuple(candidates), timings)
@@ -162,6 +166,7 @@ def search(library: Library, embedder: Embedder, query: Query, vectors: VectorSt
     Raises:
         CollectionMissing: a collection is not there.
         EmbedderMismatch: the vectors were made by another embedder.
+        NothingRead: all documents wait to be read again.
         StoreError: the store cannot be read.
     """
     with Searcher(library, embedder, vectors) as searcher:
@@ -204,6 +209,14 @@ def refuse_other_embedder(mark: EmbedderMark | None, embedder: Embedder) -> None
     )
 
 
+def _refuse_unread(library: Library, owners: Sequence[int]) -> None:
+    """Raises NothingRead where an empty answer would say that the documents hold none."""
+    asked = [row for row in library.status().collections if not owners or row.collection.id in owners]
+    waiting = sum(row.pending for row in asked)
+    if waiting and not any(row.chunks for row in asked):
+        raise NothingRead(waiting)
+
+
 def _candidates(
     stored: dict[int, StoredVector],
     near: Sequence[int],
@@ -217,10 +230,11 @@ def _candidates(
     keys = list(stored)
     matrix = from_blobs([one.blob for one in stored.values()], len(vector))
     dense = {key: min(1.0, float(cosine)) for key, cosine in zip(keys, matrix @ vector, strict=True)}
-    bm25 = {key: words.score(key, one.document_id, one.of_passages) for key, one in stored.items()}
+    scored = {key: words.score(key, one.document_id, one.of_passages) for key, one in stored.items()}
+    bm25 = {key: score for key, score in scored.items() if score > 0}
     scores = fused(dense, bm25, alpha=query.alpha, fusion=query.fusion)
     dense_ranks = ranked({key: dense[key] for key in near if key in dense})
-    bm25_ranks = ranked({key: score for key, score in bm25.items() if score > 0})
+    bm25_ranks = ranked(bm25)
     rows = {key: row for row, key in enumerate(keys)}
     return [
         Candidate(
@@ -228,7 +242,7 @@ def _candidates(
             document_id=stored[key].document_id,
             fused=scores[key],
             dense=dense[key],
-            bm25=bm25[key],
+            bm25=bm25.get(key, 0.0),
             vector=matrix[rows[key]],
             dense_rank=dense_ranks.get(key, 0),
             bm25_rank=bm25_ranks.get(key, 0),

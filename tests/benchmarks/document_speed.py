@@ -38,38 +38,27 @@ ROUNDS = 7
 _BATCH = 50_000
 _QUESTION = "which engine drives the wheel of the market in winter"
 _CHILD = """
-import json, sys, time
-started = time.perf_counter()
-from pathlib import Path
-from llmchat_rag.embed import open_query_encoder
-from llmchat_rag.query import Query
-from llmchat_rag.search import search
-from llmchat_rag.store import Library
-imported = time.perf_counter()
-with Library(Path(sys.argv[1])) as library:
-    found = search(library, open_query_encoder("", Path(sys.argv[2])), Query(sys.argv[3]))
-    done = time.perf_counter()
-    times = found.timings
-    print(json.dumps({
-        "imports": imported - started, "encode": times.encode, "opening": times.opening, "vectors": times.vectors,
-        "words": times.words, "rank": times.rank, "search": done - imported, "passages": len(found.passages),
-        "torch": "torch" in sys.modules,
-    }))
+import sys
+from llmchat_tui.cli import run
+from llmchat_tui.cli.app import App
+code = run(App(), ["docs", "search", sys.argv[1], "--json"])
+print("torch" in sys.modules, file=sys.stderr)
+sys.exit(code)
 """
 
 
 def cold_search(folder: Path) -> list[Target]:
-    """Searches 100,000 passages in a process of its own, from its start to its end."""
+    """Runs `llmchat docs search` over 100,000 passages, from the start of its process to its end."""
+    home = folder / f"home-{PASSAGES}"
     try:
-        embedder = open_embedder("", folder / "models")
+        embedder = open_embedder("", home / "cache" / "embedders")
         embedder.encode_passages(["this makes the export for questions"])
     except RagError as error:
         print(f"cold search left out: {error}")
         return []
-    store = folder / f"store-{PASSAGES}"
-    if not Library.is_there(store):
-        _fill(store, EmbedderMark(embedder.name, embedder.fingerprint, embedder.dimension))
-    rows = [_cold(store, folder / "models") for _ in range(ROUNDS)]
+    if not Library.is_there(home / "docs"):
+        _fill(home / "docs", EmbedderMark(embedder.name, embedder.fingerprint, embedder.dimension))
+    rows = [_cold(home) for _ in range(ROUNDS)]
     medians = {name: statistics.median(float(row[name]) for row in rows) for name in rows[0]}
     print("  cold search, medians: " + ", ".join(f"{name} {value:.3f}" for name, value in medians.items()))
     retrieval = medians["encode"] + medians["vectors"] + medians["words"] + medians["rank"]
@@ -224,10 +213,13 @@ def _entry(path: str, texts: list[str]) -> Entry:
     return Entry(Found(Path(path), path, len(whole), 1), b"", Parsed(whole, (), path), chunks, hashes)
 
 
-def _cold(store: Path, models: Path) -> dict[str, float]:
-    path = os.pathsep.join([str(ROOT / "rag"), str(ROOT)])
-    command = [sys.executable, "-c", _CHILD, str(store), str(models), _QUESTION]
+def _cold(home: Path) -> dict[str, float]:
+    path = os.pathsep.join(str(ROOT / room) for room in ("engine", "rag", "tui"))
+    environ = {**os.environ, "PYTHONPATH": path, "LLMCHAT_HOME": str(home)}
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path})
-    row: dict[str, float] = json.loads(done.stdout)
-    return {**row, "whole": time.perf_counter() - began}
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, _QUESTION], capture_output=True, text=True, check=True, env=environ
+    )
+    whole = time.perf_counter() - began
+    seconds: dict[str, float] = json.loads(done.stdout)["seconds"]
+    return {**seconds, "whole": whole, "torch": done.stderr.split()[-1] == "True"}

@@ -115,6 +115,48 @@ def test_copies_are_shown_once(place: Notes) -> None:
     assert [hit.fate for hit in found.hits].count("copy") == 3
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "copies"),
+    [
+        (
+            "The lantern stands in the harbour of silver and salt, it says.",
+            "The lantern stands in the harbour of silver and salt, they say.",
+            0,
+        ),
+        (
+            "The lantern of the old harbour stands on a rock of silver and salt in the sea beyond.",
+            "The lantern of the old harbour stands on a rock of silver and salt in the sea beyond!",
+            1,
+        ),
+        (
+            "The lantern of the old harbour: 100 hours in winter, on a rock in the sea.",
+            "The lantern of the old harbour: 250 hours in winter, on a rock in the sea.",
+            0,
+        ),
+    ],
+)
+def test_what_is_nearly_the_same_is_a_copy_only_with_the_same_words_and_numbers(
+    place: Notes, monkeypatch: pytest.MonkeyPatch, one: str, other: str, copies: int
+) -> None:
+    monkeypatch.setattr("llmchat_rag.picking.SAME", 0.5)
+    place.write("one.md", one)
+    place.write("other.md", other)
+    place.update()
+    found = place.search("lantern harbour")
+    assert [hit.fate for hit in found.hits].count("copy") == copies
+    assert len(found.passages) == 2 - copies
+
+
+def test_without_a_word_of_the_question_a_passage_has_no_rank_among_the_words(place: Notes) -> None:
+    place.write("a.md", "The violin has four strings.")
+    place.write("b.md", "A lantern stands in the harbour.")
+    place.update()
+    found = query(place, Query("violin", fusion="rrf", alpha=0.5))
+    scores = {one.path: one.scores for one in found.passages}
+    assert scores["a.md"].fused == pytest.approx(2 / 61)
+    assert scores["b.md"].fused == pytest.approx(1 / 62)
+
+
 def test_one_document_fills_no_page_while_others_have_something_to_say(place: Notes) -> None:
     rng = random.Random(2)
     place.write("long.md", "\n\n".join(f"lantern lantern {sentence(rng)}" for _ in range(8)))

@@ -167,7 +167,12 @@ def _writer(folder: Path, kind: str, output: str) -> Callable[[Path], None]:
         import transformers
 
         network = getattr(transformers, kind).from_pretrained(
-            folder, attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype="float32"
+            folder,
+            attn_implementation="eager",
+            dtype="float32",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,  # left open, transformers asks on the terminal
         )
         names = ["input_ids", "attention_mask"]
         # A lone text's types are all zeros, which is the default; a pair has them only where its tokenizer gives them.
@@ -203,7 +208,8 @@ def _tokenizer_inputs(folder: Path) -> list[str]:
     """Returns what the tokenizer of a model gives it."""
     import transformers
 
-    names: list[str] = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    names: list[str] = tokenizer.model_input_names
     return names
 
 
