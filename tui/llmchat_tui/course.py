@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmchat_engine import (
+    Answered,
     ContextFull,
     Engine,
     EngineError,
@@ -130,12 +131,14 @@ class Course:
         with closing(self._events(reply.begun)) as events:
             for event in events:
                 if prefill and isinstance(event, (Token, Finished)):  # no status of a front end comes behind it
-                    yield Token(prefill, 0)
+                    yield from (Token(prefill, 0, number) for number in range(self._turn.answers))
                     prefill = ""
                 if isinstance(event, Finished):
                     if draft := reply.draft_left(event):
                         yield Token(draft, 0)
                     yield reply.finish(event)
+                elif isinstance(event, Answered):
+                    yield reply.answered(event)
                 else:
                     reply.see(event)
                     yield event
@@ -169,6 +172,9 @@ class Course:
             shared=int(bool(turn.system) and not seen.summary),  # a summary begins no other chat
             shift=seen.left_out > 0,
             now=begun.created_at,
+            answers=turn.answers,
+            beams=turn.beams,
+            length_penalty=turn.length_penalty,
             next_messages=() if messages is path else path,
             id=turn.request_id,
         )

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmchat_engine import Event, Finished, Loaded, ModelInfo, Sampling, Token
+from llmchat_engine import Answered, Event, Finished, Loaded, ModelInfo, Sampling, Token
 from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
@@ -55,6 +55,8 @@ class GrowingReply:
     _saved_at: float = field(default_factory=time.monotonic)
     ended: Ended | None = None
     """How the engine ended it; None before, and where it ended in another way."""
+    is_withdrawn: bool = False
+    """Whether its row was taken back, which is done where nothing was said in it."""
     _ended: bool = False
     _sources: tuple[KeptSource, ...] = ()
 
@@ -114,10 +116,22 @@ class GrowingReply:
 
     def see(self, event: Event) -> None:
         """Takes what concerns the reply, and checkpoints when it is time."""
+        self.take(event)
+        self.save_when_due()
+
+    def answered(self, event: Answered) -> Answered:
+        """Takes the end of one of several replies; returns it with what each begins with."""
+        return event
+
+    def take(self, event: Event) -> None:
+        """Takes what concerns the reply."""
         if isinstance(event, Token):
             self._parts.append(event.text)
         elif isinstance(event, Loaded):
             self.model = event.model
+
+    def save_when_due(self) -> None:
+        """Checkpoints when it is time."""
         now = time.monotonic()
         if len(self._parts) > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
             self._saved_parts, self._saved_at = len(self._parts), now
@@ -149,10 +163,15 @@ class GrowingReply:
 
     def end(self, status: ReplyStatus, error: str = "") -> None:
         """Records a reply that ended in any other way, with the text that had come. Does nothing a second time."""
-        if not self._ended:
+        if not self._ended and not self.is_withdrawn:
             self._ended = True
             end = ReplyEnd(self._text, status, settings=self.settings, error=error)
             self.history.finish(self.begun.reply_id, end)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether not a word of it has come."""
+        return not self._text
 
     @property
     def _text(self) -> str:

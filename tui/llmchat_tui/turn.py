@@ -70,6 +70,12 @@ class Turn:
     """Whether the engine may keep its cache of the chat on disk."""
     private: bool = False
     """Drop the sequence from the engine's cache afterwards."""
+    answers: int = 1
+    """So many replies that grow side by side; the chat goes on with the first. From documents there is one."""
+    beams: int = 0
+    """Search with so many hypotheses for the likeliest reply; 0 samples."""
+    length_penalty: float = 1.0
+    """Beams compare sums of log-probabilities divided by length to this power."""
     request_id: str = field(default_factory=new_request_id)
     """What `Engine.cancel` takes to stop this turn."""
 
@@ -101,8 +107,7 @@ def run(
             yield from course.look_ahead()
         course.refuse()
     begun = _record_question(turn, history)
-    beginning = Beginning(turn.prefill, turn.prefill_ids, turn.prefill_key)
-    reply = GrowingReply(begun, history, beginning, _known(turn))
+    reply = _growing(turn, begun, history)
     try:
         yield Started(begun)
         looked = asks and (course.has_model or not grounding)
@@ -132,6 +137,8 @@ def run(
 def _grounding(turn: Turn, engine: Engine, documents: Documents | None) -> Grounding | None:
     if turn.asked is None:
         return None
+    if turn.answers > 1:
+        raise ValueError("several answers from documents")
     if documents is None:
         raise ValueError("a turn that asks for documents was given none")
     from llmchat_tui.grounding import Grounding  # 5 ms, which most questions need not wait for
@@ -143,6 +150,15 @@ def _nothing() -> Generator[TurnEvent, None, None]:
     yield from ()
 
 
+def _growing(turn: Turn, begun: Begun, history: History) -> GrowingReply:
+    beginning = Beginning(turn.prefill, turn.prefill_ids, turn.prefill_key)
+    if turn.answers == 1:
+        return GrowingReply(begun, history, beginning, _known(turn))
+    from llmchat_tui.several import GrowingReplies  # most questions have one answer
+
+    return GrowingReplies(begun, history, beginning, _known(turn), turn.sampling)
+
+
 def _known(turn: Turn) -> dict[str, Any]:
     """Returns what is known of a reply before the model says a word."""
     known: dict[str, Any] = {"system": turn.system, "raw": turn.raw}
@@ -151,7 +167,7 @@ def _known(turn: Turn) -> dict[str, Any]:
 
 def _record_question(turn: Turn, history: History) -> Begun:
     if turn.question_id:
-        return history.begin_reply(turn.question_id, turn.prefill)
+        return history.begin_reply(turn.question_id, turn.prefill, turn.answers)
     parent = turn.earlier[-1].id if turn.conversation_id and turn.earlier else ""
     return history.begin(
         turn.question,
@@ -162,4 +178,5 @@ def _record_question(turn: Turn, history: History) -> Begun:
         sampling=turn.own_sampling,
         collections=turn.own_collections,
         reply_text=turn.prefill,
+        replies=turn.answers,
     )

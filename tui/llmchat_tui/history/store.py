@@ -94,6 +94,7 @@ class History(Reader):
         sampling: Mapping[str, Any] = _NOT_SET,
         collections: Sequence[str] = (),
         reply_text: str = "",
+        replies: int = 1,
     ) -> Begun:
         """Puts a question on disk, and a reply to grow under it; both survive a power cut when this returns.
 
@@ -106,29 +107,34 @@ class History(Reader):
             sampling: what the user set for a new chat, by the field names of `Sampling`.
             collections: of documents that a new chat is answered from.
             reply_text: what the reply begins with.
+            replies: so many grow side by side; the chat goes on with the first.
         """
         self._come_alive()
-        chat_id, question_id, reply_id = conversation_id or self._ids.next(), self._ids.next(), self._ids.next()
+        chat_id, question_id = conversation_id or self._ids.next(), self._ids.next()
         with transaction(self._db, durable=True):
             if not conversation_id:
                 tree.add_conversation(self._db, chat_id, title or question, system, sampling, collections)
             tree.add_question(self._db, question_id, chat_id, parent_id, question)
-            tree.add_reply(self._db, reply_id, question_id, self._instance, reply_text)
-            return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
+            return self._add_replies(question_id, reply_text, replies)
 
     @guarded
-    def begin_reply(self, question_id: str, text: str = "") -> Begun:
+    def begin_reply(self, question_id: str, text: str = "", replies: int = 1) -> Begun:
         """Puts one more reply to grow under a question that has one already.
 
         Args:
             question_id: the question.
             text: what the reply begins with.
+            replies: so many grow side by side; the chat goes on with the first.
         """
         self._come_alive()
-        reply_id = self._ids.next()
         with transaction(self._db, durable=True):
-            chat_id = tree.add_reply(self._db, reply_id, question_id, self._instance, text)
-            return Begun(chat_id, question_id, reply_id, tree.created_at(self._db, chat_id))
+            return self._add_replies(question_id, text, replies)
+
+    @guarded
+    def withdraw(self, reply_ids: Sequence[str]) -> None:
+        """Takes back replies in which nothing was said, while they grow; all others stay."""
+        with transaction(self._db, durable=True):
+            tree.withdraw(self._db, reply_ids)
 
     @guarded
     def checkpoint(self, reply_id: str, text: str, settings: Mapping[str, Any] | None = None) -> None:
@@ -156,15 +162,16 @@ class History(Reader):
             tree.end_reply(self._db, reply_id, end)
 
     @guarded
-    def annotate(self, reply_id: str, patch: Mapping[str, Any]) -> None:
+    def annotate(self, reply_id: str, patch: Mapping[str, Any], stats: Mapping[str, Any] = _NOT_SET) -> None:
         """Adds to the settings of a reply that ended what is known of it only now; this is no change of the chat.
 
         Args:
             reply_id: the reply.
             patch: JSON values by name; they replace what is there under the same names.
+            stats: the same for how it went.
         """
         with transaction(self._db, durable=False):
-            tree.annotate(self._db, reply_id, patch)
+            tree.annotate(self._db, reply_id, patch, stats)
 
     @guarded
     def recover(self) -> int:
@@ -252,6 +259,16 @@ class History(Reader):
         if self.file is not None and self.file.stat().st_mode & _FOREIGN_MODE:
             problems.append(f"others can read it: chmod 600 {self.file}")
         return problems
+
+    def _add_replies(self, question_id: str, text: str, count: int) -> Begun:
+        """Adds replies that grow under a question, within a transaction; the first is what the chat goes on with."""
+        first, *others = (self._ids.next() for _ in range(count))
+        chat_id = tree.add_reply(self._db, first, question_id, self._instance, text)
+        for reply_id in others:
+            tree.add_reply(self._db, reply_id, question_id, self._instance, text)
+        if others:  # else the newest would be
+            branches.choose(self._db, chat_id, first)
+        return Begun(chat_id, question_id, first, tree.created_at(self._db, chat_id), tuple(others))
 
     def _come_alive(self) -> None:
         if self._live is not None:

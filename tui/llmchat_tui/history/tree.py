@@ -110,6 +110,13 @@ def end_reply(db: sqlite3.Connection, reply_id: str, end: ReplyEnd) -> None:
     _touch(db, conversation_id)
 
 
+def withdraw(db: sqlite3.Connection, reply_ids: Iterable[str]) -> None:
+    """Deletes replies that still stream and have no text."""
+    statement = "DELETE FROM messages WHERE id = ? AND status = 'streaming' AND text = ''"
+    for reply_id in reply_ids:
+        db.execute(statement, (reply_id,))
+
+
 def streaming_owners(db: sqlite3.Connection) -> list[str]:
     """Returns the instances that have a reply unfinished."""
     return [row[0] for row in db.execute("SELECT DISTINCT owner FROM messages WHERE status = 'streaming'")]
@@ -197,19 +204,21 @@ def set_title(db: sqlite3.Connection, conversation_id: str, title: str) -> None:
         raise no_chat(conversation_id)
 
 
-def annotate(db: sqlite3.Connection, reply_id: str, patch: Mapping[str, Any]) -> None:
-    """Adds to the settings of a reply that ended; what is there under the same names is replaced.
+def annotate(db: sqlite3.Connection, reply_id: str, patch: Mapping[str, Any], stats: Mapping[str, Any]) -> None:
+    """Adds to the settings and the stats of a reply that ended; what is there under the same names is replaced.
 
     Raises:
         NotFound: there is no such reply any more.
     """
     row = db.execute(
-        "SELECT settings FROM messages WHERE id = ? AND role = 'assistant' AND status <> 'streaming'", (reply_id,)
+        "SELECT settings, stats FROM messages WHERE id = ? AND role = 'assistant' AND status <> 'streaming'",
+        (reply_id,),
     ).fetchone()
     if row is None:
         raise NotFound(f"no reply {reply_id}", "its chat was deleted meanwhile", LIST_HINT)
-    settings = rows.unpack_object(row["settings"]) | dict(patch)
-    db.execute("UPDATE messages SET settings = ? WHERE id = ?", (rows.pack_object(settings), reply_id))
+    packed = (rows.pack_object(rows.unpack_object(row[0]) | dict(patch)),
+              rows.pack_object(rows.unpack_object(row[1]) | dict(stats)))  # fmt: skip
+    db.execute("UPDATE messages SET settings = ?, stats = ? WHERE id = ?", (*packed, reply_id))
 
 
 def configure(

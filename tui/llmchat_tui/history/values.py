@@ -92,6 +92,13 @@ class Begun:
     reply_id: str
     created_at: float = 0.0
     """When the conversation began, as Unix time."""
+    others: tuple[str, ...] = ()
+    """More replies that grow beside it, where several were asked for; it is the one that the chat goes on with."""
+
+    @property
+    def reply_ids(self) -> tuple[str, ...]:
+        """All replies that grow, by the number of the answer."""
+        return (self.reply_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
