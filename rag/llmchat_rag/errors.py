@@ -9,6 +9,7 @@
     ├── CollectionExists            there is one already, with another root
     ├── RootMissing                 the folder of a collection is not there
     ├── FilesMissing                half of a collection's files or more are gone at once: to be asked about
+    ├── NothingRead                 all that is asked waits to be read again
     ├── EmbedderError               the model that makes vectors
     │   ├── EmbedderMissing         it is not on this machine, or what runs it is not installed
     │   ├── EmbedderMismatch        the vectors that are stored were made by another one
@@ -73,6 +74,17 @@ class FilesMissing(RagError):
             f"llmchat docs update {shlex.quote(collection)} --accept-missing",
         )
         self.collection, self.missing, self.known = collection, missing, known
+
+
+class NothingRead(RagError):
+    """All that is asked waits to be read again: by another embedder, or after a repair."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"{waiting:,} documents wait to be read again, and nothing else is there",
+            "another embedding model was chosen, or the store was repaired, and no update has ended since",
+            "llmchat docs update",
+        )
 
 
 class EmbedderError(RagError):

@@ -58,7 +58,8 @@ def update(
         collection: its name.
         embedder: what makes the vectors.
         pool: what reads the files.
-        force: read every file again; with another embedder than before, the passages of all collections go first.
+        force: read every file again; with another embedder than before, the passages of all collections go first, and
+            all of them have to be updated until everything can be found again.
         accept_missing: forget the missing files even where they are half of all.
         cancelled: asked between two steps; true ends it with `Cancelled`, and the next run goes on from there.
         vectors: the index of vectors to keep up; the one on this machine if there is no other.
@@ -72,7 +73,8 @@ def update(
         Cancelled: it was asked to stop.
     """
     with library.writing():
-        _mark(library, embedder, force=force)
+        if not force:
+            refuse_other_embedder(library.embedder(), embedder)
         run = _Update(library, library.collection(collection), embedder, cancelled or (lambda: False))
         yield from run.run(pool, force=force, accept_missing=accept_missing)
         _keep_up(library, embedder, vectors, changed=run.embedded, cancelled=run.cancelled)
@@ -112,6 +114,9 @@ class _Update:
     def run(self, pool: Pool, *, force: bool, accept_missing: bool) -> Iterator[Event]:
         """Yields everything but the end."""
         seen = scan(self._library, self._collection, force=force, accept_missing=accept_missing)
+        # Behind the scan: where the folder is not there, the passages of another embedder are not given up for nothing.
+        made_by = self._embedder
+        self._library.adopt(EmbedderMark(made_by.name, made_by.fingerprint, made_by.dimension))
         self._unchanged = seen.unchanged
         self._refused = sum(skipped.failed for skipped in seen.skipped)
         yield from seen.skipped
@@ -243,12 +248,6 @@ class _Update:
     def _stop_if_asked(self) -> None:
         if self.cancelled():
             raise Cancelled
-
-
-def _mark(library: Library, embedder: Embedder, *, force: bool) -> None:
-    if not force:
-        refuse_other_embedder(library.embedder(), embedder)
-    library.adopt(EmbedderMark(embedder.name, embedder.fingerprint, embedder.dimension))
 
 
 def _keep_up(

@@ -14,7 +14,14 @@ from tests.rag.places import Notes, answers, essay, notes, questions
 from llmchat_rag import ingest, scan
 from llmchat_rag.doctor import examine
 from llmchat_rag.embed.fake import HashEmbedder
-from llmchat_rag.errors import EmbedderMismatch, FilesMissing, RootMissing, StoreBusy
+from llmchat_rag.errors import (
+    CollectionMissing,
+    EmbedderMismatch,
+    FilesMissing,
+    NothingRead,
+    RootMissing,
+    StoreBusy,
+)
 from llmchat_rag.events import Done, Indexed, Progress, Removed
 from llmchat_rag.ingest import update
 from llmchat_rag.parse.pool import ParserPool
@@ -207,6 +214,34 @@ def test_another_embedder_is_refused_until_everything_is_read_again(place: Notes
     assert place.found("one", collections=["notes"]) == ["a.md"]
     assert [row.pending for row in place.library.status().collections] == [1, 0]
     assert done(place.update("more")).indexed == 1
+
+
+def test_while_another_embedder_reads_everything_nobody_is_told_that_there_is_nothing(place: Notes) -> None:
+    place.write("a.md", "one")
+    place.library.add_collection("more", place.root)
+    place.update()
+    place.update("more")
+    place.embedder = WordEmbedder(32)
+    place.update(force=True)
+    assert place.found("one") == ["a.md"]
+    with pytest.raises(NothingRead, match="1 documents wait to be read again") as caught:
+        place.search("one", collections=["more"])
+    assert caught.value.hint == "llmchat docs update"
+    place.update("more")
+    assert place.found("one", collections=["more"]) == ["a.md"]
+
+
+def test_a_folder_that_is_not_there_gives_nothing_up_for_another_embedder(place: Notes) -> None:
+    place.write("a.md", "one")
+    place.update()
+    before, place.embedder = place.embedder, WordEmbedder(32)
+    place.root.rename(place.root.with_name("away"))
+    with pytest.raises(RootMissing):
+        place.update(force=True)
+    with pytest.raises(CollectionMissing):
+        place.update("nots", force=True)
+    place.embedder = before
+    assert place.found("one") == ["a.md"]
 
 
 def test_an_update_by_steps_equals_one_from_nothing(tmp_path: Path) -> None:

@@ -13,20 +13,23 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.rag.doubles import PlainPool
+from tests.rag.doubles import DIMENSION, PlainPool, WordEmbedder
 from tests.rag.places import Notes, answers, essay, notes, questions
 
 from llmchat_rag.doctor import examine
+from llmchat_rag.errors import RagError
 from llmchat_rag.ingest import update
+from llmchat_rag.query import Query
+from llmchat_rag.search import search
 from llmchat_rag.store import Library
 
 KILLS = int(os.environ.get("LLMCHAT_TEST_SIGNALS", "10"))
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, dimension: int = DIMENSION) -> subprocess.Popen[str]:
     path = os.pathsep.join(str(ROOT / room) for room in ("rag", "."))
-    command = [sys.executable, "-m", "tests.rag.indexing", str(folder)]
+    command = [sys.executable, "-m", "tests.rag.indexing", str(folder), str(dimension)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
 
 
@@ -48,6 +51,25 @@ def how_long(folder: Path) -> float:
         return time.monotonic() - started
 
 
+def kill(folder: Path, seconds: float, dimension: int = DIMENSION) -> bool:
+    """Starts an update and kills it so long after its beginning; returns whether it was still at it."""
+    with start(folder, dimension) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(seconds)
+        child.kill()
+    return child.returncode == -9
+
+
+def assert_as_fresh(place: Notes, fresh_folder: Path, seed: int) -> None:
+    """What is found is what a store finds that was made from nothing."""
+    asked = questions(seed, 100)
+    with Library(fresh_folder) as fresh:
+        fresh.add_collection("notes", place.root)
+        list(update(fresh, "notes", place.embedder, PlainPool()))
+        assert answers(place.library, place.embedder, asked) == answers(fresh, place.embedder, asked)
+
+
 @pytest.mark.timeout(60 + 5 * KILLS)
 def test_killed_at_any_moment_it_converges(tmp_path: Path) -> None:
     seed = int(os.environ.get("LLMCHAT_TEST_SEED", "") or random.SystemRandom().randrange(1 << 30))
@@ -59,18 +81,39 @@ def test_killed_at_any_moment_it_converges(tmp_path: Path) -> None:
         killed = 0
         for _ in range(KILLS):
             change(place, rng)
-            with start(place.library.folder) as child:
-                assert child.stdout is not None
-                assert child.stdout.readline() == "ready\n"
-                time.sleep(rng.uniform(0, longest))
-                child.kill()
-            killed += child.returncode == -9
+            killed += kill(place.library.folder, rng.uniform(0, longest))
             assert examine(place.library) == []
         assert killed > KILLS // 3
         place.update(accept_missing=True)
         assert examine(place.library) == []
-        asked = questions(seed, 50)
-        with Library(tmp_path / "fresh") as fresh:
-            fresh.add_collection("notes", place.root)
-            list(update(fresh, "notes", place.embedder, PlainPool()))
-            assert answers(place.library, place.embedder, asked) == answers(fresh, place.embedder, asked)
+        assert_as_fresh(place, tmp_path / "fresh", seed)
+
+
+@pytest.mark.timeout(60 + 5 * KILLS)
+def test_killed_while_another_embedder_reads_everything_it_converges(tmp_path: Path) -> None:
+    seed = int(os.environ.get("LLMCHAT_TEST_SEED", "") or random.SystemRandom().randrange(1 << 30))
+    print(f"LLMCHAT_TEST_SEED={seed}")
+    rng = random.Random(seed)
+    with notes(tmp_path) as place:
+        change(place, rng)
+        longest = how_long(place.library.folder)
+        met = {meet(place, WordEmbedder(64))}
+        for _ in range(max(3, KILLS // 3)):
+            place.write("0.md", essay(rng))
+            kill(place.library.folder, rng.uniform(0, longest), 64)
+            assert examine(place.library) == []
+            met.add(meet(place, WordEmbedder(64)))
+        assert met <= {"EmbedderMismatch", "NothingRead", "found"}
+        place.embedder = WordEmbedder(64)
+        place.update(force=True)
+        assert examine(place.library) == []
+        assert_as_fresh(place, tmp_path / "fresh", seed)
+
+
+def meet(place: Notes, embedder: WordEmbedder) -> str:
+    """Returns what a question meets that is asked in between: never an empty answer."""
+    try:
+        found = search(place.library, embedder, Query("river market winter")).passages
+    except RagError as error:
+        return type(error).__name__
+    return "found" if found else "nothing"
