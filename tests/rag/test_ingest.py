@@ -293,3 +293,15 @@ def test_files_are_read_again_by_a_newer_parser(place: Notes, monkeypatch: pytes
         monkeypatch.undo()
         monkeypatch.setattr(scan, "CHUNKER", "other")
         assert done(list(update(place.library, "notes", place.embedder, pool))).indexed == 1
+
+
+def test_the_text_of_a_file_that_is_gone_is_overwritten(place: Notes) -> None:
+    for number in range(20):
+        place.write(f"{number}.md", f"# Note {number}\n\nHidden{number} THINGS stand here.\n")
+    place.update()
+    for number in range(5, 12):
+        (place.root / f"{number}.md").unlink()
+    place.update()
+    kept = (place.library.folder / "store.db").read_bytes()
+    assert b"Hidden3 THINGS" in kept
+    assert b"Hidden7 THINGS" not in kept

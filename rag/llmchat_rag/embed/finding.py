@@ -98,8 +98,10 @@ def folder_of(spec: str) -> Path:
 
 
 def install_command(*packages: str) -> str:
-    """Returns the command that installs packages for this interpreter."""
-    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    """Returns the command that installs packages for this interpreter; uv makes places without pip."""
+    if find_spec("pip"):
+        return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    return shlex.join(["uv", "pip", "install", "--python", sys.executable, *packages])
 
 
 def _or_refused(folder: Path, name: str) -> Model | EmbedderBroken:
