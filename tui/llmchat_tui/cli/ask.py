@@ -14,6 +14,7 @@ import click
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.ask_turn import AskFlags, make_turn
 from llmchat_tui.cli.options import (
+    answers_options,
     cache_options,
     model_flags,
     model_options,
@@ -82,6 +83,7 @@ Exit codes:
 @click.option("--verbose", is_flag=True, help="Tell everything about the run on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
 @sampling_options
+@answers_options
 @model_options
 @cache_options("drop", "stop", "summarize")
 @click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
@@ -173,8 +175,8 @@ class _Ask:
         from llmchat_tui.cli.talk import Collected, Outcome, ending_of, talk
 
         flags = self._flags
-        collect = flags.as_json or flags.extract or flags.extract_last or flags.no_stream
-        answer = Collected() if collect else self._writer()
+        collect = flags.as_json or flags.extract or flags.extract_last or (flags.no_stream and flags.answers == 1)
+        answer = Collected() if collect else self._answers() if flags.answers > 1 else self._writer()
         outcome = Outcome(documents=documents)
         talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout, outcome)
         if collect:
@@ -192,6 +194,12 @@ class _Ask:
         markdown = self._app.config.settings.markdown and look.stdout_is_terminal if wanted is None else wanted
         mode: Mode = "markdown" if markdown and not look.dumb else "plain" if look.stdout_is_terminal else "exact"
         return AnswerWriter(binary_stdout(), mode, color=look.color_stdout, columns=terminal_columns(sys.stdout))
+
+    def _answers(self) -> Any:
+        from llmchat_tui.cli.answers import Answers
+        from llmchat_tui.cli.render import binary_stdout
+
+        return Answers(self._flags.answers, binary_stdout(), self._writer)
 
     def _print(self, outcome: Outcome, turn: Turn) -> None:
         """Prints a collected answer as JSON, as a code block, or whole."""

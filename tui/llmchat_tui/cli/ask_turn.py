@@ -56,6 +56,9 @@ class AskFlags:
     no_stream: bool
     as_json: bool
     dry_run: bool
+    answers: int
+    beams: int | None
+    length_penalty: float | None
     timeout: float
     keepalive: str
     color: Any
@@ -74,10 +77,24 @@ class AskFlags:
             raise UsageError("--continue and --conversation exclude each other")
         if self.as_json and (self.extract or self.extract_last):
             raise UsageError("--json and --extract exclude each other")
+        self._check_answers()
         if not self.asks_documents and (flag := self._documents_flag()):
             raise UsageError(f"{flag} is about documents", "none are asked", f"add --docs, or -d NAME, to {flag}")
         if not self.timeout <= _LONGEST_TIMEOUT:  # not a number is refused too
             raise UsageError(f"--timeout {self.timeout:g} is too long", f"{_LONGEST_TIMEOUT:,} s is the most")
+
+    def _check_answers(self) -> None:
+        from llmchat_tui.errors import UsageError
+
+        several = self.answers > 1
+        if several and self.asks_documents:
+            raise UsageError("--answers and documents exclude each other", "from documents there is one answer")
+        if several and self.beams:
+            raise UsageError("--answers and --beams exclude each other", "beams lead to one answer, the likeliest")
+        if several and (self.extract or self.extract_last):
+            raise UsageError("--answers and --extract exclude each other", "", "--json has every answer")
+        if self.length_penalty is not None and not self.beams:
+            raise UsageError("--length-penalty is about beams", "there are none", "add --beams 4")
 
     @property
     def asks_documents(self) -> bool:
@@ -124,6 +141,9 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
         overflow=overflow_unasked(flags.overflow, settings),
         store=keeps_cache(flags.no_kv_cache, settings) and not flags.no_log,
         private=flags.no_log,
+        answers=flags.answers,
+        beams=flags.beams or 0,
+        length_penalty=1.0 if flags.length_penalty is None else flags.length_penalty,
     )
     if not flags.asks_documents:
         return turn

@@ -32,12 +32,31 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
         "prompt": turn.question,
         "reply": outcome.text,
         "stop_reason": finished.reason if finished else "abstained",
+        "answers": _answers(outcome),
         **_model_facts(outcome),
         "documents": _documents(outcome),
         "token_ids": list(finished.token_ids) if finished else [],
         "warnings": [*warnings, *outcome.notices],
     }
     return msgspec.json.encode(content).decode() + "\n"
+
+
+def _answers(outcome: Outcome) -> list[dict[str, Any]]:
+    """Returns all answers where several were asked for."""
+    if outcome.begun is None or outcome.finished is None:
+        return []
+    return [
+        {
+            "reply_id": reply_id,
+            "reply": answer.text,
+            "stop_reason": answer.reason,
+            "reply_tokens": answer.tokens,
+            "token_ids": list(answer.token_ids),
+            "seed": answer.seed,
+            "logprob": answer.logprob,
+        }
+        for reply_id, answer in zip(outcome.begun.reply_ids, outcome.finished.answers, strict=False)
+    ]
 
 
 def _model_facts(outcome: Outcome) -> dict[str, Any]:

@@ -79,6 +79,19 @@ def cache_options(*ways: str) -> Callable[[_Command], _Command]:
     return lambda command: _decorated(command, decorators)
 
 
+def answers_options(command: _Command) -> _Command:
+    """Adds how many answers are wanted, and the search for the likeliest one; a command gets them by name."""
+    decorators = (
+        click.option("--answers", type=click.IntRange(1, 16), default=1, metavar="N",
+                     help="So many answers from one reading of the prompt; each is a reply to the question."),
+        click.option("--beams", type=click.IntRange(1, 16), metavar="B",
+                     help="Search for the likeliest answer with so many at a time, in place of sampling."),
+        click.option("--length-penalty", type=click.FloatRange(0, 10), metavar="P",
+                     help="What beams divide by: length to this power. 1 without it; less prefers short answers."),
+    )  # fmt: skip
+    return _decorated(command, decorators)
+
+
 def search_options(command: _Command) -> _Command:
     """Adds how documents are searched; each comes as None where it is not given, but `collections` as a tuple."""
     decorators = (

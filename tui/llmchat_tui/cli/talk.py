@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import (
+    Answered,
     Engine,
     EngineError,
     Finished,
@@ -27,6 +28,7 @@ from llmchat_engine import (
     Waiting,
 )
 from llmchat_rag.errors import RagError
+from llmchat_tui.cli.answers import Answers
 from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
 from llmchat_tui.console import Console
@@ -142,6 +144,8 @@ def talk(
     with interrupts.watch(stop), _time_limit(timeout, stop, outcome), closing(events_of) as events:
         try:
             for event in events:
+                if isinstance(answer, Answers):
+                    answer.take(event)
                 _show(event, outcome, answer, console)
                 if not isinstance(event, Token):
                     _check_reader()
@@ -197,6 +201,8 @@ def _time_limit(seconds: float, stop: Callable[[], None], outcome: Outcome) -> I
 
 def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) -> None:
     match event:
+        case Token() if isinstance(answer, Answers):
+            console.status(answer.status)
         case Token(text):
             console.clear_status()
             answer.write(text)
@@ -243,11 +249,11 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
             console.status(f"reading {done:,} of {total:,} tokens" + (f", {cached:,} were known" if cached else ""))
         case Notice(text):
             _warn(text, outcome, console)
-        case Ended(_, finished, used):
-            outcome.finished = finished
-            if used and finished.reason == "context":
+        case Ended(begun, finished, used):
+            outcome.begun, outcome.finished = begun, finished
+            if used and "context" in (finished.reason, *(answer.reason for answer in finished.answers)):
                 console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
-        case Waiting() | Prefill():
+        case Waiting() | Prefill() | Answered():
             pass
 
 

@@ -19,7 +19,7 @@ def usage_line(finished: Finished) -> str:
     """Returns one line: tokens, what the cache saved, speed."""
     return (
         f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
-        f" + {finished.reply_tokens:,} reply tokens · {finished.tokens_per_second:.1f} tok/s"
+        f" + {finished.reply_tokens:,} reply tokens{_in_answers(finished)} · {finished.tokens_per_second:.1f} tok/s"
         f" · first token {finished.time_to_first_token:.2f} s"
         + "".join(f" · {name} {value}" for name, value in _reuse_rows(finished))
     )
@@ -46,12 +46,16 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
         *_reuse_rows(finished),
         ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),
         ("first token", f"{finished.time_to_first_token:.3f} s"),
-        ("reply", f"{finished.reply_tokens:,} tokens in {finished.decode_seconds:.2f} s"),
+        ("reply", f"{finished.reply_tokens:,} tokens{_in_answers(finished)} in {finished.decode_seconds:.2f} s"),
         ("decode", f"{finished.tokens_per_second:.1f} tok/s"),
         ("ended by", _REASONS[finished.reason]),
         ("sampling", chain),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _in_answers(finished: Finished) -> str:
+    return f" of {len(finished.answers)} answers" if finished.answers else ""
 
 
 def _reuse_rows(finished: Finished) -> Iterator[tuple[str, str]]:
