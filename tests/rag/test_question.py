@@ -63,7 +63,8 @@ ODD += [
         ("to be or not to be", '"to" OR "be" OR "or" OR "not"'),
         ("fixed in 1.0.21?", '"fixed" OR "1.0.21"'),
         ("os.path.join fails", '"os.path.join" OR "path" OR "join" OR "fails"'),
-        ("is IL-2 state-of-the-art", '"il" OR "2" OR "state" OR "art" OR "il-2" OR "state-of-the-art"'),
+        ("is IL-2 state-of-the-art", '"il" OR "2" OR "state" OR "art" OR "il-2"'),
+        ("due 2024-03-01", '"due" OR "2024" OR "03" OR "01" OR "2024-03-01"'),
         ('who said "to be or not"', '"who" OR "said" OR "to be or not"'),
         ('a "word" alone', '"word" OR "alone"'),
         ('x" OR rowid:1 OR "y', '"x" OR "rowid" OR "1" OR "y" OR " OR rowid:1 OR "'),
@@ -107,7 +108,9 @@ def look_up(library: Library, text: str) -> None:
     library.find_words("chunk_pairs", looked_up.pairs, 5)
 
 
-@pytest.mark.parametrize("word", ["a." * 300_000, "«" * 500_000, '"' * 500_000, "日" * 100_000, "." * 1_000_000])
+@pytest.mark.parametrize(
+    "word", ["a." * 300_000, "«" * 500_000, '"' * 500_000, "日" * 100_000, "." * 1_000_000, "a-" * 500_000]
+)
 def test_a_hostile_question_takes_no_time(word: str) -> None:
     from time import process_time
 
