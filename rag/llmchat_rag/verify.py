@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from llmchat_rag.checking.clauses import content
 from llmchat_rag.checking.evidence import Evidence, Fault, Finding, examine, read
 from llmchat_rag.checking.sentences import Sentence, sentences
-from llmchat_rag.checking.tokens import tokens
+from llmchat_rag.checking.tokens import names_within, tokens
 from llmchat_rag.cite import citations, cited, without_citations
 from llmchat_rag.context import Source, says_unknown
 
@@ -109,6 +109,8 @@ class _Checker:
 
     def __init__(self, sources: Sequence[Source], embedder: Encoder | None) -> None:
         self._texts = {source.number: source.text for source in sources}
+        self._above = {s.number: f"{s.passage.title}\n{s.passage.heading}\n{s.passage.path}" for s in sources}
+        self._names = frozenset(name for source in sources for name in names_within(source.text))
         self._read: dict[tuple[int, ...], Evidence] = {}
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
@@ -143,7 +145,8 @@ class _Checker:
 
     def _examine(self, claim: str, ids: tuple[int, ...]) -> Finding:
         if ids not in self._read:
-            self._read[ids] = read("\n\n".join(self._texts[number] for number in ids))
+            text = "\n\n".join(self._texts[number] for number in ids)
+            self._read[ids] = read(text, self._names, "\n".join(self._above[number] for number in ids))
         evidence = self._read[ids]
         if self._embedder is None:
             return examine(claim, evidence)
@@ -162,9 +165,9 @@ class _Checker:
         return self._vectors[text]
 
     def _supporting(self, claim: str) -> int | None:
-        """Returns the document that supports a claim best, or None."""
+        """Returns the document that supports a claim best, in a sentence, or None."""
         found = [(self._examine(claim, (number,)), number) for number in self._texts]
-        good = [(finding.coverage, -number) for finding, number in found if _mark(finding.faults) == "supported"]
+        good = [(f.coverage, -n) for f, n in found if _mark(f.faults) == "supported" and f.at_once]
         return -max(good)[1] if good else None
 
     def _better(self, claim: str, ids: tuple[int, ...], finding: Finding) -> int | None:

@@ -22,6 +22,8 @@ _FROM = lexicon.words("from von de desde da")
 _TO = lexicon.words("to into onto nach bis zu a jusqu hasta")
 _CONTRASTS = lexicon.STRONG_BREAKS | {"but", "aber", "mais", "pero", "and", "und", "et", "y"}
 
+_CELLS = 2
+"""Upright lines in a row of a table."""
 Part = list[Token]
 
 
@@ -39,22 +41,47 @@ def swapped(claim: Statement, evidence: Sequence[Statement]) -> str:
     return _bindings(claim, evidence)
 
 
+def scattered(claim: Statement, evidence: Sequence[Statement]) -> str:
+    """Returns why no row of a table has all that a claim takes from rows, or nothing.
+
+    Args:
+        claim: a sentence whose words and numbers are in the passage.
+        evidence: the sentences of the passage; a row of a table is one.
+    """
+    rows = [statement for statement in evidence if statement.text.count("|") >= _CELLS]
+    others = [statement for statement in evidence if statement.text.count("|") < _CELLS]
+    prose = [token for statement in [*others, *rows[:1]] for token in statement.tokens]  # the first row names columns
+    cells = [token for token in content(claim.tokens) if token.kind in ("name", "number")]
+    cells = [token for token in cells if not any(matches(token, other) for other in prose)]
+    found = [[any(matches(cell, token) for token in row.tokens) for cell in cells] for row in rows]
+    if len(cells) < 2 or not found or not all(map(any, zip(*found, strict=True))) or any(map(all, found)):
+        return ""
+    most = max(found, key=sum)
+    return f"{cells[most.index(False)].text} stands in another row"
+
+
 def _kind(token: Token) -> str:
     """Returns what a token competes with: another name, another year, another number of seconds."""
     if token.kind != "number":
         return token.kind
     if token.unit:
         return token.unit.dimension
+    if token.spelled:
+        return "count"
     value = min(token.values)
     return "year" if 1000 <= value <= 2100 and len(token.text) == 4 else "number"
 
 
 def _parts(statement: Statement, kind: str) -> list[Part]:
-    """Returns the clauses of a statement, joined until each has a token of a kind and something to go with it."""
+    """Returns the clauses of a statement, joined until each has a token of a kind and something to go with it.
+
+    A number goes with what stands between two commas. A name may stand far from what is said of it: it goes with a
+    clause that has a verb of its own.
+    """
     strong = {part[0].start for part in clauses(statement.text, statement.tokens, strong=True)}
     parts: list[Part] = []
     waiting: Part = []
-    for clause in clauses(statement.text, statement.tokens):
+    for clause in clauses(statement.text, statement.tokens, strong=kind == "name"):
         begins = clause[0].start in strong
         if parts and waiting and begins:
             parts[-1] += waiting

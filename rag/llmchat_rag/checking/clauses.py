@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from llmchat_rag.checking import lexicon
 from llmchat_rag.checking.tokens import Token, fold
 
-_MARK = re.compile(r"[,;:()–—]|\.\.\.|…| - ")
-_STRONG = re.compile(r"[;:]|–|—")
+_MARK = re.compile(r"[,;:()–—]|\.\.\.|…| -{1,2} ")
+_STRONG = re.compile(r"[;:]|–|—| -- ")
 CONTENT = frozenset(("word", "name", "number"))
 _PRONOUNS = lexicon.words("it they he she its their his her this that these those sie er es il elle ils elles")
 _NOUN_NEGATORS = lexicon.words("no without kein keine keinen keiner keinem keines ohne sans sin aucun aucune")
@@ -21,6 +21,8 @@ _PREPOSITIONS = lexicon.words(
     "by in of on at to from for with during von in auf bei mit zu de dans par pour en por para"
 )
 """Where a `no` in front of a noun ends: `at no cost by the supplier` denies a cost, no supplier."""
+_SCOPE_ENDS = lexicon.CONDITIONS | lexicon.BREAKS - {"and", "or", "und", "oder", "et"}
+"""Where every `not` ends: `no limit if the size is None` denies no size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,21 @@ def _whole(part: Sequence[Token]) -> bool:
 
 
 def denied(text: str, found: Sequence[Token]) -> list[list[Token]]:
-    """Returns what stands under each negation of a sentence: the content words behind it in its clause."""
+    """Returns what stands under each negation of a sentence: the content words behind it in its clause.
+
+    What stands under two of them is not denied: `nobody is convicted without a majority`.
+    """
+    scopes = _scopes(text, found)
+    twice = {id(token) for one in scopes for token in one if sum(any(token is t for t in s) for s in scopes) % 2 == 0}
+    odd = [[token for token in scope if id(token) not in twice] for scope in scopes]
+    return [scope for scope in odd if scope]
+
+
+def _scopes(text: str, found: Sequence[Token]) -> list[list[Token]]:
     scopes = []
     for place, token in enumerate(found):
         word = fold(token.text)
-        if not (word in lexicon.NEGATORS or token.key == "not" or word.endswith("n't")):
+        if not (word in lexicon.NEGATORS or word.endswith("n't")):
             continue
         if word == "not" and place + 1 < len(found) and fold(found[place + 1].text) in ("only", "nur"):
             continue
@@ -95,7 +107,7 @@ def _behind(text: str, found: Sequence[Token], place: int, ends: frozenset[str])
     for earlier, token in zip(found[place:], found[place + 1 :], strict=False):
         gap = text[earlier.end : token.start]
         word = fold(token.text)
-        if _MARK.search(gap) or word in ends or word in lexicon.BREAKS - {"and", "or", "und", "oder", "et"}:
+        if _MARK.search(gap) or word in ends or word in _SCOPE_ENDS:
             break
         scope.append(token)
     return scope

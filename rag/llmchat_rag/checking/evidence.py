@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 from llmchat_rag.checking import lexicon
-from llmchat_rag.checking.binding import swapped
+from llmchat_rag.checking.binding import scattered, swapped
 from llmchat_rag.checking.clauses import Statement, clauses, content, denied
 from llmchat_rag.checking.matching import has_any, matches, same_value
 from llmchat_rag.checking.polarity import best_clauses, broadened, flipped, opposed, surer
@@ -23,6 +23,8 @@ from llmchat_rag.checking.tokens import Token, fold, names_within, tokens
 Severity = Literal["unsupported", "weak"]
 COVERED, HALF_COVERED = 0.6, 0.35
 """Shares of a claim's words: from the first on the passage says it, below the second it does not."""
+AT_ONCE, _LEAST_WORDS = 0.75, 3
+"""Share, and number, of a claim's words that one sentence has where nobody pointed to it."""
 ALIKE, HALF_ALIKE, ALIKE_STRETCH = 0.7, 0.6, 0.33
 """Cosines from which other words say the same. Of a stretch of unsaid words: what was added had at most 0.25 on the
 set to tune on, what said it in other words mostly 0.35 or more."""
@@ -58,13 +60,23 @@ class Finding:
 
     coverage: float
     faults: tuple[Fault, ...]
+    at_once: bool = False
+    """Whether one sentence of the text has nearly all of it: words that are all over a text say nothing together."""
 
 
-def read(text: str) -> Evidence:
-    """Returns a cited text ready to be compared."""
-    names = names_within(text)
+def read(text: str, names: frozenset[str] = frozenset(), above: str = "") -> Evidence:
+    """Returns a cited text ready to be compared.
+
+    Args:
+        text: of the passage.
+        names: folded words that are names in all that was read.
+        above: what stands over it, as a title does: its words and names count, and it states nothing.
+    """
+    names |= names_within(text)
     cut = [Statement(s.text, tuple(tokens(s.text, names))) for s in sentences(text)]
-    return Evidence(tuple(cut), tuple(token for s in cut for token in s.tokens), names, text)
+    said = [token for s in cut for token in s.tokens]
+    said += [token for token in tokens(above, names) if token.kind in ("word", "name")]
+    return Evidence(tuple(cut), tuple(said), names, text)
 
 
 def unlike(_: str) -> float:
@@ -85,7 +97,13 @@ def examine(claim: str, evidence: Evidence, similar: Similar = unlike) -> Findin
     faults = [*_quotes(claim, evidence), *_numbers(statement, evidence), *_names(statement, evidence)]
     faults += _meaning(statement, evidence)
     faults += _words(statement, evidence, coverage, similar)
-    return Finding(coverage, tuple(faults))
+    return Finding(coverage, tuple(faults), _at_once(statement, evidence))
+
+
+def _at_once(claim: Statement, evidence: Evidence) -> bool:
+    wanted = list({token.key: token for token in content(claim.tokens)}.values())
+    best = max((_coverage(wanted, statement.tokens) for statement in evidence.statements), default=0.0)
+    return len(wanted) >= _LEAST_WORDS and best >= AT_ONCE
 
 
 def _coverage(wanted: Sequence[Token], found: Sequence[Token]) -> float:
@@ -158,7 +176,7 @@ def _meaning(claim: Statement, evidence: Evidence) -> list[Fault]:
         faults += [fault for fault in found[:1] if fault and all(found)]
         if _denies(claim.text, part, evidence):
             faults.append(Fault("unsupported", "it says the opposite: one of the two has a “not”"))
-    if evidence.statements and (why := swapped(claim, evidence.statements)):
+    if evidence.statements and (why := swapped(claim, evidence.statements) or scattered(claim, evidence.statements)):
         faults.append(Fault("unsupported", why))
     return faults
 
@@ -177,8 +195,10 @@ def _denies(text: str, part: list[Token], evidence: Evidence) -> bool:
     best = max(_coverage(content(part), statement.tokens) for statement in evidence.statements)
     flips = [(statement, flipped(text, part, statement)) for statement in evidence.statements]
     for statement, words in flips:
-        others = [other for other, words_denied in flips if not words_denied]
-        plain = any(all(any(matches(w, t) for t in other.tokens) for w in words) for other in others)
+        others = [other.tokens for other, words_denied in flips if not words_denied]
+        below = [token for scope in denied(statement.text, statement.tokens) for token in scope]
+        others.append(tuple(t for t in statement.tokens if not any(t is d for d in below)) if below else ())
+        plain = any(all(any(matches(w, t) for t in other) for w in words) for other in others)
         if words and not plain and _coverage(content(part), statement.tokens) >= _RELATED * best:
             return True
     return False

@@ -24,13 +24,15 @@ STOPWORDS = words(
     "der die das den dem des ein eine einen einem einer eines und oder aber doch sondern ist sind war waren sein wird "
     "wurde wurden werden worden hat haben hatte hatten in im an am auf aus bei beim mit nach von vom vor zu zum zur um "
     "fur durch uber unter gegen ohne es er sie wir ihr man sich nicht kein keine keinen keiner keinem als wie auch nur "
+    "wer was wann wo welche welcher welches wird werden will muss mindestens "
     "noch schon so sehr dass wenn weil da jahr diese dieser dieses diesem diesen sonst ca laut kann konnen soll muss "
     # French, Spanish
     "le la les l un une de du d des et ou mais est sont etait etaient a ont avait ete etre dans sur sous avec pour par "
     "pas ne n au aux en ce cette ces il elle ils elles qui que qu se sa son ses leur leurs plus apres avant "
     "el los las una unos y o pero es son era fue fueron ser con por para del al su sus que lo se como mas "
     # The words of talking about documents
-    "document documents text passage passages source sources states mentions says"
+    "document documents text passage passages source sources states mentions says author authors narrator speaker"
+    " writer"
 )
 
 GERMAN = words("der die das und ist nicht ein eine von im wurde sind mit auf den zu bei fur")
@@ -44,6 +46,7 @@ SOFT_NEGATIVES = words(
     "only except unless closed lack lacks lacked lacking fail fails failed refuse refuses refused forbid forbids "
     "forbidden prohibited banned void voids invalid unable impossible unknown absent missing excluded excludes "
     "rejected rejects denied denies prevent prevents prevented avoid avoids stop stopped ceased instead until too "
+    "little few scarcely barely seldom rarely "
     "ausser nur geschlossen verboten fehlt fehlen unmoglich seulement sauf ferme interdit excepto solo salvo cerrado"
 )
 """They deny without a `not`: `closed to cars` is `cars cannot enter`."""
@@ -73,6 +76,11 @@ BREAKS = words(
 STRONG_BREAKS = words("whereas while although though wahrend tandis mientras")
 BE = words("is are was were be been being gets got wird wurde wurden werden worden est sont ete fue fueron")
 BY = words("by von durch par por")
+CONDITIONS = words(
+    "if when unless because since until where before wenn falls weil sobald bis bevor si quand lorsque parce car "
+    "jusque cuando porque hasta aunque"
+)
+"""They begin a clause of its own."""
 ALONE = words(
     "has have had will can does is are was were may must shall should hat ist sind war waren wird est sont a ont"
 )
@@ -150,6 +158,19 @@ NUMBER_WORDS = {
     for word in words.split()
     if word not in ("once", "sept", "null")  # the English adverb, a month, a word of programs
 }
+EXTENTS = words("long old high wide deep tall thick big large lang alt hoch breit tief")
+
+
+def ordinal(word: str) -> int | None:
+    """Returns the number of an ordinal from twenty on, `thirtieth` or `vierzigste`; None of any other word."""
+    if word.endswith("ieth"):
+        return NUMBER_WORDS.get(word.removesuffix("ieth") + "y")
+    for ending in ("ste", "ster", "sten", "stes"):
+        if word.endswith(ending) and (value := NUMBER_WORDS.get(word.removesuffix(ending), 0)) >= 20:
+            return value
+    return None
+
+
 SCALES = {
     word: value
     for value, words in {

@@ -10,6 +10,7 @@ from functools import cache
 
 from llmchat_rag.checking import kin
 from llmchat_rag.checking.tokens import Token, fold, stem
+from llmchat_rag.checking.units import WORDS, Unit
 
 _INFLECTIONS = frozenset(
     ["", "s", "es", "n", "en", "e", "er", "in", "a", "i", "o", "m", "y", "ian", "an", "ese", "ish", "ic", "ern", "ns"]
@@ -77,6 +78,8 @@ def same_word(one: str, other: str) -> bool:
     """Returns whether two stems are of one word, or of two that stand for one another."""
     if one == other or bool(_groups().get(one, frozenset()) & _groups().get(other, frozenset())):
         return True
+    if one in _units() and other in _units():
+        return _units()[one] == _units()[other]
     shorter, longer = sorted((one, other), key=len)
     common = _common(one, other)
     if common >= 4 and len(longer) - common <= 3 and common >= 0.6 * len(longer):
@@ -96,6 +99,9 @@ def undone(one: str, other: str) -> bool:
 def opposite(one: str, other: str) -> bool:
     """Returns whether two stems deny each other: `rise` and `fall`, `tenant` and `landlord`."""
     pairs = _opposites()
+    units = _units().get(one), _units().get(other)
+    if units[0] and units[1] and units[0].dimension == units[1].dimension and units[0] != units[1]:
+        return True
     return undone(one, other) or any((a, b) in pairs for a in _kin(one) for b in _kin(other))
 
 
@@ -111,6 +117,12 @@ def _groups() -> dict[str, frozenset[int]]:
         for word in line.split():
             found.setdefault(stem(word), set()).add(number)
     return {word: frozenset(numbers) for word, numbers in found.items()}
+
+
+@cache
+def _units() -> dict[str, Unit]:
+    """Returns the units that are words, by their stems."""
+    return {stem(word): unit for word, unit in WORDS.items()}
 
 
 @cache

@@ -96,7 +96,15 @@ def surer(claim: Sequence[Token], evidence: Sequence[Token]) -> str:
     """Returns the doubt of the passage that the claim leaves out, or nothing."""
     if has_any(claim, lexicon.DOUBT | {"may", "could", "possible", "likely", "probably", "expect"}):
         return ""
-    return next((token.text for token in evidence if fold(token.text) in lexicon.DOUBT), "")
+    for before, token in zip([None, *evidence], evidence, strict=False):
+        stressed = before is not None and fold(before.text) in (
+            "can",
+            "could",
+            "cannot",
+        )  # `as fast as can possibly be`
+        if fold(token.text) in lexicon.DOUBT and not stressed:
+            return token.text
+    return ""
 
 
 def best_clauses(statement: Statement, claim: Sequence[Token]) -> list[list[Token]]:

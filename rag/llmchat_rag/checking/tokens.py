@@ -123,9 +123,8 @@ def _worded(raw: str, start: int, end: int, identifier: bool, before: str) -> It
         yield _number(raw, start, end, float(calendar[0]), unit=Unit("month"))
     elif calendar[1]:
         yield _number(raw, start, end, float(calendar[1]), unit=Unit("weekday"))
-    elif folded in lexicon.NUMBER_WORDS:
-        number = _number(raw, start, end, float(lexicon.NUMBER_WORDS[folded]))
-        yield replace(number, spelled=True)
+    elif (value := lexicon.NUMBER_WORDS.get(folded) or lexicon.ordinal(folded)) is not None:
+        yield replace(_number(raw, start, end, float(value)), spelled=True)
     else:
         yield _plain(raw, folded, start, end)
 
@@ -201,6 +200,10 @@ def _with_units(found: list[Token]) -> Iterator[Token]:
         elif token.kind == "number" and token.unit is None:
             unit, skip = _unit_after(token, found[place + 1 : place + 3])
             yield replace(token, unit=unit)
+            behind = found[place + 1 + skip] if unit and place + 1 + skip < len(found) else None
+            if behind and fold(behind.text) in lexicon.EXTENTS:  # `200 tokens long` says no more than `200 tokens`
+                yield replace(behind, kind="stop")
+                skip += 1
         elif token.kind != "stop" or token.text not in EXACT:
             yield token
 
@@ -232,14 +235,15 @@ def _with_names(found: list[Token], text: str, known: frozenset[str]) -> list[To
         if token.kind != "word" or not capital[place]:
             named.append(token)
             continue
-        beside = any(
+        gerund = _begins(text[: token.start]) and token.text.endswith("ing")
+        beside = not gerund and any(  # `Running Python`
             0 <= other < len(found)
             and capital[other]
             and 0 <= max(token.start, found[other].start) - min(token.end, found[other].end) <= 1
             for other in (place - 1, place + 1)
         )
         inside = not _begins(text[: token.start]) and (not german or token.text[1:] != token.text[1:].lower())
-        if beside or inside or (fold(token.text) in known and not german):
+        if beside or inside or (fold(token.text).removesuffix("'s") in known and not german):
             named.append(replace(token, kind="name", key=fold(token.text).removesuffix("'s"), german=german))
         else:
             named.append(token)
