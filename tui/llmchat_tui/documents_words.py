@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmchat_tui.asked import ALL
+from llmchat_tui.gauge import bar
 
 if TYPE_CHECKING:
     from llmchat_rag.events import Progress
     from llmchat_rag.types import Passage
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_BAR = 10
 _BEGINNING = 160
 """Characters of a passage in a preview."""
 _ESCAPED = re.compile(r"\\(.)")
@@ -64,14 +66,25 @@ def searching_line(names: Sequence[str]) -> str:
 
 
 def progress_line(progress: Progress) -> str:
-    """Returns how far an update is: files, passages a second, time left."""
-    parts = [f"{progress.files:,} of {progress.of_files:,} files"]
+    """Returns how far an update is: files as a bar and in numbers, passages a second, time left."""
+    share = progress.files / progress.of_files if progress.of_files else 1.0
+    count = f"{progress.files:,} of {progress.of_files:,} file{'s' * (progress.of_files != 1)}"
+    parts = [f"▕{bar(share, _BAR)}▏ {count}"]
+    if not progress.chunks and not progress.files and progress.of_files:
+        parts.append("getting ready")  # what embeds takes 5 to 15 s to load, and only where something is new
     if progress.chunks:
         parts.append(f"{progress.chunks_per_second:,.0f} passages/s")
     if progress.seconds_left is not None and progress.files < progress.of_files:
-        minutes, seconds = divmod(round(progress.seconds_left), 60)
-        parts.append(f"{minutes} min {seconds} s left" if minutes else f"{seconds} s left")
+        parts.append(f"{_time(round(progress.seconds_left))} left")
     return " · ".join(parts)
+
+
+def _time(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} s"
+    return (
+        f"{seconds // 60} min {seconds % 60} s" if seconds < 3600 else f"{seconds // 3600} h {seconds // 60 % 60} min"
+    )
 
 
 def preview_lines(passages: Sequence[Passage]) -> list[str]:

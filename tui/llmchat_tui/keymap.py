@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Place = Literal["anywhere", "prompt", "message", "chats", "models", "documents"]
+Place = Literal["anywhere", "prompt", "message", "drafts", "chats", "models", "documents"]
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super"})
 _NAMED = frozenset(
@@ -53,10 +53,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("again", "r", "again", "Have the question answered once more; the old answer is kept.", "message"),
     Action("edit", "e", "edit", "Change a question and ask again, or a reply and go on from it.", "message"),
     Action("continue_reply", "c", "continue", "Have the reply go on exactly where it ended.", "message"),
+    Action("sources", "s", "sources", "Show what the reply stands on, passage by passage.", "message"),
     Action("branch", "b", "branch", "Let the next question follow this reply.", "message"),
     Action("copy_message", "y", "copy", "Copy the message.", "message"),
     Action("next_code", "u", "next code", "Select the next code block; y then copies it.", "message"),
-    Action("sources", "s", "sources", "Show what the reply stands on, passage by passage.", "message"),
     Action(
         "previous_sibling",
         "left",
@@ -71,6 +71,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_message", "j,down", "down", "Go to the next message, or back to the prompt.", "message", False),
     Action("first_message", "g,home", "first", "Go to the first message.", "message", False),
     Action("last_message", "G,end", "last", "Go to the last message.", "message", False),
+    Action("choose_draft", "enter", "go on with it", "Go on with this draft; 1 to 9 choose by number.", "drafts"),
+    Action("next_draft", "right,l,tab", "next", "Go to the next draft.", "drafts"),
+    Action("previous_draft", "left,h,shift+tab", "before", "Go to the draft before.", "drafts", False),
+    Action("stop_draft", "x", "stop", "Stop this draft; the others go on.", "drafts"),
+    Action("copy_draft", "y", "copy", "Copy the draft.", "drafts"),
     Action("open_chat", "enter", "open", "Open the chat.", "chats"),
     Action("rename_chat", "r", "rename", "Give the chat another title.", "chats"),
     Action("delete_chat", "d,delete", "delete", "Delete the chat; it can be undone for ten seconds.", "chats"),
@@ -81,8 +86,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("use_collection", "enter", "use", "Answer the chat from the collection, or no longer.", "documents"),
     Action("add_folder", "a", "add", "Go to the field for the path of a folder.", "documents"),
     Action("update_collection", "u", "update", "Read what has changed in its folder.", "documents"),
+    Action("update_all", "U", "all", "Read what has changed in all folders, one after the other.", "documents"),
     Action("stop_update", "x", "stop", "Stop the update; the next one goes on from there.", "documents"),
     Action("show_failures", "f", "failed", "Show what could not be read, and why.", "documents"),
+    Action(
+        "accept_missing", "y", "forget missing", "Forget the files that are gone, where half of them are.", "documents"
+    ),
     Action("remove_collection", "d,delete", "remove", "Forget the collection; its files stay.", "documents"),
     Action("back", "escape", "back", "Stop the reply; else go one step closer to the prompt.", "anywhere"),
     Action("commands", "ctrl+p", "commands", "Every command, by name.", "anywhere"),
@@ -94,6 +103,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("settings", "f2", "settings", "The settings, as they stand in config.toml.", "anywhere", False),
     Action("chat_settings", "f3", "this chat", "System prompt and sampling of this chat.", "anywhere", False),
     Action("chat_list", "f4", "chat list", "Show or hide the list of chats.", "anywhere", False),
+    Action(
+        "drafts",
+        "f6",
+        "drafts",
+        "Send as several drafts to choose from; with nothing written, answer again so.",
+        "anywhere",
+        False,
+    ),
     Action("tree", "f5", "tree", "All branches of the chat.", "anywhere", False),
     Action("export_chat", "ctrl+s", "export", "Write the chat to a file.", "anywhere", False),
     Action("copy", "ctrl+c", "copy", "Copy the selection; else stop the reply; else leave.", "anywhere", False),

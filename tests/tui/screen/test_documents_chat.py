@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 from tests.tui.documented import FILES
-from tests.tui.screen.chatting import play
+from tests.tui.screen.chatting import Chatting, play
 from tests.tui.screen.command_hand import command, refused
 from tests.tui.screen.documented_chat import OFF_TOPIC, WHEN, YEAR, answered, choose, documented, store_in
 from tests.tui.screen.screen_stage import EVIL, assert_harmless
 
+from llmchat_engine.testing import Script
 from llmchat_rag.context import UNKNOWN
 from llmchat_rag.errors import EmbedderMissing
 from llmchat_tui.completing import collection_choices, wanted_at
 from llmchat_tui.documents_words import as_typed, documents_line, searching_line, typed_names
+from llmchat_tui.widgets.bars import ContextGauge
 
 
 def test_a_chat_is_given_collections_that_are_kept_with_it(home: Path) -> None:
@@ -38,6 +40,27 @@ def test_a_chat_is_given_collections_that_are_kept_with_it(home: Path) -> None:
             assert "all documents" not in run.text()
 
     play(scene)
+
+
+def test_the_gauge_has_what_the_documents_take_while_the_reply_comes(home: Path) -> None:
+    store_in(home)
+
+    async def scene() -> None:
+        async with documented(home, Script(f"{YEAR} and never this", hang_after=7)) as run:
+            await choose(run)
+            await run.send(WHEN)
+            await run.until(lambda: "docs " in gauge_line(run), "the documents' tokens")
+            shown = run.chat.query_one(ContextGauge).gauge
+            assert shown is not None and shown.documents > 20 and shown.used + shown.free == shown.n_ctx
+            await run.press("escape")
+            await run.until(lambda: not run.chat.talk.running and "docs " not in gauge_line(run), "them to leave")
+
+    play(scene)
+
+
+def gauge_line(run: Chatting) -> str:
+    """Returns the line over the keys."""
+    return run.text().splitlines()[-2]
 
 
 def test_the_sources_stand_under_the_reply_with_their_marks(home: Path) -> None:

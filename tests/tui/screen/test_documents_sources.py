@@ -158,8 +158,14 @@ def test_a_place_is_what_stands_around_a_passage() -> None:
     place = place_of(kept(1, "line 50\nline 51", start, 50), text)
     assert (place.before.splitlines()[0], place.line) == ("line 30", 30)
     assert place.after.splitlines()[-1] == "line 71"
-    assert place_of(kept(1, "line 50", start + 1, 50), text) == Place("", "line 50", "", 50)
-    assert place_of(kept(1, "", 0), text) == Place("", "", "", 0)
+    moved = place_of(kept(1, "line 50\nline 51", start, 50), f"One line more\n{text}", "/x/rome.md")
+    assert (moved.passage_line, moved.line, moved.path) == (51, 31, "/x/rome.md")
+    assert "has changed since; the passage stands elsewhere" in moved.note
+    changed = place_of(kept(1, "line 50!", start, 50), text)
+    assert changed == replace(Place("", "line 50!", "", 50), note=changed.note) and "has changed since" in changed.note
+    gone = place_of(kept(1, "line 50", start, 50), "")
+    assert gone == replace(Place("", "line 50", "", 50), note=gone.note) and "not in notes any more" in gone.note
+    assert place_of(kept(1, "", 0), text).passage == ""
 
 
 def test_lines_have_the_numbers_of_the_document() -> None:

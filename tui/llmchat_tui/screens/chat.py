@@ -14,8 +14,17 @@ from textual.events import Resize
 from llmchat_engine import EngineError
 from llmchat_tui.bindings import bindings_of
 from llmchat_tui.commands import Call
+from llmchat_tui.drafts import USUAL
 from llmchat_tui.errors import UserError
-from llmchat_tui.messages import ChatListChanged, Copied, LeaveMessages, OpenChat, PromptLeft, SourcesWanted
+from llmchat_tui.messages import (
+    ChatListChanged,
+    Copied,
+    DraftsWanted,
+    LeaveMessages,
+    OpenChat,
+    PromptLeft,
+    SourcesWanted,
+)
 from llmchat_tui.screens import chat_actions, chat_documents
 from llmchat_tui.screens.chat_branches import ChatBranches
 from llmchat_tui.widgets.chat_list import ChatOptions
@@ -131,7 +140,9 @@ class ChatScreen(ChatBranches):
     async def show_new(self) -> None:
         """Shows an empty chat."""
         from_list = self.query_one(ChatOptions).has_focus
-        await self.show_talk(self.talks.begin(self.desk.system), focus=not from_list)
+        await self.show_talk(
+            self.talks.begin(self.desk.system, collections=self.desk.wanted_collections), focus=not from_list
+        )
 
     def action_search_chats(self) -> None:
         """Goes to the search field, and shows the list where it is folded away."""
@@ -154,6 +165,10 @@ class ChatScreen(ChatBranches):
     def action_model(self) -> None:
         """Opens the list of models."""
         chat_actions.choose_model(self)
+
+    def action_drafts(self) -> None:
+        """Answers in several drafts to choose from."""
+        self.post_message(DraftsWanted(USUAL))
 
     def action_documents(self) -> None:
         """Opens the collections of documents."""
@@ -203,6 +218,7 @@ class ChatScreen(ChatBranches):
         self.chat_list.display = shown
         self.remove_class("-overlay")
         self.set_class(height < LOW_BELOW_ROWS, "-low")
+        self.show_documents()
 
     def apply_settings(self, names: frozenset[str]) -> None:
         """Follows settings that were changed."""

@@ -6,6 +6,7 @@ Functions over the screen. The store is opened in threads; knows nothing of how 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,23 @@ def open_documents(screen: ChatScreen) -> None:
     from llmchat_tui.screens.documents import DocumentsScreen
 
     desk, talk = screen.desk, screen.talk
-    page = DocumentsScreen(desk.shelf, desk.updates, talk.collections)
+    desk.updates.ended = partial(_tell_end, screen)
+    page = DocumentsScreen(desk.shelf, desk.updates, talk.collections, desk.environ.get("HOME", ""))
     screen.app.push_screen(page, partial(_used, screen, talk.key))
+
+
+def _tell_end(screen: ChatScreen, name: str) -> None:
+    """Tells how an update ended to somebody who does not see its page; called in its thread."""
+    updates, app = screen.desk.updates, screen.chat_app
+    failed = updates.missing.get(name) or updates.problems.get(name)
+    text = f"{name}: {failed or updates.lines.get(name, '')}"
+
+    def tell() -> None:
+        if screen.app.screen is screen:
+            app.tell(text, "warning" if failed else "information", 8)
+
+    with suppress(RuntimeError):  # the loop has gone: the program is leaving
+        app.call_later(tell)
 
 
 def _used(screen: ChatScreen, key: str, name: str | None) -> None:

@@ -37,7 +37,7 @@ Write below and press Enter.
 All you write is kept, on this machine.
 
 ^P commands      ^N new chat
-^R search        ^S export
+^R search        ^L documents
 ^O other model   F1 help"""
 
 
@@ -59,7 +59,7 @@ class ChatRoom(Screen[None]):
     def __init__(self, desk: Desk, talks: Talks) -> None:
         super().__init__()
         self.desk, self.talks = desk, talks
-        self.talk: Talk = talks.begin(desk.system)
+        self.talk: Talk = talks.begin(desk.system, collections=desk.wanted_collections)
         """The chat that is shown."""
         self._transcripts: dict[str, Transcript] = {}
         """By chat: the shown one, and those whose reply goes on in the background."""
@@ -192,12 +192,18 @@ class ChatRoom(Screen[None]):
     def refresh_lines(self) -> None:
         """Shows title, list and gauge anew."""
         self.query_one(Header).show_title(self.talk.title or "new chat")
-        self.query_one(Header).show_documents(documents_line(self.talk.collections))
+        self.show_documents()
         marks = {talk.conversation_id: "◌" for talk in self.talks.running() if talk is not self.talk}
         marks |= {talk.conversation_id: "●" for talk in self.talks.all() if talk.unread}
         self.chat_list.show(self.talk.conversation_id, marks)
         self.query_one(KeyBar).stops = self.talk.running is not None
         self.count()
+
+    def show_documents(self) -> None:
+        """Shows which documents the chat asks: in the header, or beside the gauge where there is no room for one."""
+        line = documents_line(self.talk.collections)
+        self.query_one(Header).show_documents(line)
+        self.query_one(ContextGauge).documents = line if self.has_class("-low") else ""
 
     def count(self) -> None:
         """Has the context counted with what stands in the prompt."""
@@ -206,7 +212,9 @@ class ChatRoom(Screen[None]):
             return
         draft = self.composer.prompt.draft
         if edited is None:
-            presence.count(Wish(talk.leaf_id, talk.system, draft, talk.running is not None))
+            running = talk.running
+            documents = running.documents if running else 0
+            presence.count(Wish(talk.leaf_id, talk.system, draft, running is not None, documents))
         elif edited.role == "user":
             presence.count(Wish(edited.parent_id, talk.system, draft))
         else:  # as long as the text is, within a few words

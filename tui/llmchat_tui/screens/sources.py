@@ -22,13 +22,12 @@ from llmchat_tui.messages import Copied
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.panel import Panel, is_open
 from llmchat_tui.sources import KeptSource, KeptVerdict
-from llmchat_tui.surroundings import Place, numbered_lines, place_of
+from llmchat_tui.surroundings import Place, place_of
+from llmchat_tui.widgets.numbered import NumberedText
 from llmchat_tui.widgets.signs import COLOURS
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-
-_GUTTER = 6
 
 
 @dataclass
@@ -52,12 +51,17 @@ class SourcesScreen(Panel[None]):
     SourcesScreen VerticalScroll > Static { height: auto; }
     SourcesScreen #said { height: auto; max-height: 30%; margin-top: 1; }
     SourcesScreen.-low #said { max-height: 2; margin-top: 0; }
+    SourcesScreen #note { height: auto; max-height: 2; color: $text-warning; }
     SourcesScreen .around { color: $text-muted; }
     SourcesScreen .-empty { display: none; }
     SourcesScreen #passage { border-left: outer $accent; background: $panel; }
     SourcesScreen #before, SourcesScreen #after { padding-left: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy_place", "copy place")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "turn_page(1)", "scroll", priority=True),
+        Binding("pageup", "turn_page(-1)", "scroll back", show=False, priority=True),
+        Binding("y", "copy_place", "copy place"),
+    ]
 
     def __init__(
         self,
@@ -82,10 +86,12 @@ class SourcesScreen(Panel[None]):
         """Yields the list, and the place of what is under its cursor."""
         rows = [self._row(source) for source in self._sources]
         yield OptionList(*(Option(row) for row in (*rows, *self._sum())), compact=True, markup=False)
-        yield Static("", id="said", classes="-empty", markup=False)
+        for name in ("said", "note"):
+            yield Static("", id=name, classes="-empty", markup=False)
         with VerticalScroll():
-            for name, classes in (("sentences", ""), ("before", "around"), ("passage", ""), ("after", "around")):
-                yield Static("", id=name, classes=f"{classes} -empty", markup=False)
+            yield Static("", id="sentences", classes="-empty", markup=False)
+            for name, classes in (("before", "around"), ("passage", ""), ("after", "around")):
+                yield NumberedText(name, classes)
 
     def on_mount(self) -> None:
         """Goes to the first source."""
@@ -99,7 +105,7 @@ class SourcesScreen(Panel[None]):
         if source is None:
             self._show_sentences()
             return
-        self._show(source, self._places.get(source.n) or place_of(source, ""))
+        self._show(source, self._places.get(source.n) or Place("", source.text, "", source.line))
         if source.n not in self._places:
             self.run_worker(partial(self._read_place, source), thread=True, group="place", exit_on_error=False)
 
@@ -118,8 +124,13 @@ class SourcesScreen(Panel[None]):
         if source is None:
             return
         place = self._places.get(source.n)
-        path = place.path if place else ""
-        self.post_message(Copied(f"{path}:{source.line}" if path and source.line else path or source.source, "place"))
+        path, line = (place.path, place.passage_line) if place else ("", 0)
+        self.post_message(Copied(f"{path}:{line}" if path and line else path or source.source, "place"))
+
+    def action_turn_page(self, pages: int) -> None:
+        """Scrolls what stands around the passage, from wherever the focus is."""
+        scroll = self.query_one(VerticalScroll)
+        scroll.scroll_relative(y=pages * max(1, scroll.size.height - 1), animate=False)
 
     def _read_place(self, source: KeptSource) -> None:
         text, path = self._read(source)
@@ -147,21 +158,29 @@ class SourcesScreen(Panel[None]):
     def _show(self, source: KeptSource, place: Place) -> None:
         about = [verdict for verdict in self._verdicts if source.n in verdict.ids]
         self._put("said", _sentences(self._text, about))
+        self._put("note", Content(sanitize_line(place.note)))
         self._put("sentences", Content(""))
-        self._put("before", _lines(place.before, place.line))
         inside = bool(place.before) and not place.before.endswith("\n")
-        line = place.line + place.before.count("\n") if place.line else 0
-        self._put("passage", _lines(place.passage, line, goes_on=inside))
         ended = place.passage.endswith("\n")
         behind = place.after if ended else place.after.removeprefix("\n")
-        next_line = line + place.passage.count("\n") + (behind != place.after) if line else 0
-        self._put("after", _lines(behind, next_line, goes_on=not ended and behind == place.after))
+        is_next = ended or behind != place.after
+        line = place.passage_line
+        next_line = line + place.passage.count("\n") + (not ended and is_next) if line else 0
+        digits = len(str(next_line + behind.count("\n")))
+        for name, text, first, goes_on in (
+            ("before", place.before, place.line, False),
+            ("passage", place.passage, line, inside),
+            ("after", behind, next_line, not is_next),
+        ):
+            self.query_one(f"#{name}", NumberedText).show(text, first, goes_on=goes_on, digits=digits)
         self.call_after_refresh(self._go_to_passage)
 
     def _show_sentences(self) -> None:
-        self._put("sentences", _sentences(self._text, self._verdicts))
-        for name in ("said", "before", "passage", "after"):
+        for name in ("said", "note"):
             self._put(name, Content(""))
+        for text in self.query(NumberedText):
+            text.show("")
+        self._put("sentences", _sentences(self._text, self._verdicts))
         self.query_one(VerticalScroll).scroll_home(animate=False)
 
     def _go_to_passage(self) -> None:
@@ -174,19 +193,6 @@ class SourcesScreen(Panel[None]):
         widget = self.query_one(f"#{name}", Static)
         widget.set_class(not content.plain, "-empty")
         widget.update(content)
-
-
-def _lines(text: str, line: int, *, goes_on: bool = False) -> Content:
-    """Returns a text with the numbers of its lines."""
-    if not text:
-        return Content("")
-    rows = numbered_lines(text, line, goes_on=goes_on)
-    if not line:
-        return Content("\n".join(sanitize_line(part) for _, part in rows))
-    parts = [
-        Content.assemble((f"{number:>{_GUTTER - 1}} ", "$text-muted"), sanitize_line(part)) for number, part in rows
-    ]
-    return Content("\n").join(parts)
 
 
 def _sentences(text: str, verdicts: Sequence[KeptVerdict]) -> Content:

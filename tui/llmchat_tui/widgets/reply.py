@@ -233,8 +233,10 @@ class ReplyView(MessageView):
         self.post_message(Copied(event.href, "address"))
 
     def on_click(self, event: Click) -> None:
-        """Focuses the message."""
-        if not event.widget or event.widget is self:
+        """Focuses the message; on the line of its sources, opens them."""
+        if event.widget is self._sources:
+            self.action_sources()
+        elif not event.widget or event.widget is self:
             self.focus()
 
 
