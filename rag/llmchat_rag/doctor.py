@@ -18,6 +18,7 @@ from llmchat_rag.halves import from_blobs
 from llmchat_rag.search import open_index
 from llmchat_rag.store import Collection, EmbedderMark, Library, collections, words
 from llmchat_rag.store.connection import connect, transaction
+from llmchat_rag.store.lock import writing
 from llmchat_rag.store.opening import DATABASE
 from llmchat_rag.vector_store import catch_up
 
@@ -76,7 +77,15 @@ def begin_anew(folder: Path) -> Path:
 
     Returns:
         Where the old one is.
+
+    Raises:
+        StoreBusy: an update is running; it would go on writing what was set aside.
     """
+    with writing(folder):
+        return _begin_anew(folder)
+
+
+def _begin_anew(folder: Path) -> Path:
     path = folder / DATABASE
     rows = _collections_of(path)
     number = next(n for n in range(1, 10_000) if not path.with_name(f"{DATABASE}.damaged-{n}").exists())

@@ -17,7 +17,7 @@ from llmchat_rag.chunk import CHUNKER, chunks_of, embedded_text
 from llmchat_rag.errors import ParseError
 from llmchat_rag.events import Done, Indexed, Progress, Removed
 from llmchat_rag.halves import to_blobs
-from llmchat_rag.reading import read_file
+from llmchat_rag.reading import digest_of
 from llmchat_rag.scan import Scan, is_outdated, scan
 from llmchat_rag.search import open_index, refuse_other_embedder
 from llmchat_rag.store import Collection, EmbedderMark, Entry, FileState, Library
@@ -165,7 +165,7 @@ class _Update:
         for found in seen.changed:
             self._stop_if_asked()
             try:
-                digest = blake2b(read_file(found.path), digest_size=16).digest()
+                digest = digest_of(found.path)
             except ParseError as error:
                 # What was indexed of it stays: a disk that answers no more says nothing about the file.
                 self._unreadable.append(Skipped(found.relative, error.what, failed=True))

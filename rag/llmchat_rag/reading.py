@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from llmchat_rag.errors import ParseError
@@ -43,28 +45,47 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     Raises:
         ParseError: it is none, is too large, or cannot be read.
     """
+    return b"".join(_pieces(path, limit))
+
+
+def digest_of(path: Path) -> bytes:
+    """Returns what the content of a regular file is known by, without holding it.
+
+    Raises:
+        ParseError: it is none, is too large, or cannot be read.
+    """
+    digest = blake2b(digest_size=16)
+    for piece in _pieces(path, MAX_BYTES):
+        digest.update(piece)
+    return digest.digest()
+
+
+def _pieces(path: Path, limit: int) -> Iterator[bytes]:
     try:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
         raise ParseError(reason_of(error) if isinstance(error, OSError) else "its name cannot be opened") from error
     try:
-        return _read(descriptor, limit)
+        # Hours may have passed since the walk: a folder that has become a link since is not followed either.
+        if os.path.realpath(path.parent) != os.fspath(path.parent):
+            raise ParseError("it is behind a symbolic link")
+        yield from _read(descriptor, limit)
     except OSError as error:
         raise ParseError(reason_of(error)) from error
     finally:
         os.close(descriptor)
 
 
-def _read(descriptor: int, limit: int) -> bytes:
+def _read(descriptor: int, limit: int) -> Iterator[bytes]:
     state = os.fstat(descriptor)
     if not stat.S_ISREG(state.st_mode):
         raise ParseError("it is no regular file")
     if state.st_size > limit:
         raise ParseError(too_large(state.st_size, limit))
-    data = bytearray()
+    size = 0
     # Not to the size that is known: files of /proc say 0, and a log grows while it is read.
     while piece := os.read(descriptor, _PIECE):
-        data += piece
-        if len(data) > limit:
-            raise ParseError(too_large(len(data), limit))
-    return bytes(data)
+        size += len(piece)
+        if size > limit:
+            raise ParseError(too_large(size, limit))
+        yield piece

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from llmchat_rag.chunk import CHUNKER
 from llmchat_rag.errors import FilesMissing, ParseError, RootMissing
 from llmchat_rag.parse.formats import module_of
-from llmchat_rag.reading import read_file
+from llmchat_rag.reading import digest_of
 from llmchat_rag.store import Collection, FileState, Library
 from llmchat_rag.types import Found, Skipped
 from llmchat_rag.walk import walk
@@ -95,7 +94,7 @@ def _is_changed(state: FileState | None, found: Found) -> bool:
 def _gone(states: dict[str, FileState], found: Sequence[Found], skipped: Sequence[Skipped]) -> dict[str, int]:
     """Returns what was indexed and is not there; under a folder that cannot be read nothing is known to be gone."""
     there = {one.relative for one in found}
-    unknown = tuple(one.relative for one in skipped if one.failed and one.relative.endswith("/"))
+    unknown = tuple(one.relative.removesuffix("/") + "/" for one in skipped if one.failed)
     files = {one.relative for one in skipped if one.failed}
     if "" in files:
         return {}
@@ -128,6 +127,6 @@ def _moved(missing: Sequence[FileState], new: Sequence[Found]) -> int:
 
 def _hash(path: Path) -> bytes:
     try:
-        return blake2b(read_file(path), digest_size=16).digest()
+        return digest_of(path)
     except ParseError:
         return b""

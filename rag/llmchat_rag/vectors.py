@@ -7,6 +7,7 @@ is never changed: faiss aborts the process on that. What comes later waits besid
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -184,7 +185,8 @@ class FaissVectors:
         self._runs.append((first, last, collection))
 
     def _owned(self, key: int) -> bool:
-        return any(first <= key <= last for first, last, _ in self._runs)
+        at = bisect_right(self._runs, key, key=lambda run: run[0]) - 1
+        return at >= 0 and key <= self._runs[at][1]
 
     def _mask(self, collections: Sequence[int]) -> Mask | None:
         """Returns which ids may be found; None where all may."""

@@ -19,6 +19,7 @@ from llmchat_rag.errors import (
     EmbedderMismatch,
     FilesMissing,
     NothingRead,
+    ParseError,
     RootMissing,
     StoreBusy,
 )
@@ -26,9 +27,11 @@ from llmchat_rag.events import Done, Indexed, Progress, Removed
 from llmchat_rag.ingest import update
 from llmchat_rag.parse.pool import ParserPool
 from llmchat_rag.query import Query
+from llmchat_rag.reading import digest_of
 from llmchat_rag.search import search
 from llmchat_rag.store import Library
-from llmchat_rag.types import Cancelled, Skipped
+from llmchat_rag.types import Cancelled, Found, Refused, Skipped
+from llmchat_rag.walk import walk
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def test_a_second_update_reads_nothing(place: Notes, monkeypatch: pytest.MonkeyP
     place.write("a.md", "one\n\ntwo")
     place.write("sub/b.md", "three")
     assert done(place.update()).indexed == 2
-    monkeypatch.setattr(ingest, "read_file", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(ingest, "digest_of", lambda path: pytest.fail(f"read {path}"))
     last = done(place.update())
     assert (last.indexed, last.unchanged, last.embedded, last.chunks) == (0, 2, 0, 3)
 
@@ -144,6 +147,34 @@ def test_a_folder_that_cannot_be_read_keeps_what_was_read_of_it(place: Notes) ->
     finally:
         (place.root / "sub").chmod(0o700)
     assert "sub/a.md" in place.found("about a")
+
+
+def test_a_folder_that_is_not_answered_for_keeps_what_was_read_of_it(
+    place: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away: not even the kind of the folder can be told."""
+    place.write("sub/a.md", "about a")
+    place.write("b.md", "about b")
+    place.write("c.md", "about c")
+    place.update()
+    walked = [one for one in walk(place.root) if isinstance(one, Skipped) or not one.relative.startswith("sub/")]
+    monkeypatch.setattr(scan, "walk", lambda *_, **__: [*walked, Skipped("sub", "input/output error", failed=True)])
+    assert done(place.update()).removed == 0
+    assert "sub/a.md" in place.found("about a")
+
+
+def test_a_folder_that_becomes_a_link_behind_the_walk_is_not_followed(place: Notes, tmp_path: Path) -> None:
+    path = place.write("sub/a.md", "inside")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.md").write_text("secret", encoding="utf-8")
+    (found,) = (one for one in walk(place.root) if isinstance(one, Found))
+    path.unlink()
+    (place.root / "sub").rmdir()
+    (place.root / "sub").symlink_to(tmp_path / "outside")
+    with ParserPool() as pool:
+        assert list(pool.parse_all([found])) == [(found, Refused("it is behind a symbolic link"))]
+    with pytest.raises(ParseError, match="behind a symbolic link"):
+        digest_of(found.path)
 
 
 def test_a_file_that_cannot_be_parsed_is_listed_each_time_and_stops_nothing(place: Notes) -> None:

@@ -14,8 +14,9 @@ from tests.rag.places import Notes, answers, essay, notes, questions
 
 from llmchat_rag import cache_file
 from llmchat_rag.doctor import begin_anew, examine, repair
-from llmchat_rag.errors import StoreDamaged, StoreError, StoreUnwritable
+from llmchat_rag.errors import StoreBusy, StoreDamaged, StoreError, StoreUnwritable
 from llmchat_rag.store import Library
+from llmchat_rag.store.lock import writing
 
 
 @pytest.fixture
@@ -116,6 +117,8 @@ def test_a_damaged_file_is_set_aside_and_its_collections_begin_anew(place: Notes
     harm(folder / "store.db")
     with pytest.raises(StoreError):
         examine_and_repair(folder)
+    with writing(folder), pytest.raises(StoreBusy):
+        begin_anew(folder)
     aside = begin_anew(folder)
     assert aside.exists()
     with Library(folder) as library:
