@@ -68,7 +68,7 @@ def repair(library: Library) -> list[Finding]:
         if mark is not None:
             _fill(library, mark)
         library.sweep_vectors(keep=0)
-        library.give_back()
+        library.tidy(changed=0)
     return found
 
 

@@ -75,9 +75,11 @@ def update(
     with library.writing():
         if not force:
             refuse_other_embedder(library.embedder(), embedder)
+        before = library.position().generation
         run = _Update(library, library.collection(collection), embedder, cancelled or (lambda: False))
         yield from run.run(pool, force=force, accept_missing=accept_missing)
-        _keep_up(library, embedder, vectors, changed=run.embedded, cancelled=run.cancelled)
+        changed = run.embedded + len(library.removed_since(before))
+        _keep_up(library, embedder, vectors, changed=changed, cancelled=run.cancelled)
         yield run.done()
 
 
@@ -255,8 +257,6 @@ def _keep_up(
 ) -> None:
     """Brings the indexes to the store, forgets what nobody asks for any more, and finds the gate of the embedder."""
     library.sweep_vectors()
-    if changed > library.count() // 10:
-        library.optimize()
     index = vectors or open_index(library, embedder.dimension)
     try:
         catch_up(index, library, patient=True)
@@ -266,4 +266,4 @@ def _keep_up(
     finally:
         if vectors is None:
             index.close()
-    library.give_back()
+    library.tidy(changed)

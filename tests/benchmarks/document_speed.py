@@ -195,11 +195,10 @@ def _fill(folder: Path, mark: EmbedderMark) -> None:
             entry = _entry(f"{number}.md", texts)
             library.remember_vectors(entry.vectors, to_blobs(made))
             library.put_document(collection, entry)
-        library.optimize()
         index = open_index(library, mark.dimension)
         catch_up(index, library, patient=True)
         index.close()
-        library.give_back()
+        library.tidy(PASSAGES)
     print(f"  {PASSAGES:,} made-up passages written in {time.perf_counter() - started:.0f} s")
 
 

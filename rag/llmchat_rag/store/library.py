@@ -110,13 +110,15 @@ class Library:
             CollectionMissing: there is none of that name.
             StoreBusy: an update is running.
         """
-        with self.writing(), self._write():
-            found = collections.named(self._connection, name)
-            there = documents.states(self._connection, found.id).values()
-            documents.drop(self._connection, [state.document_id for state in there])
-            self._connection.execute("DELETE FROM collection WHERE id = ?", (found.id,))
-            blobs.sweep(self._connection)
-        self.give_back()
+        with self.writing():
+            before = self.position().generation
+            with self._write():
+                found = collections.named(self._connection, name)
+                there = documents.states(self._connection, found.id).values()
+                documents.drop(self._connection, [state.document_id for state in there])
+                self._connection.execute("DELETE FROM collection WHERE id = ?", (found.id,))
+                blobs.sweep(self._connection)
+            self.tidy(len(self.removed_since(before)))
 
     def updated(self, collection: Collection) -> None:
         """Remembers that an update of a collection went through now."""
@@ -265,15 +267,18 @@ class Library:
         with self._write():
             journal.forget_before(self._connection, generation)
 
-    def optimize(self) -> None:
-        """Makes the index of words one piece, after much has changed."""
-        with self._write():
-            words.optimize(self._connection)
+    def tidy(self, changed: int) -> None:
+        """Makes the index of words one piece where much has changed, and gives space that is free back to the disk.
 
-    def give_back(self) -> None:
-        """Gives the space of what was deleted back to the disk, and empties the log."""
+        Args:
+            changed: passages that came or went; the words of those that went stay in the file until then.
+        """
+        if changed > self.count() // 10:
+            with self._write():
+                words.optimize(self._connection)
         with translated(self._path):
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            # Not `execute`, which stops behind the first page.
+            self._connection.executescript("PRAGMA incremental_vacuum")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
