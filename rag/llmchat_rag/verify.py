@@ -27,6 +27,8 @@ LONGEST = 2_000
 """Characters of a sentence that is judged: a model that repeats itself writes longer ones."""
 BETTER_BY = 0.2
 """How much more of a sentence's words another document must have to be offered."""
+_SHORT = 3
+"""Words, small ones too, of which one alone may be the passage's."""
 _LIST_OF_SOURCES = re.compile(
     r"^[^\w\n]{0,9}(?:sources?|references?|citations?|quellen|sources citées|fuentes)[^\w\n]{0,9}$"
     r"|^[^\w\n]{0,9}(?:sources?|quellen)[ \t]{0,3}:",
@@ -128,7 +130,7 @@ class _Checker:
             return self._uncited(sentence, claim, ids)
         finding = self._examine(claim, known)
         missing = [Fault("weak", f"there is no document [{number}]") for number in ids if number not in self._texts]
-        faults = (*finding.faults, *missing)
+        faults = (*finding.faults, *missing, *_empty(claim))
         mark = _mark(faults)
         better = None if mark == "supported" else self._better(claim, known, finding)
         return Verdict(sentence.text, sentence.start, sentence.end, ids, mark, _why(faults), better)
@@ -177,6 +179,14 @@ class _Checker:
         least = finding.coverage + BETTER_BY if _mark(finding.faults) == "weak" else 0.0
         good = [(f.coverage, -n) for f, n in found if _mark(f.faults) == "supported" and f.coverage >= least]
         return -max(good)[1] if good else None
+
+
+def _empty(claim: str) -> list[Fault]:
+    """Returns a fault where a claim says too little to be in a passage or not: `The answer is [1].`"""
+    found = tokens(claim)
+    said = content(found)
+    told = len(found) > _SHORT or len(said) > 1 or any(token.kind != "word" for token in said)
+    return [] if told else [Fault("weak", "it says too little to be checked")]
 
 
 def _mark(faults: Sequence[Fault]) -> Mark:

@@ -89,3 +89,9 @@ def test_words_that_are_all_over_a_passage_say_nothing_without_a_citation(empty:
     text += " index stands on the disk. A folder is one collection."
     (verdict,) = verify(empty, sources(text)).sentences
     assert (verdict.mark, verdict.why) == ("unsupported", "no citation, and no document says it")
+
+
+@pytest.mark.parametrize("claim", ["The answer is [1].", "Yes [1].", "See [1]."])
+def test_one_word_of_a_passage_is_no_support(claim: str) -> None:
+    (verdict,) = verify(claim, sources("The answer is yes, see the table.")).sentences
+    assert (verdict.mark, verdict.why) == ("weak", "it says too little to be checked")
