@@ -15,8 +15,8 @@ from pathlib import Path
 from llmchat_rag import cache_file
 from llmchat_rag.errors import StoreDamaged
 from llmchat_rag.halves import from_blobs
-from llmchat_rag.search import open_index
-from llmchat_rag.store import Collection, EmbedderMark, Library, collections, words
+from llmchat_rag.search import fill_index, open_index
+from llmchat_rag.store import Collection, Library, collections, words
 from llmchat_rag.store.connection import connect, transaction
 from llmchat_rag.store.lock import writing
 from llmchat_rag.store.opening import DATABASE
@@ -66,7 +66,7 @@ def repair(library: Library) -> list[Finding]:
         cache_file.forget(library.folder)
         mark = library.embedder()
         if mark is not None:
-            _fill(library, mark)
+            fill_index(library, mark.dimension)
         library.sweep_vectors(keep=0)
         library.tidy(changed=0)
     return found
@@ -179,9 +179,3 @@ def _read_again(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM removed")
     connection.execute("DELETE FROM journal")
     connection.execute("INSERT INTO journal (stamp, last_chunk) SELECT randomblob(8), coalesce(max(id), 0) FROM chunk")
-
-
-def _fill(library: Library, mark: EmbedderMark) -> None:
-    index = open_index(library, mark.dimension)
-    with closing(index):
-        catch_up(index, library, patient=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -180,6 +181,12 @@ def open_index(library: Library, dimension: int) -> VectorStore:
     return FaissVectors(library.folder, dimension, lambda position: library.last_chunk(position) is not None)
 
 
+def fill_index(library: Library, dimension: int) -> None:
+    """Brings the index of vectors on this machine to the state of the store, and into the form that suits it."""
+    with closing(open_index(library, dimension)) as index:
+        catch_up(index, library, patient=True)
+
+
 def open_server(address: str, dimension: int, folder: Path) -> VectorStore | None:
     """Returns the index of vectors on a server; None where no address is given.
 
@@ -274,11 +281,7 @@ def _hit(one: Candidate, passage: Passage, fate: Fate) -> Hit:
 def _filler(folder: Path, dimension: int) -> Callable[[], None]:
     def fill() -> None:
         with Library(folder) as library:
-            index = open_index(library, dimension)
-            try:
-                catch_up(index, library, patient=True)
-            finally:
-                index.close()
+            fill_index(library, dimension)
 
     return fill
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.rag.doubles import DIMENSION, PlainPool, WordEmbedder
 
 from llmchat_rag import ingest, vectors
+from llmchat_rag.errors import StoreBusy
 from llmchat_rag.store import Library
 
 
@@ -27,4 +28,8 @@ def main(folder: Path, dimension: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    try:
+        main(Path(sys.argv[1]), int(sys.argv[2]))
+    except StoreBusy:
+        print("StoreBusy", flush=True)
+        sys.exit(1)

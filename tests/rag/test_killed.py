@@ -110,6 +110,18 @@ def test_killed_while_another_embedder_reads_everything_it_converges(tmp_path: P
         assert_as_fresh(place, tmp_path / "fresh", seed)
 
 
+def test_of_two_writers_at_once_one_is_told_and_the_store_is_whole(tmp_path: Path) -> None:
+    with notes(tmp_path) as place:
+        change(place, random.Random(2))
+        children = [start(place.library.folder) for _ in range(3)]
+        said = [child.communicate(timeout=60)[0] for child in children]
+        assert sorted(child.returncode for child in children)[0] == 0
+        for child, words in zip(children, said, strict=True):
+            assert words.endswith("done\n" if child.returncode == 0 else "StoreBusy\n")
+        assert examine(place.library) == []
+        assert_as_fresh(place, tmp_path / "fresh", 2)
+
+
 def meet(place: Notes, embedder: WordEmbedder) -> str:
     """Returns what a question meets that is asked in between: never an empty answer."""
     try:

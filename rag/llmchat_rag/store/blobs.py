@@ -6,9 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from llmchat_rag.store.connection import among
 from llmchat_rag.store.values import EmbedderMark
-
-_MANY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,7 @@ class Batch:
 
 def known(connection: sqlite3.Connection, hashes: Sequence[bytes]) -> set[bytes]:
     """Returns those of these hashes that have a vector."""
-    found: set[bytes] = set()
-    for start in range(0, len(hashes), _MANY):
-        some = hashes[start : start + _MANY]
-        statement = f"SELECT hash FROM vector WHERE hash IN ({','.join('?' * len(some))})"  # noqa: S608
-        found.update(row[0] for row in connection.execute(statement, some))
-    return found
+    return {row[0] for row in among(connection, "SELECT hash FROM vector WHERE hash IN ({})", hashes)}
 
 
 def remember(connection: sqlite3.Connection, hashes: Sequence[bytes], blobs: Sequence[bytes]) -> None:

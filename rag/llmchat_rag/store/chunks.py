@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
+from llmchat_rag.store.connection import among
 from llmchat_rag.store.values import Place, StoredVector
 from llmchat_rag.types import Passage, Scores, Span
-
-_MANY = 500
-"""Ids in one statement; SQLite takes 999 variables on its oldest builds."""
 
 _PASSAGE = """
     SELECT c.id, c.document_id, k.name, d.path, d.title, t.heading, t.text,
@@ -23,40 +21,31 @@ _VECTOR = """
     JOIN vector v ON v.id = c.vector_id WHERE c.id IN ({})
 """
 
-_PLACE = "SELECT id, document_id, seq, start, end, tokens FROM chunk WHERE id IN ({})"
+_PLACE = "SELECT id, document_id, seq, start, end, tokens FROM chunk"
 
 
 def passages(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Passage]:
     """Returns the passages of these ids that are there, without scores."""
     found = {}
-    for marks, some in _some(ids):
-        for row in connection.execute(_PASSAGE.format(marks), some):
-            key, document_id, collection, path, title, heading, words, *span = row
-            found[key] = Passage(key, document_id, collection, path, title, heading, words, Span(*span), Scores(0.0))
+    for key, document_id, collection, path, title, heading, words, *span in among(connection, _PASSAGE, ids):
+        found[key] = Passage(key, document_id, collection, path, title, heading, words, Span(*span), Scores(0.0))
     return found
 
 
 def vectors(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, StoredVector]:
     """Returns the vectors of those of these ids that are there."""
-    found = {}
-    for marks, some in _some(ids):
-        found.update({row[0]: StoredVector(*row[1:]) for row in connection.execute(_VECTOR.format(marks), some)})
-    return found
+    return {row[0]: StoredVector(*row[1:]) for row in among(connection, _VECTOR, ids)}
 
 
 def places(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Place]:
     """Returns where these passages stand among their neighbours."""
-    found = {}
-    for marks, some in _some(ids):
-        found.update({row[0]: Place(*row) for row in connection.execute(_PLACE.format(marks), some)})
-    return found
+    return {row[0]: Place(*row) for row in among(connection, f"{_PLACE} WHERE id IN ({{}})", ids)}
 
 
 def around(connection: sqlite3.Connection, place: Place, distance: int) -> list[Place]:
     """Returns the passages before and behind a passage, up to a distance, in their order."""
     rows = connection.execute(
-        "SELECT id, document_id, seq, start, end, tokens FROM chunk"
-        " WHERE document_id = ? AND seq BETWEEN ? AND ? AND seq <> ? ORDER BY seq",
+        f"{_PLACE} WHERE document_id = ? AND seq BETWEEN ? AND ? AND seq <> ? ORDER BY seq",
         (place.document_id, place.seq - distance, place.seq + distance, place.seq),
     )
     return [Place(*row) for row in rows]
@@ -77,10 +66,3 @@ def text(connection: sqlite3.Connection, document_id: int) -> str:
 def count(connection: sqlite3.Connection) -> int:
     """Returns how many passages there are."""
     return int(connection.execute("SELECT coalesce(sum(chunks), 0) FROM document").fetchone()[0])
-
-
-def _some(ids: Iterable[int]) -> Iterator[tuple[str, Sequence[int]]]:
-    wanted = list(dict.fromkeys(int(key) for key in ids))
-    for start in range(0, len(wanted), _MANY):
-        some = wanted[start : start + _MANY]
-        yield ",".join("?" * len(some)), some

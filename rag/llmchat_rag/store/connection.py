@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another; one of its transactions takes 5 ms, a migration seconds."""
+
+_MOST_VALUES = 500
+"""Of one statement; SQLite takes 999 on its oldest builds."""
 
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -34,6 +37,20 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def among(connection: sqlite3.Connection, statement: str, values: Iterable[int] | Iterable[bytes]) -> Iterator[Any]:
+    """Yields the rows of a statement with `IN ({})`, for so many values at once as every SQLite takes.
+
+    Args:
+        connection: to read from.
+        statement: its braces become a question mark for each value.
+        values: any number, each asked for once.
+    """
+    wanted: list[int | bytes] = list(dict.fromkeys(values))
+    for start in range(0, len(wanted), _MOST_VALUES):
+        some = wanted[start : start + _MOST_VALUES]
+        yield from connection.execute(statement.format(",".join("?" * len(some))), some)
 
 
 @contextmanager

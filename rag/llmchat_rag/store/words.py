@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -42,8 +42,7 @@ def add(connection: sqlite3.Connection, document_id: int, first: int, last: int)
     """Indexes a document whose passages were written."""
     rows = _rows(connection, "WHERE id BETWEEN ? AND ?", (first, last))
     connection.executemany("INSERT INTO chunk_words (rowid, title, heading, text) VALUES (?, ?, ?, ?)", rows)
-    spaced = [(row[0], pairs(" ".join(row[1:]))) for row in rows]
-    connection.executemany("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", [row for row in spaced if row[1]])
+    _add_pairs(connection, rows)
     connection.execute(
         "INSERT INTO document_words (rowid, title, text) SELECT id, title, text FROM short_document WHERE id = ?",
         (document_id,),
@@ -66,20 +65,13 @@ def remove(connection: sqlite3.Connection, document_id: int) -> None:
 
 def clear(connection: sqlite3.Connection) -> None:
     """Empties all indexes."""
-    for table in ("chunk_words", "document_words"):
-        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")  # noqa: S608
-    connection.execute("DELETE FROM chunk_pairs")
+    _have_each(connection, "delete-all")
 
 
 def rebuild(connection: sqlite3.Connection) -> None:
     """Makes all indexes anew from the passages."""
-    for table in ("chunk_words", "document_words"):
-        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")  # noqa: S608
-    connection.execute("DELETE FROM chunk_pairs")
-    for key, *texts in connection.execute("SELECT id, title, heading, text FROM searchable").fetchall():
-        spaced = pairs(" ".join(texts))
-        if spaced:
-            connection.execute("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", (key, spaced))
+    _have_each(connection, "rebuild")
+    _add_pairs(connection, connection.execute("SELECT id, title, heading, text FROM searchable"))
 
 
 def optimize(connection: sqlite3.Connection) -> None:
@@ -150,3 +142,15 @@ def _affordable(connection: sqlite3.Connection, table: Table, terms: Sequence[st
 
 def _rows(connection: sqlite3.Connection, where: str, values: Sequence[int]) -> list[tuple[int, str, str, str]]:
     return connection.execute(f"SELECT id, title, heading, text FROM searchable {where}", values).fetchall()  # noqa: S608
+
+
+def _have_each(connection: sqlite3.Connection, what: Literal["delete-all", "rebuild"]) -> None:
+    """Empties the pairs, and has both indexes of words do something."""
+    for table in ("chunk_words", "document_words"):
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES (?)", (what,))  # noqa: S608
+    connection.execute("DELETE FROM chunk_pairs")
+
+
+def _add_pairs(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> None:
+    spaced = ((key, pairs(" ".join(texts))) for key, *texts in rows)
+    connection.executemany("INSERT INTO chunk_pairs (rowid, pairs) VALUES (?, ?)", (row for row in spaced if row[1]))
