@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.tui.asking import hash_embedder
+from tests.tui.fake_ask_child import hash_embedder
 
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
