@@ -11,7 +11,7 @@ from textual.keys import REPLACED_KEYS, Keys, key_to_character
 from llmchat_tui.bindings import bindings_of
 from llmchat_tui.keymap import ACTIONS, Action, Place, actions_of, check_keys, normal_keys, shown_key
 
-PLACES: tuple[Place, ...] = ("anywhere", "prompt", "message", "chats", "models", "documents")
+PLACES: tuple[Place, ...] = ("anywhere", "prompt", "message", "drafts", "chats", "models", "documents")
 
 
 def keys_of(action: Action) -> list[str]:

@@ -67,6 +67,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("set", "set a sampling value of this chat, as in: /set temperature 0.2", "NAME VALUE"),
     Command("show", "what is in force", "[info|system|parameters]"),
     Command("again", "answer the last question once more", aliases=("regen", "regenerate", "retry"), action="again"),
+    Command(
+        "drafts",
+        "several replies side by side to choose from, 3 or as many as you say",
+        "[N] [QUESTION]",
+        action="drafts",
+    ),
     Command("edit", "change the last question", aliases=("undo",), action="edit"),
     Command("continue", "have the last reply go on where it ended", action="continue_reply"),
     Command("branch", "let the next question follow the reply before the last one", aliases=("fork",), action="branch"),

@@ -65,6 +65,15 @@ class Again(Message):
 
 
 @dataclass
+class DraftsWanted(Message):
+    """Answer in several drafts to choose from."""
+
+    count: int
+    question: str = ""
+    """What to ask; empty for what stands in the prompt, else for the question of the focused or the last message."""
+
+
+@dataclass
 class EditMessage(Message):
     """Put this message into the prompt: a question to be asked in its place, a reply to go on from."""
 

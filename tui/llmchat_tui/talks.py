@@ -17,6 +17,7 @@ from llmchat_engine import Engine, EngineError, Sampling
 from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
+from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Abstained, Ended, Grounded, Started, TurnEvent
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
@@ -76,6 +77,8 @@ class Talk:
     """What the prompt held when another chat was shown; None before the chat was shown itself."""
     unread: bool = False
     """Whether a reply ended while another chat was shown."""
+    drafts: Drafts | None = None
+    """The replies of its newest turn, where several were asked for."""
 
     @property
     def unrecorded(self) -> str:
@@ -165,26 +168,29 @@ class Talks:
         own = {name: tuple(value) if isinstance(value, list) else value for name, value in talk.sampling.items()}
         return Sampling(**{name: own.get(name, getattr(base, name)) for name in Sampling.__dataclass_fields__})
 
-    def ask(self, talk: Talk, question: str, overflow: Overflow | None = None) -> None:
+    def ask(self, talk: Talk, question: str, overflow: Overflow | None = None, answers: int = 1) -> None:
         """Asks behind the newest message, or behind the one that was branched from.
 
         Args:
             talk: the chat.
             question: the text as the model will see it.
             overflow: what becomes of the oldest turns when the context is full; None is what the settings say.
+            answers: so many replies grow side by side; several are not answered from documents.
 
         Raises:
             UserError: the engine's folders cannot be made; nothing was asked.
         """
-        self._start(talk, self._turn(talk, overflow, question), talk.leaf_id)
+        self._start(talk, self._turn(talk, overflow, question, answers), talk.leaf_id)
 
-    def again(self, talk: Talk, question: StoredMessage, overflow: Overflow | None = None) -> None:
+    def again(self, talk: Talk, question: StoredMessage, overflow: Overflow | None = None, answers: int = 1) -> None:
         """Has a question answered once more; the answers it has stay."""
-        self._start(talk, replace(self._turn(talk, overflow), question_id=question.id), talk.leaf_id)
+        self._start(talk, replace(self._turn(talk, overflow, "", answers), question_id=question.id), talk.leaf_id)
 
-    def edit(self, talk: Talk, question: StoredMessage, text: str, overflow: Overflow | None = None) -> None:
+    def edit(
+        self, talk: Talk, question: StoredMessage, text: str, overflow: Overflow | None = None, answers: int = 1
+    ) -> None:
         """Asks another question in place of one, which stays beside it."""
-        self._start(talk, self._turn(talk, overflow, text), question.parent_id)
+        self._start(talk, self._turn(talk, overflow, text, answers), question.parent_id)
 
     def continue_reply(
         self, talk: Talk, reply: StoredMessage, text: str | None = None, overflow: Overflow | None = None
@@ -221,11 +227,26 @@ class Talks:
         self._history.choose(talk.conversation_id, message_id)
         talk.leaf_id = message_id
 
-    def stop(self, talk: Talk) -> None:
-        """Stops the reply; its text is kept. The turn's end comes as news."""
+    def choose_draft(self, talk: Talk, number: int) -> None:
+        """Goes on with one of several replies, also when the chat is opened again; the others stop, and stay.
+
+        Raises:
+            UserError: nothing is kept of that one, or the choice cannot be.
+        """
+        drafts = talk.drafts
+        if drafts is None or not drafts.reply_ids:
+            raise RuntimeError("there are no drafts in this chat")
+        self._history.choose(talk.conversation_id, drafts.reply_ids[number])
+        talk.leaf_id, drafts.chosen = drafts.reply_ids[number], number
+        for other in drafts.growing:
+            if other.number != number:
+                self.stop(talk, other.number)
+
+    def stop(self, talk: Talk, answer: int | None = None) -> None:
+        """Stops the reply, or one of several; its text is kept. The end comes as news."""
         if running := talk.running:
             # In a thread: a socket whose host is stopped (SIGSTOP) can block.
-            arguments = (running.request_id,)
+            arguments = (running.request_id, answer)
             threading.Thread(target=running.engine.cancel, args=arguments, daemon=True).start()
 
     def settle(self, news: News) -> str:
@@ -233,6 +254,8 @@ class Talks:
         talk = self._open.get(news.key)
         if talk is None or talk.running is None:
             return ""
+        if talk.drafts:
+            talk.drafts.fail() if isinstance(news.event, Failed) else talk.drafts.take(news.event)
         if isinstance(news.event, Started):
             begun = news.event.begun
             talk.running.begun = begun
@@ -262,7 +285,7 @@ class Talks:
         self._open[talk.key] = talk
         return talk
 
-    def _turn(self, talk: Talk, overflow: Overflow | None, question: str = "") -> Turn:
+    def _turn(self, talk: Talk, overflow: Overflow | None, question: str = "", answers: int = 1) -> Turn:
         """Returns a turn of a chat, without the path that it follows."""
         return Turn(
             question,
@@ -271,10 +294,11 @@ class Talks:
             system=talk.system,
             own_sampling=dict(talk.sampling),
             own_collections=talk.collections,
-            asked=asked_of(talk.collections, self._asked()) if self._documents else None,
+            asked=asked_of(talk.collections, self._asked()) if self._documents and answers == 1 else None,
             sampling=self.sampling_of(talk),
             overflow=overflow or self._overflow(),
             store=self._store(),
+            answers=answers,
         )
 
     def _start(self, talk: Talk, turn: Turn, behind: str) -> None:
@@ -289,6 +313,7 @@ class Talks:
         _check_idle(talk)
         running = Running(self._make_engine(), turn.request_id, turn.question)
         talk.running = running
+        talk.drafts = Drafts(turn.answers) if turn.answers > 1 else None
         arguments = (talk.key, running, turn, behind)
         thread = threading.Thread(target=self._run, args=arguments, name=f"turn-{talk.key}", daemon=True)
         thread.start()
@@ -327,7 +352,7 @@ class Talks:
         if shown is None:
             return turn
         # It was answered from other documents than the chat has now: another answer is comparable, or it is none.
-        asked = asked_in(shown.settings) if self._documents else None
+        asked = asked_in(shown.settings) if self._documents and turn.answers == 1 else None
         return replace(turn, left_out=shown.left_out, summary=shown.summary, asked=asked or turn.asked)
 
 

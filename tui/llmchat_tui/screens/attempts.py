@@ -25,6 +25,8 @@ class Attempt:
     """The question, or the text that a reply goes on from."""
     message: StoredMessage | None = None
     """The question to answer again, or the message that is edited or continued; None for a new question."""
+    answers: int = 1
+    """So many drafts, to choose from."""
 
     @classmethod
     def editing(cls, message: StoredMessage, text: str) -> Attempt:
@@ -48,11 +50,11 @@ class Attempt:
             UserError: the engine's folders cannot be made; nothing was asked.
         """
         if self.message is None:
-            talks.ask(talk, self.text, overflow=way)
+            talks.ask(talk, self.text, way, self.answers)
         elif self.kind == "again":
-            talks.again(talk, self.message, overflow=way)
+            talks.again(talk, self.message, way, self.answers)
         elif self.kind == "edit":
-            talks.edit(talk, self.message, self.text, overflow=way)
+            talks.edit(talk, self.message, self.text, way, self.answers)
         else:
             talks.continue_reply(talk, self.message, self.text, overflow=way)
 

@@ -9,7 +9,8 @@ import time
 
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
-from llmchat_tui.messages import Again, BranchHere, ContinueReply, EditMessage, SiblingWanted
+from llmchat_tui.messages import Again, BranchHere, ContinueReply, DraftsWanted, EditMessage, SiblingWanted
+from llmchat_tui.screens import chat_drafts
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_turns import ChatTurns
 from llmchat_tui.screens.panel import live_key
@@ -30,10 +31,17 @@ class ChatBranches(ChatTurns):
         message.stop()
         if self._is_busy():
             return
-        path = self._tail(message.message_id, 2)
-        if path:
-            question = path[-1] if path[-1].role == "user" else path[-2]
-            await self._try(Attempt("again", question.text, question))
+        if question := self.question_of(message.message_id):
+            await self.try_again(Attempt("again", question.text, question))
+
+    def question_of(self, message_id: str) -> StoredMessage | None:
+        """Returns a question itself, or the one that a reply answers; None where it is gone, and tells."""
+        return next((message for message in self._tail(message_id, 2)[::-1] if message.role == "user"), None)
+
+    async def on_drafts_wanted(self, message: DraftsWanted) -> None:
+        """Has a question answered in several drafts, or shows those that grow."""
+        message.stop()
+        await chat_drafts.begin(self, message.count, message.question)
 
     async def on_continue_reply(self, message: ContinueReply) -> None:
         """Has a reply go on exactly where it ended, as a new one beside it; one without text is answered again."""
@@ -44,11 +52,12 @@ class ChatBranches(ChatTurns):
         if not path:
             return
         if path[-1].text:
-            await self._try(Attempt("continue", path[-1].text, path[-1]))
+            await self.try_again(Attempt("continue", path[-1].text, path[-1]))
         else:
-            await self._try(Attempt("again", path[0].text, path[0]))
+            await self.try_again(Attempt("again", path[0].text, path[0]))
 
-    async def _try(self, attempt: Attempt) -> None:
+    async def try_again(self, attempt: Attempt) -> None:
+        """Begins a turn about a message of the shown chat; from there on the user writes."""
         if await self.attempt(self.talk, attempt):
             self.composer.prompt.focus()
 

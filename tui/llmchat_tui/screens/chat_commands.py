@@ -11,7 +11,7 @@ from llmchat_tui.commands import Call
 from llmchat_tui.config import sampling_value
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Again, BranchHere, ContinueReply, Copied, EditMessage
-from llmchat_tui.screens import chat_actions, chat_documents, chat_facts
+from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, chat_facts
 from llmchat_tui.widgets.answer import code_blocks
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ _HANDLERS: dict[str, Handler] = {
     "set": _set,
     "show": chat_facts.show,
     "again": _again,
+    "drafts": chat_drafts.command,
     "edit": _edit,
     "continue": _continue,
     "branch": _branch,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llmchat_engine import EngineError, Loaded
 from llmchat_tui.commands import Call, UnknownCommand, parse
@@ -18,7 +19,7 @@ from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
 from llmchat_tui.overflow import ContextOverflow, Overflow
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
-from llmchat_tui.screens import chat_actions, overflow, turn_paint
+from llmchat_tui.screens import chat_actions, chat_drafts, overflow, turn_paint
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
 from llmchat_tui.talks import Failed, News, Talk, Talks
@@ -99,13 +100,14 @@ class ChatTurns(ChatRoom):
         self.composer.show_queued(text)
         self.keeper.keep_draft(self.talk.conversation_id, self.whole_draft(self.talk))
 
-    async def send(self, talk: Talk, text: str, *, typed: bool = False) -> bool:
+    async def send(self, talk: Talk, text: str, *, typed: bool = False, answers: int = 1) -> bool:
         """Asks in a chat; returns whether it could be asked, and tells why where not.
 
         Args:
             talk: the chat.
             text: the message; the files that it names are put in front.
             typed: whether it stands in the prompt, which is cleared before anything else can be shown in it.
+            answers: so many drafts, to choose from.
         """
         edited = self.editing if talk is self.talk else None
         try:
@@ -119,9 +121,8 @@ class ChatTurns(ChatRoom):
             self.chat_app.tell_error(error)
             return False
         talk.title = talk.title or title_of(text)
-        return await self.attempt(
-            talk, Attempt.editing(edited, words) if edited else Attempt("ask", words), typed=typed
-        )
+        attempt = Attempt.editing(edited, words) if edited else Attempt("ask", words)
+        return await self.attempt(talk, replace(attempt, answers=answers), typed=typed)
 
     async def attempt(self, talk: Talk, attempt: Attempt, *, typed: bool = False, way: Overflow | None = None) -> bool:
         """Begins a turn in a chat, and shows it; returns whether it could, and tells why where not.
@@ -180,8 +181,9 @@ class ChatTurns(ChatRoom):
         question = talk.running.question if talk.running else ""
         is_new = not talk.conversation_id
         queued = self.talks.settle(news)
-        if transcript := self.transcript_of(news.key):
-            await turn_paint.paint(transcript, news.event, talk.collections)
+        event = chat_drafts.as_chosen(talk, news.event)
+        if event and (transcript := self.transcript_of(news.key)):
+            await turn_paint.paint(transcript, event, talk.collections)
         if isinstance(news.event, (Started, Ended, Abstained, Failed)):
             await self._turned(news, talk, question, is_new)
         elif isinstance(news.event, Loaded):
@@ -203,11 +205,15 @@ class ChatTurns(ChatRoom):
             self._attempts.pop(talk.key, None)
             # The question is on disk: what the draft held is safe, and nothing may bring it back a second time.
             self.keeper.keep_draft(talk.conversation_id, self.whole_draft(talk))
+            if talk.drafts and talk is self.talk:
+                chat_drafts.open_page(self)
             if is_new:
                 self.keeper.keep_draft("", "" if self.talk.conversation_id else self.whole_draft(self.talk))
             self.refresh_lines()
             return
         talk.unread = talk is not self.talk
+        if talk.drafts and isinstance(news.event, (Ended, Failed)):
+            await chat_drafts.ended(self, talk, news.event)
         if talk.queued:  # the reply did not end by itself: what waits for it is the user's again
             self._take_back(talk)
         if isinstance(news.event, Failed) and news.event.begun is None:

@@ -37,6 +37,7 @@ class Entry:
 _PLACES: tuple[tuple[Place, str], ...] = (
     ("prompt", "Prompt"),
     ("message", "A message"),
+    ("drafts", "Drafts"),
     ("chats", "List of chats"),
     ("models", "List of models"),
     ("documents", "Documents"),

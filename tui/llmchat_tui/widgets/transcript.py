@@ -46,6 +46,19 @@ class Transcript(MessageWindow, can_focus=False):
         self._path += message_ids
         self._end = len(self._path)
 
+    async def put_in_place(self, view: ReplyView) -> None:
+        """Shows another reply in the place of the last one; both are on disk."""
+        async with self._window:
+            old = self.last_reply
+            if old is None or old.message_id not in self._path:
+                return
+            view.styles.max_width = self._width
+            with self.app.batch_update():
+                await self.mount(view, after=old)
+                await old.remove()
+            self._path[self._path.index(old.message_id)] = view.message_id
+        self.show_version(view)
+
     async def remove_from(self, view: MessageView) -> None:
         """Takes a message and all below it away."""
         async with self._window:
