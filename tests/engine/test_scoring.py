@@ -139,6 +139,13 @@ def test_as_many_side_by_side_as_there_are_sequences() -> None:
     assert memory.batches == [1, 1, 1]
 
 
+def test_without_a_free_sequence_only_single_tokens_can_be_scored() -> None:
+    memory = Memory(spare=())
+    run(scorer_of(memory).score((1,), [(4,), (6,)]))
+    with pytest.raises(GenerationFailed, match="no sequence is free"):
+        list(scorer_of(memory).score((1,), [(4, 5)]))
+
+
 def test_a_long_one_takes_several_batches() -> None:
     memory = Memory()
     run(scorer_of(memory).score((1,), [tuple(range(10))]))

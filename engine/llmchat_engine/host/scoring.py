@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine.answers import Score, TokenLogprob
-from llmchat_engine.errors import ContextFull, RequestInvalid
+from llmchat_engine.errors import ContextFull, GenerationFailed, RequestInvalid
 from llmchat_engine.events import Prefill, Restored, Scored
 from llmchat_engine.host.logprobs import logprob, token_logprob
 
@@ -176,6 +176,8 @@ class Scorer:
         done = len(prompt) + len(begun)
         yield Prefill(done, whole, ground.cached)
         longer = [tally for tally in begun if len(tally.ids) > 1]
+        if longer and not ground.spare:
+            raise GenerationFailed("the texts cannot be scored", "no sequence is free", "llmchat stop")
         for group in _grouped(longer, min(room, self._rows), len(ground.spare)):
             for rows in self._decoded(group, ground, len(prompt)):
                 if not rows:
