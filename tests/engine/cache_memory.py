@@ -13,9 +13,7 @@ from typing import Any, cast
 
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
-from llmchat_engine.host.decode import Decoder
-from llmchat_engine.host.llama import Llama
-from llmchat_engine.host.model import Model
+from llmchat_engine.host.feed import Feeder
 from llmchat_engine.host.parking import Parking
 from llmchat_engine.host.sequences import Kind, Sequences
 from llmchat_engine.kvstore import KvStore
@@ -217,14 +215,14 @@ class Memory:
         return not state or self.restore(state, keep)
 
 
-class Script(Decoder):
-    """The host's decoder on a scripted memory: prompts and replies are given."""
+class Script(Feeder):
+    """The host's feeder on a scripted memory: prompts and replies are given."""
 
     def __init__(self, memory: Memory, *, budget: int = 1 << 30, store: KvStore | None = None) -> None:
         kind = Kind(CHUNK, memory.window, not memory.forward, 4)
         self.memory, self.parking = memory, Parking(budget, store, lambda _: None)
         cache = SequenceCache(Sequences(memory, kind, self.parking))
-        super().__init__(cast(Llama, None), cast(Model, None), cast(Context, memory), cache)
+        super().__init__(cast(Context, memory), cache, memory.n_ctx)
 
     def run(self, prompt: Sequence[int], reply: Sequence[int] = (), want: Want | None = None) -> Taken:
         """Runs a prompt and a reply; the last token of a reply never goes through a model."""

@@ -56,6 +56,13 @@ def until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
     return True
 
 
+def freeze(pid: int) -> None:
+    """Stops a process, and waits until it has: on a busy machine the signal takes a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    state = Path(f"/proc/{pid}/stat")
+    assert not state.exists() or until(lambda: ") T " in state.read_text())
+
+
 def host_pids(runtime: Path) -> list[int]:
     """Returns the living host processes whose socket is in this directory."""
     if not Path("/proc/self/cmdline").exists():

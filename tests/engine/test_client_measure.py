@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import StartEngine
-from tests.engine.rig import ask, end_of, lasting_question, only_host, question, until
+from tests.engine.rig import ask, end_of, freeze, lasting_question, only_host, question, until
 from tests.engine.test_host_server import raw_client
 from tests.engine.tiny_gguf import tiny_llama
 
@@ -170,7 +170,7 @@ def test_a_host_that_dies_while_measuring(slow: LocalEngine) -> None:
     events = streaming(slow, lasting_question(None))
     connection = slow._connection
     assert connection is not None
-    os.kill(slow.pid, signal.SIGSTOP)  # so that no answer can come first
+    freeze(slow.pid)  # so that no answer can come first
     with ThreadPoolExecutor(1) as beside:
         measuring = beside.submit(slow.measure, question("hello"))
         assert until(lambda: len(connection._streams) == 3)  # the hello, the reply and the measure

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import StartEngine
-from tests.engine.rig import SEED, ask, host_pids, lasting_question, until
+from tests.engine.rig import SEED, ask, freeze, host_pids, lasting_question, until
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine.errors import EngineDied
@@ -89,7 +89,7 @@ def test_other_calls_notice_a_dead_host(start: StartEngine, call: str) -> None:
 def test_a_hung_host_is_noticed_by_other_calls(start: StartEngine) -> None:
     engine = start(give_up_after=0.4)
     engine.tokenize("hello")
-    os.kill(engine.pid, signal.SIGSTOP)
+    freeze(engine.pid)
     with pytest.raises(EngineDied, match="hangs"):
         engine.tokenize("hello")
     assert engine.tokenize("hello")
@@ -99,7 +99,7 @@ def test_a_host_that_hangs_is_replaced_for_those_who_come(start: StartEngine, pl
     first, second = start(), start(give_up_after=0.4)
     ask(first)
     hung = first.pid
-    os.kill(hung, signal.SIGSTOP)
+    freeze(hung)
     assert ask(second).reply_tokens > 0
     assert second.pid != hung
     assert until(lambda: host_pids(places.runtime) == [second.pid])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import StartEngine
-from tests.engine.rig import ask, end_of, host_pids, lasting_question, only_host, until
+from tests.engine.rig import ask, end_of, freeze, host_pids, lasting_question, only_host, until
 from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine import hosts
@@ -138,9 +138,7 @@ def test_a_stopped_process_is_listed_without_status_and_killed(
     monkeypatch.setattr(hosts, "_ANSWER_TIME", 0.3)
     engine = start(keepalive=60.0)
     ask(engine)
-    os.kill(engine.pid, signal.SIGSTOP)
-    state = Path(f"/proc/{engine.pid}/stat")  # the signal takes a moment on a busy machine
-    assert not state.exists() or until(lambda: " T " in state.read_text(), 5.0)
+    freeze(engine.pid)
     host = only_host(places.runtime)
     assert (host.pid, host.status) == (engine.pid, None)
     assert stop_host(host)

@@ -220,7 +220,7 @@ def test_work_for_nobody_ends_at_once_when_somebody_asks(llama: Llama, slow_chat
         timer = Timer(0.05, bench.context.abort)
         timer.start()
         began = time.perf_counter()
-        assert not bench.decoder.compute(prompt(4000, first), CHAT)
+        assert not bench.decoder.feeder.compute(prompt(4000, first), CHAT)
         took.append(time.perf_counter() - began - 0.05)
         timer.join()
         bench.context.abort(False)

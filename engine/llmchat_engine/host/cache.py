@@ -100,6 +100,19 @@ class SequenceCache:
             fork.used, fork.checkpoints = line.used, list(line.checkpoints)
         return [line, *forks]
 
+    def copy(self, source: Line, target: Line) -> None:
+        """Makes a sequence hold what another holds, in the same cells."""
+        self.sequences.rewind(target, 0)
+        self.sequences.memory.copy(source.number, target.number, len(source.ids))
+        target.ids, target.checkpoints = source.ids[:], list(source.checkpoints)
+        self.sequences.check(target)
+
+    def keep_alone(self, line: Line) -> None:
+        """Drops every other sequence that was forked for the same request: they hold no reply."""
+        for other in [other for other in self.sequences.lines if other is not line and other.used == line.used]:
+            self.sequences.remove(other)
+        self.active = line
+
     def join(self, lines: list[Line]) -> None:
         """Several answers have ended: the first is the active sequence, the others stay where a chat may want them."""
         self.active = next((line for line in lines if line in self.sequences.lines), self.active)

@@ -1,4 +1,4 @@
-"""The prefill and decode loop: ids in, events out. One answer or several in one batch; progress, abort, timing.
+"""The decode loop: ids in, events out. One answer, several in one batch, or the best of a beam search; timing.
 
 Knows one context and its cache; no messages, no sockets, no threads. Stopped by `Context.abort` from outside.
 """
@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from llmchat_engine.errors import ContextFull, GenerationFailed, RequestInvalid
+from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
+from llmchat_engine.host.beam import BeamSearch
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
+from llmchat_engine.host.ends import Ending
+from llmchat_engine.host.feed import Feeder
+from llmchat_engine.host.grammar import ConstrainedChain, Constraint
 from llmchat_engine.host.lines import Line
 from llmchat_engine.host.llama import Llama, sampler_chain
+from llmchat_engine.host.logprobs import token_logprob
 from llmchat_engine.host.model import Model
-from llmchat_engine.host.strands import Probabilities, Strand, alive
+from llmchat_engine.host.strands import Picker, Strand, alive
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
 
@@ -37,6 +42,12 @@ class _Clock:
     inside_before: float = 0.0
     """Context.decode_seconds when decoding began."""
 
+    def tick(self) -> None:
+        """Tokens were chosen."""
+        self.last = time.perf_counter()
+        if self.first == self.prefilled:
+            self.first = self.last
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -45,7 +56,11 @@ class Manner:
     sampling: Sampling
     """Resolved: every field set."""
     answers: int = 1
-    probabilities: Probabilities | None = None
+    beams: int = 0
+    length_penalty: float = 1.0
+    logprobs: int | None = None
+    grammar: str = ""
+    """GBNF, checked; empty for none."""
     stopped: Collection[int] = ()
     """The answers that are to end, by index; may grow meanwhile."""
 
@@ -55,6 +70,7 @@ class Decoder:
 
     def __init__(self, llama: Llama, model: Model, context: Context, cache: SequenceCache) -> None:
         self._llama, self._model, self._context, self.cache = llama, model, context, cache
+        self.feeder = Feeder(context, cache, model.n_ctx_train)
 
     def generate(self, prompt: Sequence[int], manner: Manner, want: Want) -> Generator[News, None, None]:
         """Yields what came back into the context, the progress of prefill, the text as it comes, and `Finished`.
@@ -66,114 +82,49 @@ class Decoder:
 
         Raises:
             ContextFull: the prompt leaves no room for one token.
-            RequestInvalid: more answers than there are sequences.
-            GenerationFailed: llama.cpp refused a batch.
+            RequestInvalid: more answers than there are sequences; things that cannot be had together.
+            GenerationFailed: llama.cpp refused a batch, or the grammar cannot be followed.
         """
         ids, clock = list(prompt), _Clock()
-        if manner.answers > (most := self.cache.sequences.kind.sequences):
-            raise RequestInvalid(f"{manner.answers} answers are too many", f"with this model {most} fit at once")
-        if manner.answers > 1:
-            want = replace(want, room=self._room(ids, manner))
-        taken = yield from self.read(ids, want)
+        count = self._sequences(manner)
+        if count > 1:
+            want = replace(want, room=self._room(ids, count, manner))
+        taken = yield from self.feeder.read(ids, want)
         clock.prefilled = clock.first = clock.last = time.perf_counter()
         self.cache.active.seconds += clock.prefilled - clock.started
         clock.inside_before = self._context.decode_seconds
         whole = len(self.cache.ids) == len(ids)
-        lines = self.cache.fork_active(manner.answers) if whole else [self.cache.active] * manner.answers
+        lines = self.cache.fork_active(count) if whole else [self.cache.active] * count
         try:
             with ExitStack() as chains:
-                strands = [self._strand(index, line, ids, manner, chains) for index, line in enumerate(lines)]
+                made = range(manner.answers)
+                strands = [self._strand(index, lines[index], ids, manner, chains) for index in made]
                 if not whole:
                     _end(strands)
-                yield from self._decode(strands, manner, clock)
+                run = self._search if manner.beams else self._decode
+                yield from run(strands, lines, manner, clock)
         finally:
             self.cache.join(lines)
-        yield self._finished(ids, taken, strands, manner, clock)
+        yield self._finished(ids, taken, strands, clock)
 
-    def read(self, ids: list[int], want: Want) -> Generator[Restored | Prefill, None, Taken]:
-        """Has the context hold a prompt, with the logits behind it in the last row; fewer ids where it was aborted.
+    def _sequences(self, manner: Manner) -> int:
+        """Returns how many sequences a request takes.
 
         Raises:
-            ContextFull: it leaves no room for one token.
-            GenerationFailed: llama.cpp refused a batch.
+            RequestInvalid: there are not so many, or what is asked for cannot be had together.
         """
-        if len(ids) >= self._context.n_ctx:
-            raise ContextFull(len(ids), self._context.n_ctx, self._model.n_ctx_train)
-        taken = self.cache.take(ids, want)
-        if taken.restored:
-            yield taken.restored
-        # Exact is what any run computes, also one of a chat that shares nothing: whole chunks to the last token.
-        for done in self._prefill(ids, taken.cached, 0 if want.exact else want.shared, alone=want.repeatable):
-            yield Prefill(done, len(ids), taken.cached)
-        return taken
+        if manner.beams and (manner.answers > 1 or manner.grammar or manner.logprobs is not None):
+            why = "beams give one answer, drawn by nobody: not several, not by a grammar, not token by token"
+            raise RequestInvalid("this cannot be had with beams", why, "leave out one of them")
+        count, most = manner.beams or manner.answers, self.cache.sequences.kind.sequences
+        if not 1 <= count <= most:
+            raise RequestInvalid(f"{count} answers or beams cannot be had", f"with this model 1 to {most} can")
+        return count
 
-    def compute(self, prefix: Sequence[int], want: Want) -> bool:
-        """Has the context hold a prefix, for a prompt to come; False where the abort flag stopped it on the way."""
-        if not prefix or len(prefix) >= self._context.n_ctx:
-            return True
-        taken = self.cache.take(prefix, want)
-        return self._feed(list(prefix[taken.cached :]))
-
-    def _prefill(self, ids: list[int], start: int, shared: int, *, alone: bool) -> Iterator[int]:
-        """Yields the number of prompt tokens in the cache: before, and after each chunk.
-
-        Where the answer is to be repeatable the last token is decoded alone: then its logits have the same bits whether
-        the tokens before it came from the cache or not. It costs one step, 10 ms of 550 at 3,000 tokens. A memory that
-        cannot be rewound is remembered there, and where the shared beginning ends.
-        """
-        yield start
-        alone = alone or not self.cache.rewindable
-        last = len(ids) - 1 if alone else len(ids)
-        points = () if self.cache.rewindable else (shared, last)
-        while start < len(ids):
-            end = min(start + self._context.n_batch, last) if start < last else len(ids)
-            end = min((point for point in points if start < point < end), default=end)
-            if not self._step(ids[start:end]):
-                return
-            start = end
-            if start in points:
-                self.cache.checkpoint()
-            yield start
-
-    def _feed(self, ids: list[int]) -> bool:
-        """Appends any number of ids; False where it was aborted."""
-        size = self._context.n_batch
-        return all(self._step(ids[at : at + size]) for at in range(0, len(ids), size))
-
-    def _step(self, ids: list[int]) -> bool:
-        """Appends ids to the context and the cache; False, and nothing appended, when aborted."""
-        if not self.cache.is_sound() and not self._compute_again():
-            return False
-        start = len(self.cache.ids)
-        try:
-            done = self._decoded(ids, start)
-        except GenerationFailed:
-            self.cache.truncate(start)
-            raise
-        if done:
-            self.cache.append(ids)
-        else:
-            self.cache.truncate(start)
-        return done
-
-    def _decoded(self, ids: list[int], start: int) -> bool:
-        while True:
-            try:
-                return self._context.decode(ids, start, self.cache.active.number)
-            except NoFreeCell:
-                if not self.cache.make_room():
-                    raise
-
-    def _compute_again(self) -> bool:
-        """Fills a sequence anew that is not in the memory as it should be; False where that was aborted."""
-        known = list(self.cache.ids)
-        self.cache.truncate(len(known))
-        return self._feed(known[len(self.cache.ids) :])
-
-    def _room(self, ids: list[int], manner: Manner) -> int:
-        """Returns the cells that several answers may take: the cache cannot grow once there are several."""
+    def _room(self, ids: list[int], count: int, manner: Manner) -> int:
+        """Returns the cells that several sequences may take: the cache cannot grow once there are several."""
         longest = self._context.n_ctx - len(ids)
-        return min(longest, manner.answers * min(longest, manner.sampling.max_tokens or longest))
+        return min(longest, count * min(longest, manner.sampling.max_tokens or longest))
 
     def _strand(self, index: int, line: Line, ids: list[int], manner: Manner, chains: ExitStack) -> Strand:
         """Returns one answer to come, with a chain that has seen the end of the prompt."""
@@ -182,33 +133,34 @@ class Decoder:
         vocab = self._model.vocab
         biases = logit_biases(sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
         chain = stages(sampling, vocab.size, self._context.n_ctx, biases)
-        picker = chains.enter_context(sampler_chain(self._llama, vocab, chain))
+        drawn = chains.enter_context(sampler_chain(self._llama, vocab, chain))
         for token in ids[len(ids) - looks_back(sampling, len(ids)) :]:
-            picker.accept(token)
+            drawn.accept(token)
+        picker: Picker = drawn
+        if manner.grammar:
+            constraint = chains.enter_context(closing(Constraint(self._llama, vocab, manner.grammar)))
+            picker = ConstrainedChain(drawn, constraint)
         return Strand(index, line, picker, Detokenizer(vocab.piece, sampling.stop), sampling)
 
-    def _decode(self, strands: list[Strand], manner: Manner, clock: _Clock) -> Iterator[Token | Answered]:
+    def _limit(self, manner: Manner) -> int:
+        """Returns the most tokens that there is room for behind the prompt."""
+        room = self._context.n_ctx - len(self.cache.ids)
+        return room if manner.sampling.max_tokens is None else min(room, manner.sampling.max_tokens)
+
+    def _decode(
+        self, strands: list[Strand], _: list[Line], manner: Manner, clock: _Clock
+    ) -> Iterator[Token | Answered]:
         """Runs the answers side by side until each has ended."""
-        prompt, several = len(self.cache.ids), len(strands) > 1
-        limit = self._context.n_ctx - prompt
-        if manner.sampling.max_tokens is not None:
-            limit = min(limit, manner.sampling.max_tokens)
-        running = alive(strands)
-        for strand in strands:
-            if strand.reason is not None:
-                yield from self._ended(strand, manner, several)
+        limit, running = self._limit(manner), strands
         while running:
-            for strand in running:
+            for strand in alive(running):
                 yield from self._pick(strand, manner, limit)
-            clock.last = time.perf_counter()
-            if clock.first == clock.prefilled:
-                clock.first = clock.last
-            going_on = alive(running)
-            if going_on and not self._extend(going_on):
-                _end(going_on)
+            clock.tick()
+            if going_on := alive(running):
+                self._extend(going_on)
             for strand in running:
                 if strand.reason is not None:
-                    yield from self._ended(strand, manner, several)
+                    yield from self._ended(strand, several=len(strands) > 1)
             running = alive(going_on)
 
     def _pick(self, strand: Strand, manner: Manner, limit: int) -> Iterator[Token]:
@@ -217,80 +169,91 @@ class Decoder:
             strand.reason = "cancelled"
             return
         token = strand.picker.sample(self._context, strand.row)
-        if manner.probabilities:
-            strand.note(manner.probabilities(self._context, strand.row, token))
+        if manner.logprobs is not None:
+            row = self._context.logits(strand.row)
+            strand.note(token_logprob(row, token, manner.logprobs, self._model.vocab.shown))
         if shown := strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit):
             yield shown
 
-    def _ended(self, strand: Strand, manner: Manner, several: bool) -> Iterator[Token | Answered]:
-        if rest := strand.flush():
-            yield rest
-        if several:
-            yield Answered(strand.index, strand.answer(measured=manner.probabilities is not None))
-
-    def _extend(self, strands: list[Strand]) -> bool:
-        """Appends the newest token of each answer in one batch; False, and nothing appended, when aborted.
-
-        Where the context is full all end, with the reason in them.
-        """
-        if len(strands) == 1:
-            self.cache.active, strands[0].row = strands[0].line, -1
-            return self._step(strands[0].ids[-1:])
-        lines = [strand.line for strand in strands]
-        if not all(self._is_sound(line) for line in lines):
-            return False
-        done = False
+    def _extend(self, strands: list[Strand]) -> None:
+        """Appends the newest token of each answer in one batch; where that cannot be, they end."""
         try:
-            done = self._decoded_many([strand.ids[-1] for strand in strands], lines)
+            if not self.feeder.extend([strand.line for strand in strands], [strand.ids[-1] for strand in strands]):
+                _end(strands)
         except NoFreeCell:
+            if len(strands) == 1:
+                raise
             for strand in strands:
                 strand.reason = "context"
-            return True
-        finally:
-            if not done:
-                for line in lines:
-                    self.cache.truncate(len(line.ids), line)
         for row, strand in enumerate(strands):
-            strand.row = row
-            if done:
-                self.cache.append(strand.ids[-1:], strand.line)
-        return done
+            strand.row = row if len(strands) > 1 else -1
 
-    def _is_sound(self, line: Line) -> bool:
-        """Returns whether a sequence is in the memory as it should be, filled anew if need be."""
-        self.cache.active = line
-        return self.cache.is_sound() or self._compute_again()
+    @staticmethod
+    def _ended(strand: Strand, *, several: bool) -> Iterator[Token | Answered]:
+        if rest := strand.flush():
+            yield rest
+        answer = strand.end()
+        if several:
+            yield Answered(strand.index, answer)
 
-    def _decoded_many(self, tokens: list[int], lines: list[Line]) -> bool:
-        positions, numbers = [len(line.ids) for line in lines], [line.number for line in lines]
-        while True:
+    def _search(self, strands: list[Strand], lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
+        """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
+        (strand,) = strands
+        vocab, limit = self._model.vocab, self._limit(manner)
+        ends = Ending(vocab.is_eog, vocab.piece, manner.sampling.stop)
+        search = BeamSearch(manner.beams, ends, limit, length_penalty=manner.length_penalty)
+        plan = search.step([self._context.logits()]) if strand.reason is None else None
+        while plan is not None and not self._context.aborted:
+            clock.tick()
+            for source, target in plan.copies:
+                self.cache.copy(lines[source], lines[target])
+            for number in plan.dead:
+                self.cache.truncate(0, lines[number])
             try:
-                return self._context.decode_many(tokens, positions, numbers, [True] * len(tokens))
+                if not self.feeder.extend([lines[number] for number in plan.sequences], plan.tokens):
+                    break
             except NoFreeCell:
-                if not self.cache.make_room(lines):
-                    raise
+                limit = min(limit, len(search.live[0].ids))
+                break
+            rows = range(len(plan.tokens)) if len(plan.tokens) > 1 else (-1,)
+            plan = search.step([self._context.logits(row) for row in rows])
+            yield from self._told(strand, search.prefix, limit)
+        clock.tick()
+        if strand.reason is None:
+            best = search.best()[0]
+            strand.line, strand.logprob = lines[best.sequence], best.logprob
+            yield from self._told(strand, best.ids, limit)
+            strand.reason = strand.reason or "cancelled"
+        self.cache.keep_alone(strand.line)
+        yield from (event for event in self._ended(strand, several=False) if isinstance(event, Token))
 
-    def _finished(self, ids: list[int], taken: Taken, strands: list[Strand], manner: Manner, clock: _Clock) -> Finished:
-        first, count = strands[0], sum(len(strand.ids) for strand in strands)
+    def _told(self, strand: Strand, ids: Sequence[int], limit: int) -> Iterator[Token]:
+        """Adds what is certain by now to the reply."""
+        for token in ids[len(strand.ids) :]:
+            if shown := strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit):
+                yield shown
+
+    def _finished(self, ids: list[int], taken: Taken, strands: list[Strand], clock: _Clock) -> Finished:
+        answers = tuple(strand.end() for strand in strands)
+        first, count = answers[0], sum(answer.tokens for answer in answers)
         inside, steps = self._context.decode_seconds - clock.inside_before, count - len(strands)
-        measured = manner.probabilities is not None
         return Finished(
-            reason=first.reason or "cancelled",
-            text=first.detokenizer.text,
-            token_ids=first.exact_ids(),
+            reason=first.reason,
+            text=first.text,
+            token_ids=first.token_ids,
             prompt_tokens=len(ids),
             cached_tokens=taken.cached,
-            prefilled_tokens=max(0, min(len(first.line.ids), len(ids)) - taken.cached),
+            prefilled_tokens=max(0, min(len(strands[0].line.ids), len(ids)) - taken.cached),
             reply_tokens=count,
             time_to_first_token=clock.first - clock.started,
             prefill_seconds=clock.prefilled - clock.started,
             decode_seconds=clock.last - clock.first,
-            sampling=first.sampling,
+            sampling=strands[0].sampling,
             decode_ms=1000 * inside / steps if steps > 0 else 0.0,
             restored=taken.restored,
             shifted_tokens=taken.moved,
             complete=first.complete,
-            answers=tuple(strand.answer(measured=measured) for strand in strands) if len(strands) > 1 else (),
+            answers=answers if len(answers) > 1 else (),
         )
 
 

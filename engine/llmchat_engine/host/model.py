@@ -160,6 +160,10 @@ class Vocab:
             count = self._c.llama_token_to_piece(self.pointer, token, self._piece, -count, 0, special)
         return self._piece.raw[:count]
 
+    def shown(self, token: int) -> str:
+        """Returns an id as text for the user: its bytes as UTF-8, a control token by its name."""
+        return self.piece(token, special=True).decode("utf-8", "replace")
+
     def is_eog(self, token: int) -> bool:
         """Returns True for every end-of-generation token, not only EOS."""
         return 0 <= token < self.size and bool(self._c.llama_vocab_is_eog(self.pointer, token))

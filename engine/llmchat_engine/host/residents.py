@@ -97,7 +97,7 @@ def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[
     cache = SequenceCache(Sequences(context, kind, parking))
     decoder = Decoder(llama, model, context, cache)
     prompter = Prompter(template, pieces)
-    return Residents(model, context, prompter, decoder, Idle(cache, prompter.prompt, decoder.compute), info)
+    return Residents(model, context, prompter, decoder, Idle(cache, prompter.prompt, decoder.feeder.compute), info)
 
 
 def template_of(model: Model, model_key: str) -> ChatTemplate:

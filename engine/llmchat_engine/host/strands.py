@@ -28,13 +28,6 @@ class Picker(Protocol):
         """Whether the answer may end here."""
 
 
-class Probabilities(Protocol):
-    """Tells how likely a token was."""
-
-    def __call__(self, context: Context, index: int, token: int) -> TokenLogprob:
-        """Reads a row of the last batch; called before the next one."""
-
-
 @dataclass(slots=True)
 class Strand:
     """One answer."""
@@ -48,9 +41,11 @@ class Strand:
     """Which token of the last batch its next logits are behind."""
     ids: list[int] = field(default_factory=list)
     reason: StopReason | None = None
-    logprob: float = 0.0
+    logprob: float | None = None
+    """Sum over its tokens, where it is asked for."""
     _told: int = 0
     _untold: list[TokenLogprob] = field(default_factory=list)
+    _end: Answer | None = None
 
     def take(self, token: int, *, ends: bool, limit: int) -> Token | None:
         """Adds a token; returns the text that may be shown now, if any, and sets `reason` where it was the last.
@@ -74,7 +69,7 @@ class Strand:
     def note(self, logprob: TokenLogprob) -> None:
         """Keeps how likely the token was that `take` gets next."""
         self._untold.append(logprob)
-        self.logprob += logprob.logprob
+        self.logprob = (self.logprob or 0.0) + logprob.logprob
 
     def flush(self) -> Token | None:
         """Returns what was held back, if anything, at the end."""
@@ -88,26 +83,19 @@ class Strand:
         whole = self.detokenizer.exact_count()
         return () if whole is None else tuple(self.ids[:whole])
 
-    def answer(self, *, measured: bool) -> Answer:
-        """Returns how it ended.
-
-        Args:
-            measured: whether probabilities were asked for.
-        """
-        return Answer(
-            reason=self.reason or "cancelled",
-            text=self.detokenizer.text,
-            token_ids=self.exact_ids(),
-            tokens=len(self.ids),
-            seed=self.sampling.seed,
-            logprob=self.logprob if measured else None,
-            complete=self.complete,
-        )
-
-    @property
-    def complete(self) -> bool:
-        """Whether it is what the grammar asked for, where there is one."""
-        return self.picker.complete
+    def end(self) -> Answer:
+        """Returns how it ended; the first time it has, for then its grammar still tells whether it is complete."""
+        if self._end is None:
+            self._end = Answer(
+                reason=self.reason or "cancelled",
+                text=self.detokenizer.text,
+                token_ids=self.exact_ids(),
+                tokens=len(self.ids),
+                seed=self.sampling.seed,
+                logprob=self.logprob,
+                complete=self.picker.complete,
+            )
+        return self._end
 
     def _token(self, text: str, count: int | None = None) -> Token:
         told, self._told = self._told, len(self.ids)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmchat_engine import sampling
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.events import Finished, Loaded, Loading, Notice, Token
+from llmchat_engine.grammar import constraint_text
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
 from llmchat_engine.host.decode import Manner
@@ -147,7 +148,15 @@ class Worker:
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
         want = _want(request, resolved, prompt)
         outlet = _Outlet(job.send)
-        manner = Manner(resolved, request.answers, stopped=job.stopped)
+        manner = Manner(
+            resolved,
+            request.answers,
+            request.beams,
+            request.length_penalty,
+            request.logprobs,
+            constraint_text(request.grammar, request.schema),
+            job.stopped,
+        )
         events = residents.decoder.generate(prompt.ids, manner, want)
         upcoming = None
         try:
