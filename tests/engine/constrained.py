@@ -10,8 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.decoding import small_context
-
+from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.grammar import ConstrainedChain, Constraint
 from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.model import Model
@@ -45,10 +44,10 @@ class Written:
 class Writer:
     """One model and one context."""
 
-    def __init__(self, llama: Llama, path: Path, n_ctx: int = 1024) -> None:
+    def __init__(self, llama: Llama, path: Path, *, threads: int = 1) -> None:
         self.llama = llama
-        self.model = Model(llama, str(path))
-        self.context = small_context(llama, self.model, n_ctx)
+        self.model = Model(llama, str(path), extra_buffers=False)
+        self.context = Context(llama, self.model, Shape(n_ctx=1024, threads=threads, batch_threads=threads))
 
     def write(self, gbnf: str, prompt: Sequence[int], stages: Stages, limit: int = 60) -> Written:
         """Returns a reply of at most `limit` tokens under a grammar."""

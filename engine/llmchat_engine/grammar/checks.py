@@ -68,13 +68,16 @@ def _can_be_empty(grammar: Grammar) -> set[int]:
     return _fixpoint(grammar, every=False)
 
 
-def _check_ends(grammar: Grammar) -> None:
-    """Refuses a rule that no finite text can satisfy."""
+def endless(grammar: Grammar) -> tuple[str, ...]:
+    """Returns the names of the rules that no finite text can satisfy."""
     ending = _fixpoint(grammar, every=True)
-    for number in sorted(grammar.written):
-        if number not in ending:
-            why = f"the rule {grammar.names[number]} never ends: each of its alternatives needs one that does not"
-            refuse(grammar.text, grammar.places[number], why)
+    return tuple(grammar.names[number] for number in sorted(grammar.written - ending))
+
+
+def _check_ends(grammar: Grammar) -> None:
+    for name in endless(grammar):
+        why = f"the rule {name} never ends: each of its alternatives needs one that does not"
+        refuse(grammar.text, grammar.places[grammar.names.index(name)], why)
 
 
 def _edges(grammar: Grammar, empty: set[int]) -> Edges:
