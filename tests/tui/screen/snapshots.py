@@ -15,6 +15,7 @@ import pytest
 from tests.tui.screen.chatting import chatting
 from tests.tui.screen.snapshots_documents import the_documents
 from tests.tui.screen.snapshots_walk import Walk
+from textual.css.query import DOMQuery
 
 from llmchat_engine import ModelMissing, ModelSpec
 from llmchat_engine.models.library import LocalModel
@@ -34,6 +35,7 @@ from llmchat_tui.themes import DARK, LIGHT
 from llmchat_tui.widgets import chat_list
 from llmchat_tui.widgets import reply as reply_view
 from llmchat_tui.widgets.divider import LeftOutMark
+from llmchat_tui.widgets.draft_view import DraftView
 
 Album = dict[str, str]
 """Pictures by name."""
@@ -96,6 +98,9 @@ SCRIPTS = (
     Script("Day one. Begin at the Vatican, and be there before the doors open."),
     Script("Day one. Start at the Forum early, before the heat."),
     Script("Then the Villa Borghese: one can hire small boats there."),
+    Script("**Half a day** is enough:\n\n1. the Pantheon,\n2. a coffee beside it,\n3. the Trevi Fountain.\n"),
+    Script("Take the tram along the river, get off where it looks good, and walk back through Trastevere."),
+    Script("Stay in bed: it is forty degrees."),
 )
 PLAN = Plan(left_out=4, turns=2, frees=1_020, needs=312, free=180, n_ctx=8_192, prompt=6_980)
 
@@ -221,7 +226,7 @@ async def the_replies(walk: Walk, album: Album) -> None:
 
 
 async def the_branches(walk: Walk, album: Album) -> None:
-    """Takes a message of several versions, the tree, the plan for a full context, and what is left of one."""
+    """Takes a message of several versions, the tree, drafts, the plan for a full context, and what is left of one."""
     run = walk.run
     await walk.new_chat()
     await run.say("What should I see in Rome in two days?")
@@ -234,6 +239,17 @@ async def the_branches(walk: Walk, album: Album) -> None:
     await run.press("escape")
     await walk.open("f5")
     album["tree"] = await walk.look()
+    await walk.leave()
+    await walk.open("f6")
+
+    def columns() -> DOMQuery[DraftView]:
+        return run.app.screen.query(DraftView)
+
+    await run.until(lambda: not run.chat.talk.running, "the drafts")
+    await run.press("right")
+    await run.until(lambda: run.app.focused is columns()[1].body, "the second")
+    await run.until(lambda: not any(view.is_behind for view in columns() if view.display), "their text")
+    album["drafts"] = await walk.look()
     await walk.leave()
     run.app.push_screen(OverflowScreen(PLAN, LargerContext(16_384, 190_000_000)))
     await run.until(lambda: walk.is_covered, "the plan")
