@@ -32,6 +32,10 @@ class TokenLogprob:
     logprob: float
     top: tuple[Candidate, ...] = ()
     """The likeliest tokens at this place, the likeliest first; the one that came may be among them."""
+    rank: int = 1
+    """1 for the likeliest of the vocabulary."""
+    entropy: float = 0.0
+    """How open the place was, in nats: 0 where one token was certain."""
 
 
 @dataclass(frozen=True, slots=True)

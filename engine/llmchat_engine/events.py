@@ -117,6 +117,8 @@ class Finished:
     """Why the prompt did not go on where the chat's last one ended, for the user; empty where it did, or branched."""
     complete: bool = True
     """False where the reply ended before the grammar allowed an end."""
+    logprob: float | None = None
+    """Sum over its tokens, where probabilities were asked for, and of what beams found."""
     answers: tuple[Answer, ...] = ()
     """Where several were asked for: all of them, by index. The fields above tell of the first, counts of all."""
 

@@ -97,3 +97,12 @@ def test_ten_alternatives_of_a_large_vocabulary_cost_less_than_a_millisecond_and
         token_logprob(row, 17, 10, str)
         taken.append(time.perf_counter() - began)
     assert min(taken) < 0.0015, [round(1000 * seconds, 2) for seconds in taken]
+
+
+def test_the_rank_and_how_open_a_place_is() -> None:
+    row = np.log(np.array([0.5, 0.125, 0.25, 0.125], np.float32))
+    told = [token_logprob(row, token, 0, str) for token in range(4)]
+    assert [one.rank for one in told] == [1, 3, 2, 3]
+    assert told[0].entropy == pytest.approx(-sum(p * math.log(p) for p in (0.5, 0.25, 0.125, 0.125)), abs=1e-6)
+    sure = np.array([0.0, -np.inf, -200.0], np.float32)
+    assert token_logprob(sure, 0, 0, str).entropy == pytest.approx(0.0, abs=1e-9)

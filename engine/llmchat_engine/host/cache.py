@@ -100,6 +100,11 @@ class SequenceCache:
             fork.used, fork.checkpoints = line.used, list(line.checkpoints)
         return [line, *forks]
 
+    def spare(self) -> tuple[int, ...]:
+        """Returns sequences that may be used until the next prompt is taken, by whoever empties them again."""
+        self.sequences.apart = True  # their cells will lie between those of the prompt and what follows it
+        return tuple(self.sequences.free_numbers(self.active))
+
     def copy(self, source: Line, target: Line) -> None:
         """Makes a sequence hold what another holds, in the same cells."""
         self.sequences.rewind(target, 0)

@@ -25,9 +25,13 @@ from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.logprobs import token_logprob
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.strands import Picker, Strand, alive
+from llmchat_engine.kvstore import common_prefix
+from llmchat_engine.kvstore.values import pack_ids
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
 
+MOST_LOGPROBS = 100
+MOST_PENALTY = 10
 News = Restored | Prefill | Token | Answered | Finished
 
 
@@ -113,6 +117,11 @@ class Decoder:
         Raises:
             RequestInvalid: there are not so many, or what is asked for cannot be had together.
         """
+        if manner.logprobs is not None and not 0 <= manner.logprobs <= MOST_LOGPROBS:
+            raise RequestInvalid(f"{manner.logprobs} tokens cannot be told at each place", f"0 to {MOST_LOGPROBS} can")
+        if manner.beams and not 0 <= manner.length_penalty <= MOST_PENALTY:
+            why = f"it must be from 0, which ranks by the sum alone, to {MOST_PENALTY}"
+            raise RequestInvalid(f"length_penalty {manner.length_penalty:g} is out of range", why)
         if manner.beams and (manner.answers > 1 or manner.grammar or manner.logprobs is not None):
             why = "beams give one answer, drawn by nobody: not several, not by a grammar, not token by token"
             raise RequestInvalid("this cannot be had with beams", why, "leave out one of them")
@@ -199,10 +208,12 @@ class Decoder:
     def _search(self, strands: list[Strand], lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
         """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
         (strand,) = strands
+        ids = self.cache.ids.tolist()
         vocab, limit = self._model.vocab, self._limit(manner)
         ends = Ending(vocab.is_eog, vocab.piece, manner.sampling.stop)
         search = BeamSearch(manner.beams, ends, limit, length_penalty=manner.length_penalty)
-        plan = search.step([self._context.logits()]) if strand.reason is None else None
+        stopped = strand.reason is not None
+        plan = None if stopped else search.step([self._context.logits()])
         while plan is not None and not self._context.aborted:
             clock.tick()
             for source, target in plan.copies:
@@ -219,9 +230,11 @@ class Decoder:
             plan = search.step([self._context.logits(row) for row in rows])
             yield from self._told(strand, search.prefix, limit)
         clock.tick()
-        if strand.reason is None:
+        if not stopped:
             best = search.best()[0]
-            strand.line, strand.logprob = lines[best.sequence], best.logprob
+            # A finished one's sequence may hold another by now: the one with most of it is where the chat goes on.
+            strand.line = max(lines, key=partial(_shared, [*ids, *best.ids]))
+            strand.logprob = best.logprob
             yield from self._told(strand, best.ids, limit)
             strand.reason = strand.reason or "cancelled"
         self.cache.keep_alone(strand.line)
@@ -253,8 +266,14 @@ class Decoder:
             restored=taken.restored,
             shifted_tokens=taken.moved,
             complete=first.complete,
+            logprob=first.logprob,
             answers=answers if len(answers) > 1 else (),
         )
+
+
+def _shared(wanted: Sequence[int], line: Line) -> int:
+    """Returns how many of the first ids a sequence has."""
+    return common_prefix(pack_ids(wanted), line.packed)
 
 
 def _end(strands: list[Strand]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Row = npt.NDArray[np.float32]
     """The logits of one place, as the model gave them: (n_vocab,)."""
 
+_NOTHING = -1e4
+"""Less than any log-probability whose exponential is not 0 in float32."""
 IMPOSSIBLE = -3.4e38
 """Stands for the logarithm of 0, which JSON cannot carry."""
 
@@ -74,4 +76,14 @@ def token_logprob(row: Row, token: int, top: int, text: Callable[[int], str]) ->
     """
     total = log_total(row)
     found = tuple(Candidate(other, text(other), logprob(row, other, total)) for other in likeliest(row, top))
-    return TokenLogprob(token, text(token), logprob(row, token, total), found)
+    rank = 1 + int((row > row[token]).sum())
+    return TokenLogprob(token, text(token), logprob(row, token, total), found, rank, entropy(row, total))
+
+
+def entropy(row: Row, total: float) -> float:
+    """Returns the entropy of a row's softmax in nats; `total` is its `log_total`."""
+    import numpy as np
+
+    with np.errstate(under="ignore"):
+        logprobs = np.maximum(row - np.float32(total), np.float32(_NOTHING))  # -inf times 0 would be no number
+        return max(0.0, -float(np.dot(np.exp(logprobs), logprobs)))

@@ -5,20 +5,22 @@ Knows no jobs and no sockets; what each part does is told in its own file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmchat_engine import sampling
-from llmchat_engine.host.cache import SequenceCache
-from llmchat_engine.host.context import Context, Shape
+from llmchat_engine.events import Prefill, Restored
+from llmchat_engine.host.cache import SequenceCache, Want
+from llmchat_engine.host.context import N_OUTPUTS_MAX, Context, Shape
 from llmchat_engine.host.decode import Decoder
 from llmchat_engine.host.idle import Idle
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.parking import Parking
+from llmchat_engine.host.scoring import Ground, Scorer
 from llmchat_engine.host.sequences import Kind, Sequences
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.protocol import Load
@@ -63,6 +65,17 @@ class Residents:
     def cache(self) -> SequenceCache:
         """The sequences."""
         return self.decoder.cache
+
+    def scorer(self, want: Want) -> Scorer:
+        """Returns what scores texts; `want` says whose they are."""
+
+        def read(ids: Sequence[int], cells: int) -> Generator[Restored | Prefill, None, Ground | None]:
+            taken = yield from self.decoder.feeder.read(list(ids), replace(want, room=cells))
+            if len(self.cache.ids) < len(ids):
+                return None
+            return Ground(self.cache.active.number, self.cache.spare(), taken.cached)
+
+        return Scorer(self.context, read, self.model.vocab.shown, min(N_OUTPUTS_MAX, self.context.n_batch))
 
 
 def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[[str], None]) -> Residents:

@@ -80,7 +80,7 @@ class Sequences:
 
     def new(self, beside: Line | None = None) -> Line:
         """Returns an empty sequence; where there is no number left, the least recently used one but `beside` leaves."""
-        line = Line(self._free_number(beside))
+        line = Line(self.free_numbers(beside)[0])
         self.lines.append(line)
         return line
 
@@ -126,7 +126,7 @@ class Sequences:
         packed = line.packed[: length * ID_BYTES]
         if known := self.parking.holds(line.chat, packed):
             return known
-        number = self._free_number(line)
+        number = self.free_numbers(line)[0]
         self.memory.copy(line.number, number, length)
         state = memoryview(self.memory.save(number))
         self.memory.remove(0, sequence=number)
@@ -262,15 +262,15 @@ class Sequences:
         self.parking.put(parked)
         return parked
 
-    def _free_number(self, beside: Line | None) -> int:
-        """Returns a sequence that is free; where none is, the least recently used line leaves."""
+    def free_numbers(self, beside: Line | None) -> list[int]:
+        """Returns the sequences that are free, one at least: where none is, the least recently used line leaves."""
         taken = {line.number for line in self.lines}
         free = [number for number in range(self.kind.sequences) if number not in taken]
         if not free:
             oldest = min((line for line in self.lines if line is not beside), key=lambda line: line.used)
             self.evict(oldest)
             free = [oldest.number]
-        return free[0]
+        return free
 
 
 def gap_before(held: bytes, wanted: bytes, start: int) -> tuple[int, int] | None:

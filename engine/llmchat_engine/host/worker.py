@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import sampling
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
-from llmchat_engine.events import Finished, Loaded, Loading, Notice, Token
-from llmchat_engine.grammar import constraint_text
+from llmchat_engine.events import Finished, Loaded, Loading, Notice, Scored, nothing_generated
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
 from llmchat_engine.host.decode import Manner
@@ -26,17 +25,16 @@ from llmchat_engine.host.idle import next_turn
 from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model, Vocab
+from llmchat_engine.host.outlet import Outlet
 from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
-from llmchat_engine.protocol import Generate, Load, Measure, News, Render, Tokenize, to_failure
+from llmchat_engine.protocol import Generate, Load, Measure, News, Perplexity, Render, Score, Tokenize, to_failure
 from llmchat_engine.types import ModelInfo, Request, Sampling
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import Prompt
 
-_TOKEN_INTERVAL = 1 / 60
-"""Tokens are joined to at most 60 messages a second."""
 _PROGRESS_INTERVAL = 0.05
 
 
@@ -89,6 +87,10 @@ class Worker:
                 self._load(job, job.order)
             case Generate(request):
                 self._generate(job, request)
+            case Score(request, continuations):
+                self._score(job, request, continuations)
+            case Perplexity(text, window):
+                self._perplexity(job, text, window)
             case Render() | Measure() | Tokenize():
                 self._loaded()
                 self._counts.put(job)  # it came before the model did
@@ -147,14 +149,14 @@ class Worker:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
         want = _want(request, resolved, prompt)
-        outlet = _Outlet(job.send)
+        outlet = Outlet(job.send)
         manner = Manner(
             resolved,
             request.answers,
             request.beams,
             request.length_penalty,
             request.logprobs,
-            constraint_text(request.grammar, request.schema),
+            _constraint(request),
             job.stopped,
         )
         events = residents.decoder.generate(prompt.ids, manner, want)
@@ -171,6 +173,37 @@ class Worker:
             if request.private:
                 residents.cache.discard()
             residents.idle.after(upcoming)
+
+    def _score(self, job: Job, request: Request, continuations: Sequence[str]) -> None:
+        residents = self._loaded()
+        self._drop_forgotten()
+        prompt = residents.prompter.prompt(request)
+        texts = [residents.model.vocab.tokenize(text, special=False) for text in continuations]
+        scorer = residents.scorer(Want(request.chat, private=request.private))
+        self._tell_score(job, scorer.score(prompt.ids, texts, request.logprobs), request)
+
+    def _perplexity(self, job: Job, text: str, window: int) -> None:
+        residents = self._loaded()
+        vocab = residents.model.vocab
+        head = (vocab.bos,) if vocab.add_bos else ()
+        scorer = residents.scorer(Want(private=True))
+        ids = vocab.tokenize(text, special=False)
+        self._tell_score(job, scorer.perplexity(ids, window, head), Request((), private=True))
+
+    def _tell_score(self, job: Job, events: Generator[News, None, None], request: Request) -> None:
+        """Sends the events of a scoring; one that was stopped ends as a cancelled reply does."""
+        residents, last = self._loaded(), None
+        try:
+            with closing(events):
+                for event in events:
+                    job.send(event)
+                    last = event
+        finally:
+            if request.private:
+                residents.cache.discard()
+            residents.idle.after(None)
+        if not isinstance(last, Scored):
+            job.send(nothing_generated(request))
 
     def patience(self) -> float | None:
         """Returns the seconds until something is to be done that nobody asked for; None where nothing is."""
@@ -227,40 +260,24 @@ def _import_heavy() -> None:
     import llmchat_engine.host.measure  # noqa: F401
 
 
-class _Outlet:
-    """Joins tokens to at most 60 messages a second; everything else goes out at once, in order."""
+def _constraint(request: Request) -> str:
+    """Returns the checked grammar of a request; empty for none."""
+    if not (request.grammar or request.schema):
+        return ""
+    from llmchat_engine.grammar import constraint_text
 
-    def __init__(self, send: Callable[[News], None]) -> None:
-        self._send = send
-        self._pending: list[Token] = []
-        self._sent_at = 0.0
-
-    def send(self, event: News) -> None:
-        if not isinstance(event, Token):
-            self._flush()
-            self._send(event)
-            return
-        self._pending.append(event)
-        if time.perf_counter() - self._sent_at >= _TOKEN_INTERVAL:
-            self._flush()
-
-    def _flush(self) -> None:
-        for answer in sorted({token.answer for token in self._pending}):
-            parts = [token for token in self._pending if token.answer == answer]
-            text = "".join(token.text for token in parts)
-            logprobs = tuple(logprob for token in parts for logprob in token.logprobs)
-            self._send(Token(text, sum(token.count for token in parts), answer, logprobs))
-        if self._pending:
-            self._pending.clear()
-            self._sent_at = time.perf_counter()
+    return constraint_text(request.grammar, request.schema)
 
 
 def _wants_exact(request: Request, resolved: Sampling) -> bool:
     """Returns True where the same request must give the same tokens again, whatever the cache holds.
 
     Asked for with a seed. A greedy one-shot gets it too: it costs at most one chunk of prefill. A greedy chat does not:
-    it would prefill every earlier reply again.
+    it would prefill every earlier reply again. Nor does a reply that is continued: what was computed when it was written
+    is what it goes on from.
     """
+    if request.messages and request.messages[-1].role == "assistant":
+        return False
     one_shot = all(message.role != "assistant" for message in request.messages)
     return request.sampling.seed is not None or (resolved.temperature == 0 and one_shot)
 
