@@ -14,8 +14,6 @@ from llmchat_tui.thoughts import without_thoughts
 NOTHING_FOUND = "nothing in the documents answers this"
 MOST_SHOWN = 12
 """Sources in the line; a reply about whole documents can have hundreds."""
-LONGEST_PLACE = 48
-"""Characters of a source's place in the line: the end of a long path says which file it is."""
 _WORST_LAST = tuple(SIGNS)
 _SYNTAX = "*_~|=- \t\r\n"
 """What can stand behind a sentence in Markdown and is no part of it."""
@@ -46,12 +44,8 @@ def source_line(sources: Sequence[KeptSource], verdicts: Sequence[KeptVerdict] =
     """
     cited = {number for verdict in verdicts for number in verdict.ids}
     shown = [source for source in sources if source.n in cited] or list(sources)
-    parts = ((f"[{one.n}]", sign_of(one.n, verdicts), _shortened(one.source)) for one in shown[:MOST_SHOWN])
+    parts = ((f"[{one.n}]", sign_of(one.n, verdicts), one.source) for one in shown[:MOST_SHOWN])
     return SourceLine(tuple(parts), max(0, len(shown) - MOST_SHOWN))
-
-
-def _shortened(place: str) -> str:
-    return place if len(place) <= LONGEST_PLACE else f"…{place[1 - LONGEST_PLACE :]}"
 
 
 def marks_of(text: str, verdicts: Sequence[KeptVerdict]) -> tuple[tuple[int, str], ...]:

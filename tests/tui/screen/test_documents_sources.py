@@ -6,19 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from tests.tui.documented import FILES
 from tests.tui.screen.chatting import Chatting, play
 from tests.tui.screen.command_hand import command, refused
 from tests.tui.screen.documented_chat import YEAR, answered, choose, documented, store_in
-from tests.tui.screen.screen_stage import EVIL, assert_harmless
+from tests.tui.screen.screen_stage import EVIL, assert_harmless, in_sight
 from textual.widgets import OptionList, Static
 
 from llmchat_rag.store import Library
-from llmchat_tui.cited import LONGEST_PLACE, judged, sign_of, source_line
+from llmchat_tui.cited import SourceLine, judged, sign_of, source_line
 from llmchat_tui.messages import Copied
 from llmchat_tui.screens.sources import SourcesScreen
 from llmchat_tui.sources import KeptSource, KeptVerdict, packed_sources
 from llmchat_tui.surroundings import Place, numbered_lines, place_of
+from llmchat_tui.widgets.source_line import laid_out
 
 WRONG = "Rome was founded in 753 BC [1]. Romulus ruled for 99 years [1]."
 BOOK = "".join(f"A line about nothing, number {n}.\n\n" for n in range(30))
@@ -38,6 +40,33 @@ async def opened(run: Chatting) -> SourcesScreen:
 
 def plain(page: SourcesScreen, name: str) -> str:
     return str(page.query_one(f"#{name}", Static).content)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=str)
+@pytest.mark.parametrize("paged", [False, True], ids=["lines", "pages"])
+def test_the_passage_is_in_sight_wherever_it_stands(home: Path, size: tuple[int, int], paged: bool) -> None:
+    text = f"{'Words that go on and on, far beyond the end of a line. ' * 9}\n\n" * 12
+    text = f"{text}{FILES['rome.md']}\n{text}"
+    store_in(home, {"rome.md": text})
+
+    async def scene() -> None:
+        async with documented(home, YEAR, size=size) as run:
+            await choose(run)
+            await answered(run)
+            start = text.index(FILES["rome.md"])
+            source = kept(1, FILES["rome.md"], start, 0 if paged else text[:start].count("\n") + 1)
+            source = replace(source, page=4, source="rome.pdf p. 4") if paged else source
+            run.history.annotate(run.replies()[-1].id, packed_sources([source]))
+            await command(run, "/sources")
+            page = await opened(run)
+            await run.until(lambda: "Rome was founded in" in " ".join(plain(page, "passage").split()), "the passage")
+            await run.until(lambda: in_sight(run.app, page.query_one("#passage")), "it to be in sight")
+            assert ("25 Rome was" in run.text()) is not paged
+            await run.pilot.resize_terminal(size[0] - 4, size[1])
+            await run.until(lambda: in_sight(run.app, page.query_one("#passage")), "it to stay in sight")
+            await run.settle()
+
+    play(scene)
 
 
 @pytest.mark.parametrize("way", ["s", "/sources"])
@@ -174,6 +203,17 @@ def test_lines_have_the_numbers_of_the_document() -> None:
     assert list(numbered_lines("a\nb", 0)) == [("", "a"), ("", "b")]
 
 
+def test_a_source_is_not_broken_apart() -> None:
+    names = ("a b c.md:3", f"{'deep/' * 30}資料.md:3", "[bold]x[/].md:3-9")
+    line = SourceLine(tuple((f"[{at}]", "✓", name) for at, name in enumerate(names, 1)), 1_200)
+    assert laid_out(line, 0).plain.count("\n") == 0
+    for width in (20, 36, 80, 200):
+        rows = laid_out(line, width).plain.split("\n")
+        assert max(cell_len(row) for row in rows) <= width
+        assert rows[0].startswith("[1] ✓ a b c.md:3") and rows[-1].endswith("1,200 more")
+        assert sum("資料.md:3" in row for row in rows) == sum("].md:3-9" in row for row in rows) == 1
+
+
 def test_the_line_of_sources() -> None:
     sources = [kept(1, "x", 0, 3), kept(2, "y", 9, 8)]
     right, wrong = KeptVerdict(0, 3, (1,), "supported"), KeptVerdict(4, 9, (1,), "unsupported", "says no such thing", 2)
@@ -181,8 +221,7 @@ def test_the_line_of_sources() -> None:
     assert source_line(sources, [right]).parts == (("[1]", "✓", "a.md:3"),)
     assert sign_of(1, [right, wrong]) == "✗" and sign_of(2, [right, wrong]) == ""
     assert source_line([kept(n, "x", 0, n) for n in range(1, 21)]).more == 8
-    long = source_line([replace(kept(1, "x", 0, 3), source=f"{'deep/' * 30}a.md:3")]).parts[0][2]
-    assert len(long) == LONGEST_PLACE and long.startswith("…") and long.endswith("/a.md:3")
+    assert laid_out(source_line(sources, [right, wrong]), 0).plain == "[1] ✗ a.md:3"
     assert list(judged("abc defgh", [right, wrong])) == [
         ("✓", "abc", ""),
         ("✗", "defgh", "says no such thing; [2] says more of it"),

@@ -18,6 +18,7 @@ from llmchat_tui.sources import KeptSource, sources_of, verdicts_of
 
 if TYPE_CHECKING:
     from llmchat_tui.screens.chat import ChatScreen
+    from llmchat_tui.screens.chat_turns import ChatTurns
 
 
 def docs(screen: ChatScreen, argument: str) -> None:
@@ -95,6 +96,12 @@ def give(screen: ChatScreen, key: str, names: tuple[str, ...]) -> None:
         screen.chat_app.tell_error(error)
     screen.chat_app.tell(answered_from(names))
     screen.refresh_lines()
+
+
+def tell_half_read(screen: ChatScreen | ChatTurns, names: Sequence[str]) -> None:
+    """Tells that what nothing was found in is being read only now, where it is."""
+    if (name := screen.desk.updates.running) and (ALL in names or name in names):
+        screen.chat_app.tell(f"{name} is still being read: what was not read yet cannot be found", "warning", 8)
 
 
 def show_sources(screen: ChatScreen, message_id: str) -> None:

@@ -118,6 +118,10 @@ class SourcesScreen(Panel[None]):
         if source is not None and source.n == message.number:
             self._show(source, message.place)
 
+    def on_numbered_text_wrapped(self) -> None:
+        """Goes to the passage again, which is elsewhere now."""
+        self.call_after_refresh(self._go_to_passage)
+
     def action_copy_place(self) -> None:
         """Copies where the source stands: the file and its line."""
         source = self._source_at(self.query_one(OptionList).highlighted)

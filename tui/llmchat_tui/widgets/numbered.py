@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.events import Resize
+from textual.message import Message
 from textual.widgets import Static
 
 from llmchat_tui.sanitize import sanitize_line
@@ -23,10 +24,14 @@ class NumberedText(Static):
     NumberedText.-empty { display: none; }
     """
 
+    class Wrapped(Message):
+        """The lines are others than before, and what stands below them is elsewhere."""
+
     def __init__(self, id: str, classes: str = "") -> None:  # noqa: A002 - the toolkit's name
         super().__init__("", id=id, classes=f"{classes} -empty".strip(), markup=False)
         self._rows: list[tuple[str, Content]] = []
         self._digits = 0
+        self._laid_out_for = -1
 
     def show(self, text: str, line: int = 0, *, goes_on: bool = False, digits: int = 4) -> None:
         """Shows a text.
@@ -44,10 +49,14 @@ class NumberedText(Static):
         self._lay_out(self.content_size.width)
 
     def on_resize(self, event: Resize) -> None:
-        """Wraps the lines for this width."""
-        self._lay_out(event.size.width - self.gutter.width)
+        """Wraps the lines for another width."""
+        width = event.size.width - self.gutter.width
+        if width != self._laid_out_for:
+            self._lay_out(width)
+            self.post_message(self.Wrapped())
 
     def _lay_out(self, width: int) -> None:
+        self._laid_out_for = width
         if not width:
             self.update(Content("\n").join(part for _, part in self._rows))  # to be shown: it has no width before
             return

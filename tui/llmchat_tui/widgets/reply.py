@@ -22,7 +22,8 @@ from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.widgets.answer import Answer, Fence
 from llmchat_tui.widgets.ending import short_name
 from llmchat_tui.widgets.message import WALKING, MessageView
-from llmchat_tui.widgets.signs import COLOURS, Marks
+from llmchat_tui.widgets.signs import Marks
+from llmchat_tui.widgets.source_line import SourceLineView
 
 PAINT_SECONDS = 1 / 20
 """Between two paints of a growing reply: at 200 tokens a second ten tokens, which the eye takes for a flow."""
@@ -64,7 +65,7 @@ class ReplyView(MessageView):
         self.first_note = ("", "")
         """What the line says from the start, and how loudly."""
         self._line = Static("", classes="note -empty", markup=False)
-        self._sources = Static("", classes="note -empty", markup=False)
+        self._sources = SourceLineView()
         self.answer = Answer(text, growing=growing, marks=marks)
         """The Markdown."""
 
@@ -184,8 +185,7 @@ class ReplyView(MessageView):
 
     def show_sources(self, line: SourceLine) -> None:
         """Shows what the reply stands on, in a line under it; an empty one takes it away."""
-        self._sources.set_class(not line.parts, "-empty")
-        self._sources.update(_source_content(line))
+        self._sources.show(line)
 
     def action_next_code(self) -> None:
         """Picks the next code block, the first after the last."""
@@ -238,13 +238,3 @@ class ReplyView(MessageView):
             self.action_sources()
         elif not event.widget or event.widget is self:
             self.focus()
-
-
-def _source_content(line: SourceLine) -> Content:
-    """Returns the line as it is shown, the marks in their colours."""
-    more = [Content(f"{line.more:,} more")] if line.more else []
-    parts = (
-        Content.assemble(f"{number} ", (f"{sign} " if sign else "", COLOURS.get(sign, "")), sanitize_line(place))
-        for number, sign, place in line.parts
-    )
-    return Content("    ").join([*parts, *more])
