@@ -95,6 +95,36 @@ def test_what_the_documents_do_not_answer_is_said_without_the_model(home: Path) 
     play(scene)
 
 
+def test_nothing_found_in_what_is_read_only_now_says_so(home: Path) -> None:
+    store_in(home)
+
+    async def scene() -> None:
+        async with documented(home) as run:
+            await choose(run)
+            run.app.desk.updates.running = "notes"
+            await run.say(OFF_TOPIC)
+            await run.until(lambda: "notes is still being read" in run.notices(), "the reason")
+            run.app.desk.updates.running = ""
+
+    play(scene)
+
+
+def test_a_low_screen_has_the_collections_beside_the_gauge(home: Path) -> None:
+    store_in(home)
+
+    async def scene() -> None:
+        async with documented(home, YEAR, size=(40, 10)) as run:
+            await choose(run)
+            await run.until(lambda: gauge_line(run).strip().startswith("docs notes   "), "the collections")
+            assert "8,192 free" in gauge_line(run)
+            await run.pilot.resize_terminal(80, 24)
+            await run.until(lambda: "docs notes" not in gauge_line(run), "the header to have them")
+            assert "docs notes" in run.text().splitlines()[0]
+            await run.settle()
+
+    play(scene)
+
+
 def test_what_is_no_collection_is_refused_and_changes_nothing(home: Path) -> None:
     async def scene() -> None:
         async with documented(home) as run:

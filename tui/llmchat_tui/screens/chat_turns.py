@@ -19,7 +19,7 @@ from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
 from llmchat_tui.overflow import ContextOverflow, Overflow
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
-from llmchat_tui.screens import chat_actions, chat_drafts, overflow, turn_paint
+from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, overflow, turn_paint
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
 from llmchat_tui.talks import Failed, News, Talk, Talks
@@ -212,6 +212,8 @@ class ChatTurns(ChatRoom):
             self.refresh_lines()
             return
         talk.unread = talk is not self.talk
+        if isinstance(news.event, Abstained) and talk is self.talk:
+            chat_documents.tell_half_read(self, talk.collections)
         if talk.drafts and isinstance(news.event, (Ended, Failed)):
             await chat_drafts.ended(self, talk, news.event)
         if talk.queued:  # the reply did not end by itself: what waits for it is the user's again
