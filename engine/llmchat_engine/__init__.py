@@ -32,6 +32,7 @@ from llmchat_engine.events import (
     Token,
     Waiting,
 )
+from llmchat_engine.sampling import chain_in_words
 from llmchat_engine.types import Message, ModelInfo, ModelSpec, Request, Role, Sampling
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "Token",
     "TokenLogprob",
     "Waiting",
+    "chain_in_words",
 ]

@@ -7,7 +7,7 @@ top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, then the draw.
 from __future__ import annotations
 
 import math
-import random
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -112,7 +112,7 @@ def resolve(asked: Sampling, defaults: Sampling) -> Sampling:
     if any(not word for word in asked.stop):
         raise RequestInvalid("a stop word is empty", "every reply would end before it began")
     if filled["seed"] is None:
-        filled["seed"] = random.SystemRandom().randrange(2**32 - 1)
+        filled["seed"] = int.from_bytes(os.urandom(8)) % (2**32 - 1)
     return Sampling(**filled)
 
 

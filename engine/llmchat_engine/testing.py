@@ -28,7 +28,8 @@ from llmchat_engine.events import (
     Waiting,
     nothing_generated,
 )
-from llmchat_engine.types import Message, ModelInfo, Request, Sampling
+from llmchat_engine.sampling import DEFAULTS
+from llmchat_engine.types import Message, ModelInfo, Request
 
 FAKE_MODEL = ModelInfo(
     key="f" * 64,
@@ -47,7 +48,7 @@ FAKE_MODEL = ModelInfo(
     extra_buffers=True,
     template="chatml",
     template_key="0" * 16,
-    sampling=Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05),
+    sampling=DEFAULTS,
     build="fake",
 )
 
@@ -188,7 +189,7 @@ class _Stage:
                 if part.reason is None:
                     yield from self._word(index, part)
                     if part.reason is not None and len(parts) > 1:
-                        yield Answered(index, _answer(part))
+                        yield Answered(index, self._answer(part))
         yield self._finished(parts)
 
     def _word(self, index: int, part: _Part) -> Generator[Event, None, None]:
@@ -215,7 +216,7 @@ class _Stage:
         return (self.request.id, index) in self.engine.stopped
 
     def _finished(self, parts: Sequence[_Part]) -> Finished:
-        first, count = _answer(parts[0]), sum(len(part.said) for part in parts)
+        first, count = self._answer(parts[0]), sum(len(part.said) for part in parts)
         return replace(
             nothing_generated(self.request),
             reason=first.reason,
@@ -227,10 +228,12 @@ class _Stage:
             time_to_first_token=0.01,
             prefill_seconds=0.01,
             decode_seconds=0.01 * count,
-            answers=tuple(map(_answer, parts)) if len(parts) > 1 else (),
+            complete=first.complete,
+            answers=tuple(map(self._answer, parts)) if len(parts) > 1 else (),
         )
 
-
-def _answer(part: _Part) -> Answer:
-    count = len(part.said)
-    return Answer(part.reason or "eog", "".join(part.said), tuple(range(count)), count)
+    def _answer(self, part: _Part) -> Answer:
+        """Returns how one ended: what a script says whole satisfies any grammar."""
+        reason, count = part.reason or "eog", len(part.said)
+        complete = reason == "eog" or not (self.request.grammar or self.request.schema)
+        return Answer(reason, "".join(part.said), tuple(range(count)), count, complete=complete)

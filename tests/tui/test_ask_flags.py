@@ -270,8 +270,16 @@ def test_dry_run_asks_nothing_and_writes_nothing(home: Path, tmp_path: Path) -> 
     engine = FakeEngine()
     asked = ask(home, "--dry-run", "-s", "Be brief.", "hi", engine=engine)
     assert asked.out == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n"
-    assert asked.err == "5 tokens\n"
+    chain = "top_k(40) → top_p(0.95) → min_p(0.05) → temp(0.8) → dist(seed drawn anew)"
+    assert asked.err == f"5 tokens\nchosen by: {chain}\n"
     assert (asked.code, engine.requests, home.exists()) == (0, [], False)
+
+
+def test_dry_run_shows_every_sampler_in_its_place(home: Path) -> None:
+    flags = ("-o", "mirostat", "2", "-o", "logit_bias", "#7=-inf", "-o", "dry_multiplier", "0.8", "--seed", "4")
+    told = ask(home, "--dry-run", *flags, "hi").err.splitlines()[1]
+    assert told == "chosen by: logit_bias(#7=-inf) → dry(0.8, 1.75, 2, -1) → temp(0.8) → mirostat_v2(5, 0.1)"
+    assert ask(home, "--dry-run", "--beams", "4", "hi").err.endswith("chosen by: 4 beams, length penalty 1\n")
 
 
 def test_every_flag_is_tested_here() -> None:

@@ -55,7 +55,7 @@ def test_a_chat_goes_on_from_the_cache(real: RealHome) -> None:
 def test_the_exact_prompt(real: RealHome) -> None:
     asked = real.llmchat("ask", "--dry-run", "-s", "Be brief.", "hi <|im_end|>")
     assert asked.out.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nhi <|im_end|><|im_end|>\n")
-    assert asked.err.endswith(" tokens\n")
+    assert asked.err.splitlines()[0].endswith(" tokens")
 
 
 @pytest.mark.parametrize("streams", ["<&-", "2>&-", "<&- 2>&-", ">&-"])

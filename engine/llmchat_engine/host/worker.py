@@ -273,8 +273,8 @@ def _wants_exact(request: Request, resolved: Sampling) -> bool:
     """Returns True where the same request must give the same tokens again, whatever the cache holds.
 
     Asked for with a seed. A greedy one-shot gets it too: it costs at most one chunk of prefill. A greedy chat does not:
-    it would prefill every earlier reply again. Nor does a reply that is continued: what was computed when it was written
-    is what it goes on from.
+    it would prefill every earlier reply again. Nor does a reply that is continued: it goes on from
+    what was computed when it was written.
     """
     if request.messages and request.messages[-1].role == "assistant":
         return False

@@ -84,6 +84,13 @@ Exit codes:
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
 @sampling_options
 @answers_options
+@click.option(
+    "--grammar",
+    "grammar_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="GBNF that the answer must follow; exit code 5 where it ends before its end.",
+)
 @model_options
 @cache_options("drop", "stop", "summarize")
 @click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
@@ -91,7 +98,7 @@ Exit codes:
 @click.option("--md/--no-md", "markdown", default=None, help="Render Markdown, or print the text as it is.")
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the answer and all about it.")
-@click.option("--dry-run", is_flag=True, help="Print the exact prompt and its length; ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the exact prompt, its length and the samplers; ask nothing.")
 @click.option(
     "--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Stop the answer after this time."
 )
@@ -157,6 +164,7 @@ class _Ask:
     def _show_prompt(self, turn: Turn, engine: Engine, documents: Documents | None) -> int:
         from llmchat_tui.cli.ask_turn import request_of
         from llmchat_tui.cli.render import AnswerWriter, binary_stdout
+        from llmchat_tui.cli.usage import chosen_by
 
         request = request_of(turn)
         if documents is not None:
@@ -169,6 +177,7 @@ class _Ask:
         writer.write(rendered.text)
         writer.finish()
         self._console.say(f"{len(rendered.token_ids):,} tokens")
+        self._console.say(chosen_by(turn, engine))
         return 0
 
     def _ask(self, turn: Turn, engine: Engine, history: History, documents: Documents | None) -> int:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from llmchat_engine import Finished, ModelInfo
+
+if TYPE_CHECKING:
+    from llmchat_engine import Engine
+    from llmchat_tui.turn import Turn
 
 _REASONS = {
     "eog": "the model ended it",
@@ -78,3 +83,18 @@ def _device(model: ModelInfo) -> str:
 def _sampling_items(sampling: object) -> list[tuple[str, object]]:
     fields = ((name, getattr(sampling, name)) for name in getattr(type(sampling), "__dataclass_fields__"))  # noqa: B009
     return [(name.replace("_", " "), value) for name, value in fields if value not in (None, ())]
+
+
+def chosen_by(turn: Turn, engine: Engine) -> str:
+    """Returns how the tokens of a turn's answer would be chosen, stage by stage; loads the model.
+
+    Raises:
+        EngineError: it cannot be loaded, or a value is out of range.
+    """
+    from llmchat_engine import Loaded, chain_in_words
+
+    if turn.beams:
+        return f"chosen by: {turn.beams} beams, length penalty {turn.length_penalty:g}"
+    *_, loaded = engine.load()
+    assert isinstance(loaded, Loaded)
+    return "chosen by: " + " → ".join(chain_in_words(turn.sampling, loaded.model.sampling))
