@@ -8,6 +8,7 @@ import pytest
 from tests.rag.answering import passage, seeded, words
 
 from llmchat_rag.context import (
+    CITE,
     UNKNOWN,
     build_context,
     edge_strong,
@@ -38,8 +39,8 @@ def test_documents_are_numbered_with_their_source_and_the_rules_come_last() -> N
     )
     assert "Document [1]\nSource: rome.md:12\nRome was not built in a day." in block.text
     assert "Document [2]\nSource: b.pdf p. 4\n" in block.text
-    assert block.text.rindex(f"</doc {NONCE}>\n\n") < block.text.index("Answer the question only from these documents")
-    assert block.text.endswith(UNKNOWN)
+    assert block.text.rindex(f"</doc {NONCE}>\n\n") < block.text.index(f"reply exactly: {UNKNOWN}")
+    assert block.text.endswith(CITE)
     assert [(s.number, s.source) for s in block.sources] == [(1, "rome.md:12"), (2, "b.pdf p. 4")]
     assert block.left_out == 0
     assert block.tokens == words(block.text)
