@@ -59,6 +59,7 @@ def test_json_has_all(home: Path) -> None:
         "reply_id": replies[1].id,
         "reply": "A deep\nblue.",
         "stop_reason": "eog",
+        "complete": True,
         "reply_tokens": 3,
         "token_ids": [0, 1, 2],
         "seed": None,

@@ -175,6 +175,7 @@ class Course:
             answers=turn.answers,
             beams=turn.beams,
             length_penalty=turn.length_penalty,
+            grammar=turn.grammar,
             next_messages=() if messages is path else path,
             id=turn.request_id,
         )

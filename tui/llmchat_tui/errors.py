@@ -10,6 +10,7 @@ UserError                       what failed, why, and the command that helps
 │   └── StorageUnwritable           read-only, no space, no permission
 ├── InputError                  9   stdin or a file is too large or not text
 ├── ImportRefused               9   a file of chats is too large, damaged or in no format we know
+├── Unsatisfied                 5   an answer ended before its grammar did
 └── NotFound                    1   no such chat or message
 """
 
@@ -90,6 +91,12 @@ class ImportRefused(UserError):
     """A file holds no chats that can be imported. Nothing was recorded."""
 
     exit_code = 9
+
+
+class Unsatisfied(UserError):
+    """An answer ended before the grammar that it follows allowed an end. It is kept."""
+
+    exit_code = 5
 
 
 class NotFound(UserError):

@@ -76,6 +76,8 @@ class Turn:
     """Search with so many hypotheses for the likeliest reply; 0 samples."""
     length_penalty: float = 1.0
     """Beams compare sums of log-probabilities divided by length to this power."""
+    grammar: str = ""
+    """GBNF that each reply must follow."""
     request_id: str = field(default_factory=new_request_id)
     """What `Engine.cancel` takes to stop this turn."""
 

@@ -59,6 +59,7 @@ class AskFlags:
     answers: int
     beams: int | None
     length_penalty: float | None
+    grammar_file: Path | None
     timeout: float
     keepalive: str
     color: Any
@@ -95,6 +96,10 @@ class AskFlags:
             raise UsageError("--answers and --extract exclude each other", "", "--json has every answer")
         if self.length_penalty is not None and not self.beams:
             raise UsageError("--length-penalty is about beams", "there are none", "add --beams 4")
+        if self.grammar_file and self.beams:
+            raise UsageError("--grammar and --beams exclude each other", "a grammar is about what is drawn")
+        if self.grammar_file and self.prefill:
+            raise UsageError("--grammar and --prefill exclude each other", "the grammar is about the whole answer")
 
     @property
     def asks_documents(self) -> bool:
@@ -144,6 +149,7 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
         answers=flags.answers,
         beams=flags.beams or 0,
         length_penalty=1.0 if flags.length_penalty is None else flags.length_penalty,
+        grammar=_grammar(flags.grammar_file, limits, warn) if flags.grammar_file else "",
     )
     if not flags.asks_documents:
         return turn
@@ -183,6 +189,23 @@ def _chat(app: App, flags: AskFlags) -> tuple[Conversation, tuple[StoredMessage,
         if chat is None:
             raise NotFound("there is no chat to go on with", hint="llmchat ask 'a first question'")
         return chat, history.path(chat.leaf_id)
+
+
+def _grammar(file: Path, limits: Limits, warn: Callable[[str], None]) -> str:
+    """Returns the text of a grammar; one that cannot be used is refused before a model is loaded for it."""
+    from llmchat_engine.errors import RequestInvalid
+    from llmchat_engine.grammar import check_grammar
+    from llmchat_tui.errors import UsageError
+    from llmchat_tui.inputs import read_text
+
+    try:
+        text = read_text(file, limits, warn)
+        check_grammar(text)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", error.strerror or "") from error
+    except RequestInvalid as error:
+        raise UsageError(f"{file} cannot be used as a grammar", error.why, error.hint) from error
+    return text
 
 
 def _system(flags: AskFlags, limits: Limits, warn: Callable[[str], None]) -> str | None:

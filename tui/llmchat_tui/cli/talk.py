@@ -32,7 +32,7 @@ from llmchat_tui.cli.answers import Answers
 from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
 from llmchat_tui.console import Console
-from llmchat_tui.errors import UserError
+from llmchat_tui.errors import Unsatisfied, UserError
 from llmchat_tui.events import (
     Abstained,
     Checked,
@@ -56,6 +56,13 @@ if TYPE_CHECKING:
 
 ABSTAINED = 10
 """The exit code where the documents hold no answer."""
+_CUT: dict[str, tuple[str, str]] = {
+    "max_tokens": ("it reached the limit of tokens", "raise --max-tokens"),
+    "context": ("the context is full", "a larger one: --ctx 16384"),
+    "stop": ("a stop word came before", "leave out --stop"),
+    "cancelled": ("it was stopped", ""),
+}
+"""Of the ways an answer can end: why it has no more, and what helps."""
 
 
 class Answer(Protocol):
@@ -161,13 +168,26 @@ def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float) -> int:
     """Returns the exit code of a turn that ran: 10 where it abstained.
 
     Raises:
-        UserError: the time was up.
+        UserError: the time was up, or an answer ended before its grammar did.
     """
     if interrupts.code:
         return interrupts.code
     if outcome.timed_out:
         raise UserError("the time was up", f"the answer was stopped after {timeout:g} s and is kept", "--timeout")
+    if outcome.finished:
+        _check_complete(outcome.finished)
     return ABSTAINED if outcome.abstained else 0
+
+
+def _check_complete(finished: Finished) -> None:
+    """Raises where an answer ended before its grammar did."""
+    answers = finished.answers or (finished,)
+    reasons = [answer.reason for answer in answers if not answer.complete]
+    if not reasons:
+        return
+    why, hint = _CUT.get(reasons[0], ("it was cut", ""))
+    which = f"{len(reasons)} of {len(answers)} answers end" if finished.answers else "the answer ends"
+    raise Unsatisfied(f"{which} before the grammar does", why, hint)
 
 
 def _check_reader() -> None:
