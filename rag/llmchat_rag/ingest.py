@@ -18,7 +18,7 @@ from llmchat_rag.errors import ParseError
 from llmchat_rag.events import Done, Indexed, Progress, Removed
 from llmchat_rag.halves import to_blobs
 from llmchat_rag.reading import digest_of
-from llmchat_rag.scan import Scan, is_outdated, scan
+from llmchat_rag.scan import Scan, as_before, is_outdated, scan
 from llmchat_rag.search import open_index, refuse_other_embedder
 from llmchat_rag.store import Collection, EmbedderMark, Entry, FileState, Library
 from llmchat_rag.types import Cancelled, Embedder, Found, Parsed, Refused, Skipped
@@ -107,7 +107,7 @@ class _Update:
         self.cancelled = cancelled
         self._started = time.monotonic()
         self._hashes: dict[str, bytes] = {}
-        self._unreadable: list[Skipped] = []
+        self._not_read: list[Skipped] = []
         self._files = self._of_files = self._bytes = self._of_bytes = 0
         self._embed_seconds = 0.0
         self._indexed = self._removed = self._refused = self._unchanged = 0
@@ -160,7 +160,7 @@ class _Update:
                 yield from self._write(waiting)
                 waiting = []
         yield from self._write(waiting)
-        yield from self._unreadable
+        yield from self._not_read
 
     def _really_changed(self, seen: Scan, *, force: bool) -> Iterator[Found]:
         """Yields the files whose content is another one; only the time of the others changed."""
@@ -170,7 +170,7 @@ class _Update:
                 digest = digest_of(found.path)
             except ParseError as error:
                 # What was indexed of it stays: a disk that answers no more says nothing about the file.
-                self._unreadable.append(Skipped(found.relative, error.what, failed=True))
+                self._not_read.append(Skipped(found.relative, error.what, failed=True))
                 self._refused += 1
                 self._count(found)
                 continue
@@ -184,9 +184,9 @@ class _Update:
 
     def _same(self, found: Found, state: FileState) -> None:
         self._count(found)
-        if state.status == "refused":
-            self._unreadable.append(Skipped(found.relative, state.error, failed=True))
-            self._refused += 1
+        if skipped := as_before(found.relative, state):
+            self._not_read.append(skipped)
+            self._refused += skipped.failed
         else:
             self._unchanged += 1
 

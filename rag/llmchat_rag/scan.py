@@ -62,10 +62,15 @@ def scan(library: Library, collection: Collection, *, force: bool, accept_missin
     if not accept_missing:
         _refuse_sudden_loss(collection, states, found, gone)
     changed = [one for one in found if force or _is_changed(states.get(one.relative), one)]
-    again = {one.relative for one in changed}
-    unchanged = [one.relative for one in found if one.relative not in again]
-    still = [Skipped(path, states[path].error, failed=True) for path in unchanged if states[path].status == "refused"]
+    fresh = {one.relative for one in changed}
+    unchanged = [one.relative for one in found if one.relative not in fresh]
+    still = [again for path in unchanged if (again := as_before(path, states[path]))]
     return Scan(states, changed, skipped + still, gone, len(unchanged) - len(still))
+
+
+def as_before(path: str, state: FileState) -> Skipped | None:
+    """Returns what was said when a file was read that is still the same; None where it can be found."""
+    return Skipped(path, state.error, failed=state.status == "refused") if state.error else None
 
 
 def is_outdated(path: str, state: FileState) -> bool:
