@@ -31,6 +31,7 @@ from llmchat_tui.desk import Desk
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.history import Conversation, History, StoredMessage
 from llmchat_tui.themes import DARK, LIGHT
+from llmchat_tui.widgets.draft_view import DraftView
 
 TARGET = Path(__file__).parent / "screenshots"
 QUESTION = "How do I add up the numbers in a list in Python? First list the steps, then show the code."
@@ -113,6 +114,27 @@ async def a_stop(studio: Studio) -> None:
     await studio.take("stopped", 100, 30)
 
 
+async def some_drafts(studio: Studio) -> None:
+    """Takes three drafts side by side while they are written, one of them stopped."""
+    run = studio.run
+    await studio.new_chat()
+    await studio.resize(120, 24)
+    run.chat.talk.sampling = {"temperature": 0.9, "max_tokens": 120}
+    await run.write(STORY)
+    await studio.open("f6")
+    drafts = run.chat.talk.drafts
+    assert drafts is not None
+    first, second, third = drafts.each
+    await run.until(lambda: len(first.text) > 150, "some words")
+    await run.press("right", "x")
+    await run.until(lambda: second.state != "growing" and len(third.text) > 250, "the stop, and more words")
+    await run.until(lambda: not run.app.screen.query(DraftView)[1].is_behind, "the paint")
+    (TARGET / "drafts.svg").write_text(picture(run.app, studio.shown), encoding="utf-8")
+    await run.press("escape")
+    await run.until(lambda: not run.chat.talk.running, "the end")
+    await studio.leave()
+
+
 async def the_pages(studio: Studio) -> None:
     """Takes what lies over the chat."""
     run = studio.run
@@ -181,7 +203,7 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
         _fill(history)
         async with _opened(_desk(app, history)) as run:
             studio = Studio(run, shown)
-            for scene in (an_answer, a_search, a_stop, the_pages, completions):
+            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions):
                 await scene(studio)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))

@@ -109,6 +109,32 @@ def test_what_does_not_fit_is_a_key_away(home: Path) -> None:
     play(home, steps)
 
 
+def test_sixteen_have_their_place_on_80_columns(home: Path) -> None:
+    async def steps(run: Chatting) -> None:
+        await run.send("/drafts 16 A colour?")
+        await opened(run)
+        await run.until(lambda: "1✓ 2✓ 3✓" in run.text() and "15✓ 16✓" in run.text(), "all signs")
+        await run.press("left")
+        await run.until(lambda: at(run) == 15, "the last")
+        await run.press("enter")
+        await closed(run)
+        assert "‹ 16/16 ›" in run.text()
+
+    play(home, steps)
+
+
+def test_the_page_names_the_question(home: Path) -> None:
+    async def steps(run: Chatting) -> None:
+        await run.say("Tell me of colours")
+        await run.send("/drafts 2 Which is the darkest?")
+        page = await opened(run)
+        await run.until(lambda: "Which is the darkest?" in run.text(), "the heading")
+        assert page._heading == "Which is the darkest?"
+        await run.until(lambda: not run.chat.talk.running, "the end")
+
+    play(home, steps)
+
+
 def test_escape_stops_all_and_then_closes(home: Path) -> None:
     async def steps(run: Chatting) -> None:
         page = await drafts(run)

@@ -12,6 +12,7 @@ from llmchat_tui.commands import UnknownCommand, parse
 from llmchat_tui.drafts import FEWEST, MOST, USUAL
 from llmchat_tui.errors import UsageError, UserError
 from llmchat_tui.events import Ended, TurnEvent
+from llmchat_tui.history import title_of
 from llmchat_tui.messages import DraftsWanted
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import joined
@@ -90,9 +91,11 @@ def open_page(screen: ChatTurns) -> None:
     """Opens the drafts of the shown chat, unless another page is open."""
     from llmchat_tui.screens.drafts import DraftsScreen
 
-    talk = screen.talk
+    talk, question = screen.talk, screen.transcript.last_question
     if talk.drafts and screen.app.screen is screen:
-        page = DraftsScreen(talk.title, talk.drafts, partial(screen.talks.stop, talk))
+        page = DraftsScreen(
+            title_of(question.text if question else talk.title), talk.drafts, partial(screen.talks.stop, talk)
+        )
         screen.app.push_screen(page, partial(_chosen, screen, talk))
 
 

@@ -28,6 +28,8 @@ LEAST_COLUMNS = 36
 PAINT_SECONDS = 1 / 20
 REST = 3
 """One draft is painted at a time, and that may take at most one part in so many and one of the time."""
+_MOST_APART = 9
+"""Drafts whose signs stand apart in the line of all: sixteen would not fit on 80 columns so."""
 _LONGEST_PAINT = 0.4
 """Seconds until the next one while it is not known how long the last one took."""
 
@@ -39,7 +41,7 @@ class DraftsScreen(Panel[int | None]):
     DraftsScreen > #panel { max-width: 100%; height: 100%; padding: 0 1; }
     DraftsScreen > #panel > .heading { height: 1; text-wrap: nowrap; text-overflow: ellipsis; margin: 0 0 1 1; }
     DraftsScreen.-low > #panel > .heading { display: none; }
-    DraftsScreen #strip { height: 1; margin: 0 0 1 1; color: $text-muted; display: none; }
+    DraftsScreen #strip { height: auto; max-height: 2; margin: 0 0 1 1; color: $text-muted; display: none; }
     DraftsScreen #strip.-some { display: block; }
     DraftsScreen.-low #strip { margin-bottom: 0; }
     DraftsScreen #columns { height: 1fr; }
@@ -136,8 +138,9 @@ class DraftsScreen(Panel[int | None]):
 
     def _write_strip(self) -> None:
         """Writes the line of all drafts, for those that have no room beside the others."""
+        gap = " " if self._drafts.count <= _MOST_APART else ""
         parts = (
-            (f" {draft.number + 1} {SIGNS[draft.state]} ", "$text-accent bold" if draft.number == self._at else "")
+            (f"{gap}{draft.number + 1}{gap}{SIGNS[draft.state]} ", "$text-accent bold" * (draft.number == self._at))
             for draft in self._drafts.each
         )
         self.query_one("#strip", Static).update(Content.assemble(*parts))
