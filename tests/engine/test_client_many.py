@@ -14,7 +14,7 @@ from tests.engine.rig import end_of, question
 
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.events import Answered, Event, Finished, Loaded, Prefill, Scored, Token
+from llmchat_engine.events import Answered, Event, Finished, Loaded, Notice, Prefill, Scored, Token
 from llmchat_engine.types import Message, Request, Sampling
 
 ASKED = question("tell me of the sea", max_tokens=12, seed=5)
@@ -35,6 +35,12 @@ def test_several_answers_come_over_the_wire(engine: LocalEngine) -> None:
         assert text == answer.text
         assert Answered(index, answer) in events
     assert len({answer.token_ids for answer in last.answers}) == 3
+
+
+def test_answers_that_must_be_the_same_are_told(engine: LocalEngine) -> None:
+    same = replace(question("tell me", max_tokens=3), answers=2)
+    assert any(isinstance(event, Notice) and "temperature 0" in event.text for event in engine.generate(same))
+    assert not any(isinstance(event, Notice) for event in engine.generate(replace(ASKED, answers=2, id="drawn")))
 
 
 def test_one_answer_is_stopped_and_the_others_go_on(start: StartEngine, slow_chat: Path) -> None:

@@ -148,6 +148,8 @@ class Worker:
         if prompt.notice:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
+        if request.answers > 1 and resolved.temperature == 0:
+            job.send(Notice("at temperature 0 every answer is the same"))
         want = _want(request, resolved, prompt)
         outlet = Outlet(job.send)
         manner = Manner(
