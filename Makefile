@@ -46,6 +46,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.documents
+	@$(BIN)/python -m tests.benchmarks.answers
 
 docs: $(STAMP)
 	@$(BIN)/python docs/generate.py
