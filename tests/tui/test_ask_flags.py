@@ -163,7 +163,7 @@ def test_usage_is_told_off_a_terminal_too(home: Path, flag: str) -> None:
 def test_verbose(home: Path) -> None:
     asked = ask(home, "--verbose", "-u", "hi", engine=engine_of("a b c"))
     assert asked.out == "a b c\n"
-    assert {"model", "prompt", "reply", "ended by", "sampling"} <= {
+    assert {"model", "prompt", "reply", "ended by", "chosen by"} <= {
         line[:12].strip() for line in asked.err.splitlines()
     }
 

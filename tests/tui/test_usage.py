@@ -34,7 +34,7 @@ def test_the_block() -> None:
     assert found["prompt"] == "1,200 tokens, 1,000 from the cache"
     assert found["prefill"] == "200 tokens in 0.10 s · 2000 tok/s"
     assert found["decode"] == "20.0 tok/s"
-    assert found["sampling"] == "temperature 0.0, seed 7"
+    assert found["chosen by"] == "greedy"
 
 
 def test_what_the_cache_saved_and_what_it_did_not() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmchat_engine import Finished, ModelInfo
+from llmchat_engine import Finished, Loaded, ModelInfo, chain_in_words
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine
@@ -39,8 +39,6 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
         load_seconds: what loading took.
         documents: what they had part in it, where there were any.
     """
-    sampling = finished.sampling
-    chain = ", ".join(f"{name} {value}" for name, value in _sampling_items(sampling))
     speed = finished.prefilled_tokens / finished.prefill_seconds if finished.prefill_seconds else 0.0
     rows = (
         ("model", f"{model.name} · {model.quantization} · {model.n_ctx:,} of {model.n_ctx_train:,} tokens of context"),
@@ -54,7 +52,7 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
         ("reply", f"{finished.reply_tokens:,} tokens{_in_answers(finished)} in {finished.decode_seconds:.2f} s"),
         ("decode", f"{finished.tokens_per_second:.1f} tok/s"),
         ("ended by", _REASONS[finished.reason]),
-        ("sampling", chain),
+        ("chosen by", " → ".join(chain_in_words(finished.sampling, model.sampling))),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
@@ -80,19 +78,12 @@ def _device(model: ModelInfo) -> str:
     return f"CPU · {model.threads} threads"
 
 
-def _sampling_items(sampling: object) -> list[tuple[str, object]]:
-    fields = ((name, getattr(sampling, name)) for name in getattr(type(sampling), "__dataclass_fields__"))  # noqa: B009
-    return [(name.replace("_", " "), value) for name, value in fields if value not in (None, ())]
-
-
 def chosen_by(turn: Turn, engine: Engine) -> str:
     """Returns how the tokens of a turn's answer would be chosen, stage by stage; loads the model.
 
     Raises:
         EngineError: it cannot be loaded, or a value is out of range.
     """
-    from llmchat_engine import Loaded, chain_in_words
-
     if turn.beams:
         return f"chosen by: {turn.beams} beams, length penalty {turn.length_penalty:g}"
     *_, loaded = engine.load()
