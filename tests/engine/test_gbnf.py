@@ -94,7 +94,7 @@ def mutated(text: str, chance: random.Random) -> str:
 
 def test_what_passes_here_is_read_by_llama_and_what_llama_refuses_is_refused_here(llama: Llama, model: Model) -> None:
     chance = random.Random(SEED)
-    stricter = re.compile("twice|empty|backwards|2,000|tokens|never ends|readings|begin with itself|too many|U\\+")
+    stricter = re.compile("twice|empty|backwards|2,000|tokens|never ends|ways at once|begin with itself|too many|U\\+")
     passed = 0
     for _ in range(MUTATIONS):
         text = mutated(chance.choice((JSON, ARITHMETIC, CHESS)), chance)
