@@ -20,7 +20,7 @@ from tests.engine.schema_lab import Maker, satisfies, value_of
 from tests.engine.tiny_gguf import BYTE_0, tiny_llama
 
 from llmchat_engine.errors import GenerationFailed, RequestInvalid
-from llmchat_engine.grammar import check_grammar, constraint_text
+from llmchat_engine.grammar import constraint_text
 from llmchat_engine.grammar.schema import schema_to_gbnf
 from llmchat_engine.host.grammar import Constraint
 from llmchat_engine.host.llama import Llama
@@ -47,13 +47,6 @@ def real_writer(llama: Llama) -> Iterator[Writer]:
     writer.close()
 
 
-def grammar_of(schema: Any) -> str:
-    """Returns the grammar of a schema; llama.cpp can work with it."""
-    gbnf = schema_to_gbnf(json.dumps(schema))
-    check_grammar(gbnf)
-    return gbnf
-
-
 def check_written(writer: Writer, schema: Any, gbnf: str, prompt: list[int], seed: int, limit: int = 150) -> None:
     """Has a model write under a schema, and checks what came: all of it valid, or cut off by the limit."""
     written = writer.write(gbnf, prompt, drawn(seed), limit)
@@ -68,7 +61,7 @@ def check_written(writer: Writer, schema: Any, gbnf: str, prompt: list[int], see
 @pytest.mark.parametrize("number", range(COUNT))
 def test_whatever_is_written_under_a_schema_satisfies_it(writer: Writer, number: int) -> None:
     schema = Maker(SEED + number).schema()
-    gbnf = grammar_of(schema)
+    gbnf = schema_to_gbnf(json.dumps(schema))
     for draw in range(DRAWS):
         check_written(writer, schema, gbnf, PROMPT, draw)
 
@@ -78,7 +71,7 @@ def test_whatever_is_written_under_a_schema_satisfies_it(writer: Writer, number:
 def test_what_a_real_model_writes_satisfies_it_too(real_writer: Writer, number: int) -> None:
     schema = Maker(SEED + 1000 + number).schema()
     prompt = real_writer.model.vocab.tokenize("A JSON document that satisfies the schema: ", special=False)
-    check_written(real_writer, schema, grammar_of(schema), prompt, number, limit=60)
+    check_written(real_writer, schema, schema_to_gbnf(json.dumps(schema)), prompt, number, limit=60)
 
 
 BOUNDED = (
@@ -261,6 +254,19 @@ def test_what_is_no_json_is_refused(text: str, why: str) -> None:
     with pytest.raises(RequestInvalid) as caught:
         schema_to_gbnf(text)
     assert why in caught.value.why
+
+
+def test_alternatives_that_begin_alike_too_often_are_refused() -> None:
+    """llama.cpp would follow 2^40 ways to begin."""
+    levels = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    with pytest.raises(RequestInvalid, match="begin alike"):
+        schema_to_gbnf(json.dumps({"$ref": "#/$defs/d0", "$defs": {**levels, "d40": {"type": "null"}}}))
+
+
+def test_a_list_of_values_that_two_branches_allow_is_no_such_case(writer: Writer) -> None:
+    items = {"anyOf": [{"type": "integer"}, {"type": "number"}]}
+    gbnf = schema_to_gbnf(json.dumps({"type": "array", "items": items}))
+    assert accepts(writer, gbnf, json.dumps([1] * 200))
 
 
 def test_one_constraint_at_a_time() -> None:

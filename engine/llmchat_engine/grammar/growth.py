@@ -3,8 +3,9 @@
 Knows rules, no text format. llama.cpp tries every token of the vocabulary on every stack. Where a token does not fit it
 has tried each way of reading its characters, also those that lead to the same stack: with `("-" | "-")* "x"` these
 double with each character, and a token of 40 dashes and a bar takes for ever. The stacks themselves double with
-`e ::= "a" e "b" | "a" e "c" | "d"`, and are kept. Nothing can interrupt it there, so such a grammar is searched for before. The search is
-greedy and can miss one: of 1,654 random grammars that passed, one met the time limit of a step, none hung.
+`e ::= "a" e "b" | "a" e "c" | "d"`, and are kept. Nothing can interrupt it there, so such a grammar is searched for
+before. The search is greedy and can miss one: of 1,654 random grammars that passed, one met the time limit of a step,
+none hung.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ MOST_STEPS_INSIDE = 4_000
 """Rules that are opened for one character."""
 MOST_WORK = 150_000
 """Rules that are opened in one search, 0.3 s; behind it only the time limit of a step holds."""
-_LENGTH = 48
+LONGEST_TOKEN = 48
+"""Characters that are followed."""
 _MOST_CHARS = 4
 
 Place = tuple[int, int, int]
@@ -29,15 +31,19 @@ Ways = dict[Stack, int]
 """In how many ways the characters so far lead to a stack."""
 
 
-def check_growth(grammar: Grammar) -> None:
+def check_growth(grammar: Grammar, length: int = LONGEST_TOKEN) -> None:
     """Follows, from each rule, the characters that leave the most readings open.
+
+    Args:
+        grammar: its rules have passed `check_rules`.
+        length: so many characters.
 
     Raises:
         RequestInvalid: they become too many.
     """
     search = _Search(grammar)
     for number in [grammar.root, *sorted(grammar.written - {grammar.root})]:
-        if search.explodes(number):
+        if search.explodes(number, length):
             why = f"the rule {grammar.names[number]} can read a text in too many ways at once"
             hint = "begin its alternatives with different characters, and do not repeat what may be empty"
             refuse(grammar.text, grammar.places[number], why, hint)
@@ -51,13 +57,13 @@ class _Search:
     def __init__(self, grammar: Grammar) -> None:
         self._rules, self.work = grammar.rules, 0
 
-    def explodes(self, rule: int) -> bool:
+    def explodes(self, rule: int, length: int) -> bool:
         """Returns True where the ways to read a text that the rule can begin with become too many."""
         begun = [
             ((rule, alternative, 0),) if sequence else () for alternative, sequence in enumerate(self._rules[rule])
         ]
         ways, inside = self._opened(dict.fromkeys(begun, 1))
-        for _ in range(_LENGTH):
+        for _ in range(length):
             if len(ways) > MOST_READINGS or sum(ways.values()) > MOST_WAYS or inside > MOST_STEPS_INSIDE:
                 return True
             if self.work > MOST_WORK:

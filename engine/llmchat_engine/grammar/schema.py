@@ -16,8 +16,9 @@ from collections import deque
 from typing import Any, NoReturn
 
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.grammar.checks import endless
+from llmchat_engine.grammar.checks import check_rules, endless
 from llmchat_engine.grammar.gbnf import MOST_REPETITIONS, parse
+from llmchat_engine.grammar.growth import check_growth
 from llmchat_engine.grammar.schema_oneof import overlap
 from llmchat_engine.grammar.schema_source import Source, step
 from llmchat_engine.grammar.schema_text import (
@@ -35,6 +36,9 @@ from llmchat_engine.grammar.schema_text import (
 
 MOST_OPTIONAL = 200
 """Optional properties of one object: each is one more reading that is open behind a comma."""
+_ALIKE = 8
+"""Characters within which alternatives should part: no token holds many more brackets, and 48 would refuse lists of
+values that two branches of an anyOf allow."""
 _NOTES = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$schema"}
 _DEFINITIONS = {"$defs", "definitions"}
 _WHOLE = ("$ref", "const", "enum", "anyOf", "oneOf", "allOf")
@@ -86,6 +90,12 @@ def schema_to_gbnf(text: str) -> str:
     for name in endless(grammar):
         if name in converter.origins:
             source.refuse(converter.origins[name], "nothing finite satisfies it: it always holds another of itself")
+    try:
+        check_rules(grammar)
+        check_growth(grammar, _ALIKE)
+    except RequestInvalid as error:
+        hint = "have the branches of anyOf begin with a property of their own"
+        raise RequestInvalid("the schema cannot be used", "too many of its alternatives begin alike", hint) from error
     return gbnf
 
 
