@@ -20,6 +20,7 @@ from docs.picture import picture
 from tests.tui.screen.chatting import Chatting
 from tests.tui.screen.snapshots_walk import Walk
 from textual.message import Message
+from textual.widgets import Input
 
 from llmchat_engine import ModelSpec, Sampling
 from llmchat_engine.hosts import running_hosts, stop_host
@@ -32,6 +33,7 @@ from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.history import Conversation, History, StoredMessage
 from llmchat_tui.themes import DARK, LIGHT
 from llmchat_tui.widgets.draft_view import DraftView
+from llmchat_tui.widgets.reply import ReplyView
 
 TARGET = Path(__file__).parent / "screenshots"
 QUESTION = "How do I add up the numbers in a list in Python? First list the steps, then show the code."
@@ -40,6 +42,35 @@ STOP = ("When you run",)
 """The small model goes on and repeats itself; the picture ends before."""
 CONFIG = 'keepalive = "10m"\n\n[sampling]\ntemperature = 0.0\nseed = 7\n'
 FILES = ("README.md", "src/parser.py", "src/lexer.py", "notes/rome.md", "notes/rome-hotels.md", "notes/taxes.md")
+NOTES = {
+    "rome.md": """\
+# Rome in two days
+
+## Before you go
+
+The Colosseum opens at 8:30 and takes visitors in groups of 25; book a time of entry, or queue for two hours.
+The Roma Pass for 48 hours costs 36.50 euros and is good for one museum and all buses.
+
+## A short history
+
+Rome was founded in 753 BC by Romulus, who ruled for 37 years. Seven kings followed one another, until the Romans
+drove out the last of them in 509 BC and made the city a republic.
+""",
+    "hotels.md": """\
+# Hotels
+
+Hotel Aventino: a quiet garden, 140 euros a night, breakfast until 10:30. Its lift is out of order until May.
+
+Casa Trastevere: three rooms over a bakery, 95 euros a night, paid in cash. Ask for the room to the courtyard.
+""",
+    "scan.pdf": "%PDF-1.4, and nothing more of it",
+}
+"""Documents; one of them cannot be read."""
+ASKED = (
+    "What does a night in Casa Trastevere cost? Answer in one sentence.",
+    "Which hotel has a garden?",
+)
+"""Of the documents; the small model is wrong with the first."""
 GUIDE = "You are a travel guide who has lived in Rome for years. Answer in at most four sentences."
 EARLIER = (
     (0.02, "Trip to Rome", "What should I see in Rome in two days?", "Start at the Forum early, before the heat."),
@@ -164,6 +195,35 @@ async def completions(studio: Studio) -> None:
         await run.write("")
 
 
+async def the_documents(studio: Studio) -> None:
+    """Takes the page of the collections, replies from one of them, and what these stand on."""
+    run, updates = studio.run, studio.run.app.desk.updates
+    await studio.new_chat()
+    await studio.open("ctrl+l")
+    await run.press("a")
+    field = run.app.screen.query_one(Input)
+    await run.until(lambda: field.has_focus, "the field")
+    field.value = f"{run.app.desk.environ['HOME']}/notes"
+    await run.press("enter")
+    while updates.running or "notes" not in updates.lines:  # the embedding model takes its time
+        await asyncio.sleep(0.1)
+    await studio.take("documents")
+    await run.press("enter")
+    await run.until(lambda: bool(run.chat.talk.collections), "the chat's collection")
+    for number, question in enumerate(ASKED, 1):
+        await run.send(question)
+        while len(run.replies()) < number or "verdicts" not in run.replies()[-1].settings:
+            await asyncio.sleep(0.1)
+    run.app.clear_notifications()
+    await studio.take("cited", 100, 30)
+    reply = run.transcript.views[-1]
+    assert isinstance(reply, ReplyView)
+    reply.action_sources()
+    await run.until(lambda: bool(getattr(run.app.screen, "_places", None)), "the document")
+    await studio.take("sources", 100, 30)
+    await studio.leave()
+
+
 async def no_model(studio: Studio) -> None:
     """Takes the first page of a machine without a model."""
     await studio.run.until(lambda: studio.is_covered, "the welcome")
@@ -181,6 +241,9 @@ def main() -> int:
         for name in FILES:
             (root / "project" / name).parent.mkdir(parents=True, exist_ok=True)
             (root / "project" / name).touch()
+        for name, text in NOTES.items():
+            (root / "you" / "notes").mkdir(parents=True, exist_ok=True)
+            (root / "you" / "notes" / name).write_text(text, encoding="utf-8")
         app = App(_environ(root))
         app.paths.config_dir.mkdir(parents=True)
         app.paths.config_file.write_text(CONFIG, encoding="utf-8")
@@ -203,7 +266,7 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
         _fill(history)
         async with _opened(_desk(app, history)) as run:
             studio = Studio(run, shown)
-            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions):
+            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, the_documents):
                 await scene(studio)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))

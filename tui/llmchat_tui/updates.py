@@ -15,6 +15,7 @@ from llmchat_tui.documents_words import progress_line
 from llmchat_tui.errors import UserError
 
 if TYPE_CHECKING:
+    from llmchat_rag.events import Done
     from llmchat_rag.ingest import Event
 
 _TELL_SECONDS = 0.1
@@ -127,7 +128,7 @@ class Updates:
                 if isinstance(event, Progress) and not self._stop.is_set():
                     self.lines[name] = progress_line(event)
                 elif isinstance(event, Done):
-                    return f"{event.indexed:,} read, {event.unchanged:,} unchanged, {event.removed:,} removed"
+                    return _outcome(event)
                 if monotonic() - told >= _TELL_SECONDS:
                     told = monotonic()
                     self._tell()
@@ -144,3 +145,10 @@ class Updates:
     def _tell(self) -> None:
         if listener := self.listener:
             listener()
+
+
+def _outcome(done: Done) -> str:
+    """Returns what an update did; nothing is told of what it did not."""
+    changed = ((done.indexed, "read"), (done.removed, "removed"))
+    parts = [f"{count:,} {what}" for count, what in changed if count]
+    return ", ".join([*parts, f"{done.unchanged:,} unchanged"]) if parts else "nothing has changed"

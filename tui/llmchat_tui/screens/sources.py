@@ -160,7 +160,7 @@ class SourcesScreen(Panel[None]):
             yield Content(f"all {len(signs)} sentences: {count}" if len(signs) > 1 else f"the sentence: {count}")
 
     def _show(self, source: KeptSource, place: Place) -> None:
-        about = [verdict for verdict in self._verdicts if source.n in verdict.ids]
+        about = [verdict for verdict in self._verdicts if source.n in verdict.ids or source.n == verdict.better]
         self._put("said", _sentences(self._text, about))
         self._put("note", Content(sanitize_line(place.note)))
         self._put("sentences", Content(""))
