@@ -169,7 +169,7 @@ def test_in_a_chat_the_model_is_opened_aside_and_used_when_it_is_ready(
         ready.wait(20)
         return ScriptedReranker({"Rome": -1.0, "Bread": 3.0})
 
-    monkeypatch.setattr("llmchat_tui.documents._READY_SECONDS", 0.0)
+    monkeypatch.setattr("llmchat_tui.reranking._READY_SECONDS", 0.0)
     documents = reranked(make_store(tmp_path), monkeypatch, slow)
     assert documents.retrieve(WHEN, Asked(rerank="auto")).hits[0].scores.rerank is None
     ready.set()

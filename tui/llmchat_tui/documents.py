@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from llmchat_tui.asked import ALL, Asked, asked_in, asked_of
+from llmchat_tui.reranking import Reranking, seconds_for
 from llmchat_tui.sources import KeptSource, passage_of
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ LONGEST_QUERY = 2000
 _NEIGHBOURS = 0.7
 """The part of a block's budget that passages and what stands around them may take by the embedder's count, which is
 not the model's."""
-_READY_SECONDS = 1.0
-"""For a cross-encoder that only has to be opened: a tenth of it."""
-_RERANK_SECONDS, _PATIENT_SECONDS = 0.8, 5.0
-"""In a chat, and where somebody asked for it: 20 passages take 0.4 to 0.7 s with a small model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,8 @@ class Documents:
             encoder: opens another encoder of questions than the model's.
             lasting: whether the program stays long enough to make an index that has outgrown its form anew, aside.
         """
-        self._folder, self._models, self._embedder, self._reranker = folder, models, embedder, reranker
+        self._folder, self._models, self._embedder = folder, models, embedder
+        self._reranking = Reranking(reranker, models)
         self._vector_server = vector_server
         self._lasting = lasting
         self._open_encoder = encoder or self._local_encoder
@@ -95,8 +92,6 @@ class Documents:
         self._encoder: Embedder | None = None
         self._searcher: Searcher | None = None
         self._server: VectorStore | None = None
-        self._cross_encoder: Reranker | None = None
-        self._opening: threading.Thread | None = None
 
     def is_there(self) -> bool:
         """Returns whether there is a store; makes none."""
@@ -222,7 +217,8 @@ class Documents:
                 self._server.close()
             if self._library is not None:
                 self._library.close()
-            self._library = self._encoder = self._searcher = self._server = self._cross_encoder = self._opening = None
+            self._library = self._encoder = self._searcher = self._server = None
+            self._reranking.close()
 
     def _retrieved(self, question: str, asked: Asked, history: Sequence[str], *, whole: bool) -> Retrieval:
         library = self._opened()
@@ -233,7 +229,7 @@ class Documents:
             passages = library.passages(ids)
             hits = tuple(passages[key] for key in ids if key in passages)
             return Retrieval(hits, 1.0, "ok", 0.0, whole=about)
-        query = _query(question, asked, history, self._rerankers(asked))
+        query = _query(question, asked, history, self._reranking.wanted(asked.rerank))
         narrowed = self._narrowed(library, query, asked)
         if narrowed is None:
             return self._searched(library, query)
@@ -291,36 +287,6 @@ class Documents:
         # A protocol's attribute counts as one that can be set, and this one's limit cannot.
         return cast("Embedder", open_query_encoder(self._embedder, self._models))
 
-    def _rerankers(self, asked: Asked) -> Reranker | None:
-        """Returns the cross-encoder where one is wanted.
-
-        Raises:
-            EmbedderError: it was asked for, and there is none or it cannot be used.
-        """
-        if asked.rerank == "auto":
-            self._open_aside()
-        elif asked.rerank and self._cross_encoder is None:
-            from llmchat_rag.embed.reranker import open_reranker
-
-            self._cross_encoder = open_reranker(self._reranker, self._models)
-        return self._cross_encoder if asked.rerank else None
-
-    def _open_aside(self) -> None:
-        """Opens the cross-encoder in a thread; one that is written as ONNX first is there for a later question."""
-        if self._opening is not None or self._cross_encoder is not None:
-            return
-
-        def run() -> None:
-            from llmchat_rag.embed.reranker import open_reranker
-            from llmchat_rag.errors import EmbedderError
-
-            with suppress(EmbedderError):
-                self._cross_encoder = open_reranker(self._reranker, self._models, quick=True)
-
-        self._opening = threading.Thread(target=run, name="llmchat-reranker", daemon=True)
-        self._opening.start()
-        self._opening.join(_READY_SECONDS)
-
     def _gate(self, library: Library) -> Gate:
         from llmchat_rag.calibration import gate_of
 
@@ -356,6 +322,6 @@ def _query(question: str, asked: Asked, history: Sequence[str], reranker: Rerank
         asked.fusion,
         asked.min_score,
         rerank=reranker,
-        rerank_seconds=_RERANK_SECONDS if asked.rerank == "auto" else _PATIENT_SECONDS,
+        rerank_seconds=seconds_for(asked.rerank),
         history=tuple(earlier[-LONGEST_QUERY:] for earlier in history) if asked.history else (),
     )
