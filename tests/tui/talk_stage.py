@@ -12,7 +12,8 @@ from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.events import Ended
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.overflow import Overflow
-from llmchat_tui.talks import News, Talk, Talks
+from llmchat_tui.talk import News, Talk
+from llmchat_tui.talks import Talks
 
 LONG = " ".join(f"word{number}" for number in range(300))
 

@@ -14,7 +14,7 @@ from llmchat_engine.testing import Script
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.history import History
-from llmchat_tui.talks import Failed, News
+from llmchat_tui.talk import Failed, News
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from llmchat_tui.errors import NotFound
 from llmchat_tui.events import Ended, LeftOut
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.overflow import ContextOverflow, Overflow
-from llmchat_tui.talks import Failed, Talk, Talks
+from llmchat_tui.talk import Failed, Talk
+from llmchat_tui.talks import Talks
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from llmchat_tui.documents import ALL, Asked, Documents, asked_in, asked_of
 from llmchat_tui.events import Abstained, Checked, Ended, Retrieved
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.sources import sources_of, verdicts_of
-from llmchat_tui.talks import Failed, Talk, Talks
+from llmchat_tui.talk import Failed, Talk
+from llmchat_tui.talks import Talks
 
 WHEN = "When was Rome founded by Romulus?"
 YEAR = "Rome was founded in 753 BC [1]."

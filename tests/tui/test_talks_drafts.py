@@ -14,7 +14,7 @@ from llmchat_tui.drafts import Draft, Drafts
 from llmchat_tui.errors import NotFound
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.history import History
-from llmchat_tui.talks import Failed, Talk
+from llmchat_tui.talk import Failed, Talk
 
 COLOURS = ("Red.", "A deep blue.", "Green it is.")
 

@@ -13,7 +13,8 @@ from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.errors import NotFound, StorageUnwritable, UserError
 from llmchat_tui.events import Ended, Started
 from llmchat_tui.history import History
-from llmchat_tui.talks import Failed, Talks
+from llmchat_tui.talk import Failed
+from llmchat_tui.talks import Talks
 
 
 @pytest.fixture

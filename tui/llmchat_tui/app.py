@@ -32,7 +32,8 @@ from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, Pre
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.chat import ChatScreen
 from llmchat_tui.screens.chat_actions import use_model
-from llmchat_tui.talks import News, Talks
+from llmchat_tui.talk import News
+from llmchat_tui.talks import Talks
 from llmchat_tui.themes import own_themes, pick_theme
 
 _STOP_SECONDS = 3.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from llmchat_tui.presence import PresenceNews
-from llmchat_tui.talks import News
+from llmchat_tui.talk import News
 
 
 @dataclass

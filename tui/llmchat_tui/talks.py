@@ -10,80 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Sampling
-from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
 from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import UserError
-from llmchat_tui.events import Abstained, Ended, Grounded, Started, TurnEvent
+from llmchat_tui.events import Abstained, Ended, Grounded, Started
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
 from llmchat_tui.sources import numbered, sources_of
+from llmchat_tui.talk import Failed, News, Running, Talk
 from llmchat_tui.turn import Turn, run
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The turn ended in a failure; what had come of the reply is on disk where `begun` is there."""
-
-    error: UserError | EngineError | RagError
-    begun: Begun | None
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What happened in a chat."""
-
-    key: str
-    event: TurnEvent | Failed
-
-
-@dataclass(eq=False, slots=True)
-class Running:
-    """A turn on its way."""
-
-    engine: Engine
-    request_id: str
-    question: str
-    """Its text, to hand back where it could not be recorded; empty for one that was before."""
-    begun: Begun | None = None
-    documents: int = 0
-    """Tokens of documents that stand before its question."""
-
-
-@dataclass(eq=False, slots=True)
-class Talk:
-    """One open chat."""
-
-    key: str = field(default_factory=new_request_id)
-    """Names it before it has an id on disk."""
-    conversation_id: str = ""
-    title: str = ""
-    leaf_id: str = ""
-    """The message that the next question follows, the newest or the one branched from; empty in a new chat."""
-    system: str = ""
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    """What the user set for this chat, over the settings."""
-    collections: tuple[str, ...] = ()
-    """The collections of documents that its questions are answered from; none asks no documents."""
-    running: Running | None = None
-    queued: str = ""
-    """The message that goes out when the reply has ended."""
-    draft: str | None = None
-    """What the prompt held when another chat was shown; None before the chat was shown itself."""
-    unread: bool = False
-    """Whether a reply ended while another chat was shown."""
-    drafts: Drafts | None = None
-    """The replies of its newest turn, where several were asked for."""
-
-    @property
-    def unrecorded(self) -> str:
-        """The question of a turn that has not begun: the model may still be loading, and until then no disk has it."""
-        return self.running.question if self.running and self.running.begun is None else ""
 
 
 class Talks:

@@ -13,7 +13,7 @@ from llmchat_engine import EngineDied, Event, Finished, Request
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.errors import StorageUnwritable
 from llmchat_tui.history import History
-from llmchat_tui.talks import Talk
+from llmchat_tui.talk import Talk
 
 HANGS = Script("a b c d", hang_after=2)
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.overflow import Overflow
-from llmchat_tui.talks import Talk, Talks
+from llmchat_tui.talk import Talk
+from llmchat_tui.talks import Talks
 from llmchat_tui.widgets.message import MessageView
 from llmchat_tui.widgets.question import QuestionView
 from llmchat_tui.widgets.reply import ReplyView

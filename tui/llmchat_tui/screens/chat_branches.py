@@ -14,7 +14,7 @@ from llmchat_tui.screens import chat_drafts
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_turns import ChatTurns
 from llmchat_tui.screens.panel import live_key
-from llmchat_tui.talks import Talk
+from llmchat_tui.talk import Talk
 
 
 class ChatBranches(ChatTurns):

@@ -16,7 +16,7 @@ from llmchat_tui.history import title_of
 from llmchat_tui.messages import DraftsWanted
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import joined
-from llmchat_tui.talks import Failed, Talk
+from llmchat_tui.talk import Failed, Talk
 from llmchat_tui.widgets.message import MessageView
 from llmchat_tui.widgets.reply import ReplyView
 

@@ -22,7 +22,8 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.keeping import Keeper
 from llmchat_tui.presence import Wish
-from llmchat_tui.talks import Talk, Talks
+from llmchat_tui.talk import Talk
+from llmchat_tui.talks import Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header, KeyBar
 from llmchat_tui.widgets.chat_list import ChatList, Found
 from llmchat_tui.widgets.composer import Composer

@@ -22,7 +22,8 @@ from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
 from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, overflow, turn_paint
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
-from llmchat_tui.talks import Failed, News, Talk, Talks
+from llmchat_tui.talk import Failed, News, Talk
+from llmchat_tui.talks import Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header
 from llmchat_tui.widgets.preview import DocumentPreview
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from llmchat_tui.overflow import Plan
     from llmchat_tui.screens.chat_turns import ChatTurns
-    from llmchat_tui.talks import Talk
+    from llmchat_tui.talk import Talk
 
 Choice = Literal["drop", "summarize", "larger", "edit"]
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -22,7 +22,7 @@ from llmchat_tui.events import (
 )
 from llmchat_tui.history import ReplyStatus
 from llmchat_tui.sources import KeptVerdict
-from llmchat_tui.talks import Failed
+from llmchat_tui.talk import Failed
 from llmchat_tui.turn import stats_of
 from llmchat_tui.widgets.divider import LeftOutMark
 from llmchat_tui.widgets.ending import end_line, restored_in
