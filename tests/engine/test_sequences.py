@@ -108,6 +108,31 @@ def test_of_too_many_forks_the_one_unused_for_longest_leaves() -> None:
     assert len({each.number for each in sequences.lines}) == 4
 
 
+def test_forks_for_several_answers_push_out_older_branches_and_not_each_other() -> None:
+    script, line = held()
+    script.run([*LONG[:50], *ramp(9, 1)])
+    script.run([*LONG[:70], *ramp(9, 2)])
+    assert len(script.cache.sequences.lines) == 3
+    lines = script.cache.fork_active(4)
+    assert {each.number for each in lines} == {0, 1, 2, 3}
+    assert set(lines) == set(script.cache.sequences.lines)
+    script.check()
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_what_is_copied_over_another_is_all_of_it(forward: bool) -> None:
+    script, line = held(memory=Memory(forward=forward))
+    script.cache.checkpoint()
+    other = script.cache.fork_active(2)[1]
+    script.cache.append([7], other)
+    script.memory.decode([7], 100, other.number)
+    line.moved_from = 60
+    script.cache.copy(line, other)
+    assert script.memory.tokens(other.number) == LONG == other.ids.tolist()
+    assert (other.grid, other.checkpoints, other.keepable) == (line.grid, line.checkpoints, False)
+    script.check()
+
+
 def test_a_copy_is_what_was_there() -> None:
     script, line = held()
     parked = script.cache.sequences.park(line)

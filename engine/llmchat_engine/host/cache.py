@@ -93,12 +93,7 @@ class SequenceCache:
 
     def fork_active(self, count: int) -> list[Line]:
         """Returns the active sequence and copies of it, in the same cells: one for each of several answers."""
-        line = self.active
-        forks = [self.sequences.fork(line, len(line.ids)) for _ in range(count - 1)]
-        for fork in forks:
-            fork.chat, fork.store, fork.private, fork.shared = line.chat, line.store, line.private, line.shared
-            fork.used, fork.checkpoints = line.used, list(line.checkpoints)
-        return [line, *forks]
+        return [self.active, *(self.sequences.fork(self.active, len(self.ids)) for _ in range(count - 1))]
 
     def spare(self) -> tuple[int, ...]:
         """Returns sequences that may be used until the next prompt is taken, by whoever empties them again."""
@@ -108,9 +103,7 @@ class SequenceCache:
     def copy(self, source: Line, target: Line) -> None:
         """Makes a sequence hold what another holds, in the same cells."""
         self.sequences.rewind(target, 0)
-        self.sequences.memory.copy(source.number, target.number, len(source.ids))
-        target.ids, target.checkpoints = source.ids[:], list(source.checkpoints)
-        self.sequences.check(target)
+        self.sequences.fill(target, source, len(source.ids))
 
     def keep_alone(self, line: Line) -> None:
         """Drops every other sequence that was forked for the same request: they hold no reply."""
@@ -120,10 +113,15 @@ class SequenceCache:
 
     def join(self, lines: list[Line]) -> None:
         """Several answers have ended: the first is the active sequence, the others stay where a chat may want them."""
-        self.active = next((line for line in lines if line in self.sequences.lines), self.active)
+        known = self.sequences.lines
+        self.active = next((line for line in lines if line in known), self.active)
         for line in lines:
-            if line is not self.active and line in self.sequences.lines and (line.private or not line.chat):
+            if line is not self.active and line in known and not (line.chat and not line.private and self._alone(line)):
                 self.sequences.remove(line)
+
+    def _alone(self, line: Line) -> bool:
+        """Returns whether no other sequence holds exactly the same: two answers that are equal, or not begun."""
+        return all(other is line or other.ids != line.ids for other in self.sequences.lines)
 
     def append(self, ids: Sequence[int], line: Line | None = None) -> None:
         """Records ids that a decode has just added to the active sequence, or to another."""

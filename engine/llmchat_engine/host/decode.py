@@ -13,7 +13,7 @@ from functools import partial
 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
-from llmchat_engine.host.beam import BeamSearch
+from llmchat_engine.host.beam import BeamSearch, Plan
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
@@ -90,19 +90,20 @@ class Decoder:
             GenerationFailed: llama.cpp refused a batch, or the grammar cannot be followed.
         """
         ids, clock = list(prompt), _Clock()
-        count = self._sequences(manner)
+        count, biases = self._sequences(manner), self._biases(manner.sampling)
         if count > 1:
             want = replace(want, room=self._room(ids, count, manner))
         taken = yield from self.feeder.read(ids, want)
         clock.prefilled = clock.first = clock.last = time.perf_counter()
         self.cache.active.seconds += clock.prefilled - clock.started
         clock.inside_before = self._context.decode_seconds
-        whole = len(self.cache.ids) == len(ids)
-        lines = self.cache.fork_active(count) if whole else [self.cache.active] * count
+        lines = [self.cache.active] * count
         try:
             with ExitStack() as chains:
-                made = range(manner.answers)
-                strands = [self._strand(index, lines[index], ids, manner, chains) for index in made]
+                if whole := len(self.cache.ids) == len(ids):
+                    lines = self.cache.fork_active(count)
+                made = zip(range(manner.answers), lines, strict=False)
+                strands = [self._strand(index, line, ids, manner, biases, chains) for index, line in made]
                 if not whole:
                     _end(strands)
                 run = self._search if manner.beams else self._decode
@@ -135,12 +136,17 @@ class Decoder:
         longest = self._context.n_ctx - len(ids)
         return min(longest, count * min(longest, manner.sampling.max_tokens or longest))
 
-    def _strand(self, index: int, line: Line, ids: list[int], manner: Manner, chains: ExitStack) -> Strand:
-        """Returns one answer to come, with a chain that has seen the end of the prompt."""
-        seed = ((manner.sampling.seed or 0) + index) % (2**32 - 1)
-        sampling = replace(manner.sampling, seed=seed)
+    def _biases(self, sampling: Sampling) -> dict[int, float]:
+        """Returns what is added to which logits; what cannot be read is refused before a prompt is."""
         vocab = self._model.vocab
-        biases = logit_biases(sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
+        return logit_biases(sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
+
+    def _strand(
+        self, index: int, line: Line, ids: list[int], manner: Manner, biases: dict[int, float], chains: ExitStack
+    ) -> Strand:
+        """Returns one answer to come, with a chain that has seen the end of the prompt."""
+        vocab, seed = self._model.vocab, ((manner.sampling.seed or 0) + index) % (2**32 - 1)
+        sampling = replace(manner.sampling, seed=seed)
         chain = stages(sampling, vocab.size, self._context.n_ctx, biases)
         drawn = chains.enter_context(sampler_chain(self._llama, vocab, chain))
         for token in ids[len(ids) - looks_back(sampling, len(ids)) :]:
@@ -162,9 +168,9 @@ class Decoder:
         """Runs the answers side by side until each has ended."""
         limit, running = self._limit(manner), strands
         while running:
-            for strand in alive(running):
-                yield from self._pick(strand, manner, limit)
+            shown = [self._pick(strand, manner, limit) for strand in running if strand.reason is None]
             clock.tick()
+            yield from filter(None, shown)
             if going_on := alive(running):
                 self._extend(going_on)
             for strand in running:
@@ -172,17 +178,16 @@ class Decoder:
                     yield from self._ended(strand, several=len(strands) > 1)
             running = alive(going_on)
 
-    def _pick(self, strand: Strand, manner: Manner, limit: int) -> Iterator[Token]:
-        """Chooses the next token of one answer."""
+    def _pick(self, strand: Strand, manner: Manner, limit: int) -> Token | None:
+        """Chooses the next token of one answer; returns the text that may be shown now."""
         if self._context.aborted or strand.index in manner.stopped:
             strand.reason = "cancelled"
-            return
+            return None
         token = strand.picker.sample(self._context, strand.row)
         if manner.logprobs is not None:
             row = self._context.logits(strand.row)
             strand.note(token_logprob(row, token, manner.logprobs, self._model.vocab.shown))
-        if shown := strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit):
-            yield shown
+        return strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit)
 
     def _extend(self, strands: list[Strand]) -> None:
         """Appends the newest token of each answer in one batch; where that cannot be, they end."""
@@ -205,21 +210,28 @@ class Decoder:
         if several:
             yield Answered(strand.index, answer)
 
-    def _search(self, strands: list[Strand], lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
-        """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
+    def _search(
+        self, strands: list[Strand], lines: list[Line], manner: Manner, clock: _Clock
+    ) -> Iterator[Token | Answered]:
+        """Looks for the likeliest reply; its sequence alone stays, however the search ends."""
         (strand,) = strands
+        try:
+            if strand.reason is None:
+                yield from self._look(strand, lines, manner, clock)
+            yield from self._ended(strand, several=False)
+        finally:
+            self.cache.keep_alone(strand.line)
+
+    def _look(self, strand: Strand, lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
+        """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
         ids = self.cache.ids.tolist()
         vocab, limit = self._model.vocab, self._limit(manner)
         ends = Ending(vocab.is_eog, vocab.piece, manner.sampling.stop)
         search = BeamSearch(manner.beams, ends, limit, length_penalty=manner.length_penalty)
-        stopped = strand.reason is not None
-        plan = None if stopped else search.step([self._context.logits()])
+        plan = search.step([self._context.logits()])
         while plan is not None and not self._context.aborted:
             clock.tick()
-            for source, target in plan.copies:
-                self.cache.copy(lines[source], lines[target])
-            for number in plan.dead:
-                self.cache.truncate(0, lines[number])
+            self._lay_out(plan, lines)
             try:
                 if not self.feeder.extend([lines[number] for number in plan.sequences], plan.tokens):
                     break
@@ -230,15 +242,20 @@ class Decoder:
             plan = search.step([self._context.logits(row) for row in rows])
             yield from self._told(strand, search.prefix, limit)
         clock.tick()
-        if not stopped:
-            best = search.best()[0]
-            # A finished one's sequence may hold another by now: the one with most of it is where the chat goes on.
-            strand.line = max(lines, key=partial(_shared, [*ids, *best.ids]))
-            strand.logprob = best.logprob
-            yield from self._told(strand, best.ids, limit)
-            strand.reason = strand.reason or "cancelled"
-        self.cache.keep_alone(strand.line)
-        yield from (event for event in self._ended(strand, several=False) if isinstance(event, Token))
+        best = search.best()[0]
+        # A finished one's sequence may hold another by now: the one with most of it is where the chat goes on.
+        strand.line = max(lines, key=partial(_shared, [*ids, *best.ids]))
+        strand.logprob = best.logprob
+        yield from self._told(strand, best.ids, limit)
+        if strand.reason is None or (plan is not None and self._context.aborted):
+            strand.reason = "cancelled"
+
+    def _lay_out(self, plan: Plan, lines: list[Line]) -> None:
+        """Has each sequence hold what the next token of its hypothesis comes behind."""
+        for source, target in plan.copies:
+            self.cache.copy(lines[source], lines[target])
+        for number in plan.dead:
+            self.cache.truncate(0, lines[number])
 
     def _told(self, strand: Strand, ids: Sequence[int], limit: int) -> Iterator[Token]:
         """Adds what is certain by now to the reply."""
@@ -249,7 +266,10 @@ class Decoder:
     def _finished(self, ids: list[int], taken: Taken, strands: list[Strand], clock: _Clock) -> Finished:
         answers = tuple(strand.end() for strand in strands)
         first, count = answers[0], sum(answer.tokens for answer in answers)
-        inside, steps = self._context.decode_seconds - clock.inside_before, count - len(strands)
+        inside, steps = (
+            self._context.decode_seconds - clock.inside_before,
+            sum(max(0, answer.tokens - 1) for answer in answers),
+        )
         return Finished(
             reason=first.reason,
             text=first.text,

@@ -85,13 +85,19 @@ class Sequences:
         return line
 
     def fork(self, line: Line, length: int) -> Line:
-        """Returns a new sequence with the first tokens of another, in the same cells."""
+        """Returns a new sequence of the same chat with the first tokens of another, in the same cells."""
         fork = self.new(beside=line)
-        self.memory.copy(line.number, fork.number, length)
-        fork.ids, fork.moved_from, fork.seconds = line.ids[:length], line.moved_from, line.seconds
-        fork.grid = min(line.grid, length - length % self.kind.chunk)
-        self.rewind(fork, length)
+        fork.chat, fork.store, fork.private, fork.shared = line.chat, line.store, line.private, line.shared
+        fork.used = line.used  # now: the next fork could find it the least recently used one
+        self.fill(fork, line, length)
         return fork
+
+    def fill(self, target: Line, source: Line, length: int) -> None:
+        """Makes an empty sequence hold the first tokens of another, in the same cells."""
+        self.memory.copy(source.number, target.number, length)
+        target.ids, target.moved_from, target.seconds = source.ids[:length], source.moved_from, source.seconds
+        target.grid, target.checkpoints = source.grid, list(source.checkpoints)
+        self.rewind(target, length)
 
     def rewind(self, line: Line, length: int) -> None:
         """Cuts a sequence to a length; where that cannot be, to the checkpoint before it, or to nothing."""

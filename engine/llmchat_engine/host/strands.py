@@ -74,7 +74,7 @@ class Strand:
     def flush(self) -> Token | None:
         """Returns what was held back, if anything, at the end."""
         text = self.detokenizer.flush()
-        return self._token(text, 0) if text or self._untold else None
+        return self._token(text) if text or self._untold else None
 
     def exact_ids(self) -> tuple[int, ...]:
         """Returns the ids whose text is the answer's; none where a stop word cut a token in half."""
@@ -97,10 +97,10 @@ class Strand:
             )
         return self._end
 
-    def _token(self, text: str, count: int | None = None) -> Token:
+    def _token(self, text: str) -> Token:
         told, self._told = self._told, len(self.ids)
         logprobs, self._untold = tuple(self._untold), []
-        return Token(text, len(self.ids) - told if count is None else count, self.index, logprobs)
+        return Token(text, len(self.ids) - told, self.index, logprobs)
 
 
 def alive(strands: Sequence[Strand]) -> list[Strand]:
