@@ -89,6 +89,8 @@ class LocalEngine:
         self._model: ModelInfo | None = None
         self._greeted = False
         self._cancelled: set[str] = set()
+        self._stopped: dict[str, list[int]] = {}
+        """The answers that were stopped one by one, of each request."""
         self._checked: Load | None = None
 
     @property
@@ -154,6 +156,7 @@ class LocalEngine:
             yield from self._converse(self._joined(), order, request)
         finally:
             self._cancelled.discard(request.id)
+            self._stopped.pop(request.id, None)
 
     def render(self, request: Request) -> Rendered:
         """Returns the exact prompt of a request without running it."""
@@ -183,9 +186,11 @@ class LocalEngine:
         forget_chat(self._places.runtime, self._places.kv, chat)
 
     def cancel(self, request_id: str, answer: int | None = None) -> None:
-        """Stops one request, also before it has begun; or one answer of one that runs. Safe from any thread."""
+        """Stops one request, or one of its answers, also before it has begun. Safe from any thread."""
         if answer is None:
             self._cancelled.add(request_id)
+        else:
+            self._stopped.setdefault(request_id, []).append(answer)
         if connection := self._connection:
             with contextlib.suppress(EngineError):
                 connection.send(Cancel(answer), request_id)
@@ -266,6 +271,8 @@ class LocalEngine:
             connection.send(order, request_id)
             if request_id in self._cancelled:  # its Cancel may have gone out before the order
                 connection.send(Cancel(), request_id)
+            for answer in tuple(self._stopped.get(request_id, ())):
+                connection.send(Cancel(answer), request_id)
             while not ended:
                 news = connection.next(request_id)
                 if news is None:

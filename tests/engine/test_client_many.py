@@ -26,6 +26,12 @@ def scored(events: Iterable[Event | Scored]) -> Scored:
     return last
 
 
+def end_of_several(events: Iterable[Event]) -> Finished:
+    *_, last = events
+    assert isinstance(last, Finished)
+    return last
+
+
 def test_several_answers_come_over_the_wire(engine: LocalEngine) -> None:
     events = [*engine.generate(replace(ASKED, answers=3))]
     last = events[-1]
@@ -41,6 +47,34 @@ def test_answers_that_must_be_the_same_are_told(engine: LocalEngine) -> None:
     same = replace(question("tell me", max_tokens=3), answers=2)
     assert any(isinstance(event, Notice) and "temperature 0" in event.text for event in engine.generate(same))
     assert not any(isinstance(event, Notice) for event in engine.generate(replace(ASKED, answers=2, id="drawn")))
+
+
+def test_an_answer_that_is_stopped_before_anything_was_sent_has_no_word(engine: LocalEngine) -> None:
+    asked = replace(ASKED, answers=2)
+    engine.prepare()
+    engine.cancel(asked.id, 1)
+    last = end_of_several(engine.generate(asked))
+    assert [(answer.reason == "cancelled", answer.tokens > 0) for answer in last.answers] == [
+        (False, True),
+        (True, False),
+    ]
+    again = end_of_several(engine.generate(asked))
+    assert "cancelled" not in {answer.reason for answer in again.answers}
+
+
+def test_with_the_last_answer_the_request_is_stopped_in_its_prefill(start: StartEngine, slow_chat: Path) -> None:
+    engine = start(slow_chat)
+    asked = replace(question("sea " * 900, max_tokens=5, seed=5), answers=2)
+    events, seen = engine.generate(asked), []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Prefill) and event.done < event.total:
+            for answer in range(2):
+                engine.cancel(asked.id, answer)
+    last = seen[-1]
+    assert isinstance(last, Finished)
+    assert (last.reason, last.reply_tokens) == ("cancelled", 0)
+    assert last.cached_tokens + last.prefilled_tokens < last.prompt_tokens
 
 
 def test_one_answer_is_stopped_and_the_others_go_on(start: StartEngine, slow_chat: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from llmchat_engine.events import Finished, Queued
 from llmchat_engine.host.jobs import Job, JobQueue
-from llmchat_engine.protocol import Generate, News, Tokenize, Work
+from llmchat_engine.protocol import Generate, News, Score, Tokenize, Work
 from llmchat_engine.types import Message, Request
 
 
@@ -90,6 +90,43 @@ def test_a_waiting_job_that_is_stopped_ends_at_once() -> None:
     taken = desk.queue.take()
     assert taken is not None
     assert taken.id == "c"
+    assert desk.flags[-1] is False
+
+
+def test_one_answer_is_stopped_while_its_job_waits_or_runs() -> None:
+    desk = Desk()
+    asked = Generate(Request((Message("user", "?"),), answers=3))
+    running, waiting = desk.put("a", 1, asked), desk.put("b", 1, asked)
+    desk.queue.take()
+    desk.queue.cancel(2, "a", 0)
+    for name, answer in (("a", 1), ("b", 2), ("unheard of", 0)):
+        desk.queue.cancel(1, name, answer)
+    assert (running.stopped, waiting.stopped) == ({1}, {2})
+    assert desk.flags[-1] is False
+    assert not any(isinstance(news, Finished) for news in desk.said["b"])
+
+
+def test_with_the_last_of_its_answers_the_job_is_stopped() -> None:
+    """Nobody waits any more: neither for the rest of a long prompt nor in the queue."""
+    desk = Desk()
+    asked = Generate(Request((Message("user", "?"),), answers=2))
+    for name in "ab":
+        desk.put(name, 1, asked)
+    desk.put("one", 1)
+    desk.queue.take()
+    for name, answer in (("a", 1), ("a", 7), ("a", 0), ("b", 0), ("b", 1), ("one", 0)):
+        assert desk.flags[-1] is False or name != "a"
+        desk.queue.cancel(1, name, answer)
+    assert desk.flags[-1] is True
+    assert [isinstance(desk.said[name][-1], Finished) for name in ("b", "one")] == [True, True]
+    assert len(desk.queue) == 0
+
+
+def test_a_scoring_has_no_answers_to_stop() -> None:
+    desk = Desk()
+    desk.put("a", 1, Score(Request((Message("user", "?"),)), ("x",)))
+    desk.queue.take()
+    desk.queue.cancel(1, "a", 0)
     assert desk.flags[-1] is False
 
 

@@ -69,8 +69,7 @@ class JobQueue:
 
     def cancel(self, client: int, job_id: str | None = None, answer: int | None = None) -> None:
         """Stops one job of a client, one answer of it, or all of its jobs. Never another client's."""
-        if answer is not None:
-            self._stop_answer(client, job_id, answer)
+        if answer is not None and not self._stop_answer(client, job_id, answer):
             return
         with self._changed:
             stopped = [job for job in self._waiting if job.client == client and job_id in (None, job.id)]
@@ -86,11 +85,14 @@ class JobQueue:
                 case Perplexity():
                     job.send(nothing_generated(Request(())))
 
-    def _stop_answer(self, client: int, job_id: str | None, answer: int) -> None:
+    def _stop_answer(self, client: int, job_id: str | None, answer: int) -> bool:
+        """Stops one answer; returns whether it was the last one that went on: nobody waits for the job any more."""
         with self._changed:
             for job in (self._running, *self._waiting):
                 if job and (job.client, job.id) == (client, job_id):
                     job.stopped.add(answer)
+                    return isinstance(job.order, Generate) and job.stopped.issuperset(range(job.order.request.answers))
+        return False
 
     def close(self) -> None:
         """Stops what runs; `take` answers None from now on."""
