@@ -5,7 +5,6 @@ Knows how to stop, not what: `watch` is given the function. Handlers only run in
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import threading
@@ -64,7 +63,9 @@ class Interrupts:
     def deliver_again(self) -> None:
         """Sends the last signal once more, for what it raised was lost."""
         self.reset()
-        threading.Timer(_AGAIN_AFTER, _thread.interrupt_main, [self._number]).start()
+        # To this thread, and for real: what it waits in by then, a read of stdin for one, has to end.
+        target = threading.main_thread().ident
+        threading.Timer(_AGAIN_AFTER, signal.pthread_kill, [target, self._number]).start()
 
 
 @contextmanager
