@@ -110,7 +110,7 @@ def _of_ratios(ratios: Ratios) -> list[Target]:
         Target("regenerate_steps", ratios.regenerate_steps, "<=", 3, "steps"),
         Target("switch_back_tokens", ratios.switch_back_tokens, "<=", 1, "tokens"),
         Target("reopen", ratios.reopen, "<=", 0.02, "x"),
-        Target("reopen_bit_equal", ratios.reopen_bit_equal, ">=", 1, ""),
+        Target("reopen_bit_equal", float(ratios.reopen_bit_equal), ">=", 1, ""),
     ]
 
 
