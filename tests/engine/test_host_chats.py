@@ -148,6 +148,28 @@ def test_a_forgotten_chat_leaves_nothing(begin: Start, kept: Places) -> None:
     assert len(files_in(kept)) == 0
 
 
+def test_a_chat_that_was_scored_is_kept_all_the_same(begin: Start, kept: Places) -> None:
+    engine = begin()
+    path = answered(engine, ask(Message("user", LONG)))
+    *_, _ = engine.score(ask(*path, Message("user", "so?")), ("yes", "no"))
+    stop_all(kept)
+    assert files_in(kept)
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_of_several_answers_any_can_be_gone_on_with_at_once(begin: Start, answers: int) -> None:
+    """What the next turn begins with is not computed for them; of the one that is chosen its footer is missing."""
+    engine = begin()
+    drawn = Sampling(temperature=0.9, seed=3, max_tokens=40)
+    request = replace(ask(Message("user", LONG)), sampling=drawn, answers=answers)
+    *_, last = engine.generate(request)
+    assert isinstance(last, Finished)
+    chosen = last.answers[-1] if last.answers else last
+    path = (*request.messages, Message("assistant", chosen.text, chosen.token_ids, key_of(engine)))
+    after = in_the_end(engine, ask(*path, Message("user", "and then?")))
+    assert after.prefilled_tokens < 40 < after.cached_tokens
+
+
 @pytest.mark.parametrize("asked", [ask(Message("user", LONG), store=False), ask(Message("user", LONG), private=True)])
 def test_what_may_not_be_kept_is_not(begin: Start, kept: Places, asked: Request) -> None:
     answered(begin(), asked)

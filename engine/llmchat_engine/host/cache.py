@@ -156,27 +156,23 @@ class SequenceCache:
         return self._drop_oldest_branch(beside) or (not beside and memory.grow(memory.cells + 1, self.active.number))
 
     def discard(self) -> None:
-        """Drops the active sequence without a trace, where it is a private one."""
-        if self.active.private:
-            self._drop_active()
+        """Drops what is private from the context, without a trace."""
+        self._drop([line for line in self.sequences.lines if line.private])
 
     def forget(self, chat: str) -> None:
         """Drops the sequences of a chat from the context."""
-        for line in [line for line in self.sequences.lines if line.chat == chat]:
-            if line is self.active:
-                self._drop_active()
-            else:
-                self.sequences.remove(line)
+        self._drop([line for line in self.sequences.lines if line.chat == chat])
 
     def trim(self) -> None:
         """Has branches leave the context that are too much for it."""
         while self.sequences.tokens() - len(self.ids) > BRANCH_TOKENS and self._drop_oldest_branch():
             pass
 
-    def _drop_active(self) -> None:
-        self.sequences.remove(self.active)
-        lines = self.sequences.lines
-        self.active = lines[-1] if lines else self.sequences.new()
+    def _drop(self, lines: list[Line]) -> None:
+        for line in lines:
+            self.sequences.remove(line)
+        if self.active not in self.sequences.lines:
+            self.active = self.sequences.lines[-1] if self.sequences.lines else self.sequences.new()
 
     def _find(self, wanted: bytes, want: Want) -> Restored | None:
         """Makes the longest beginning of the prompt that is computed the active sequence."""

@@ -10,14 +10,13 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
-from llmchat_engine.host.beam import BeamSearch, Plan
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
-from llmchat_engine.host.ends import Ending
 from llmchat_engine.host.feed import Feeder
 from llmchat_engine.host.grammar import ConstrainedChain, Constraint
 from llmchat_engine.host.lines import Line
@@ -29,6 +28,9 @@ from llmchat_engine.kvstore import common_prefix
 from llmchat_engine.kvstore.values import pack_ids
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
+
+if TYPE_CHECKING:
+    from llmchat_engine.host.beam import Plan
 
 MOST_LOGPROBS = 100
 MOST_PENALTY = 10
@@ -173,10 +175,10 @@ class Decoder:
             yield from filter(None, shown)
             if going_on := alive(running):
                 self._extend(going_on)
-            for strand in running:
-                if strand.reason is not None:
+            if ended := [strand for strand in running if strand.reason is not None]:
+                for strand in ended:
                     yield from self._ended(strand, several=len(strands) > 1)
-            running = alive(going_on)
+                running = alive(going_on)
 
     def _pick(self, strand: Strand, manner: Manner, limit: int) -> Token | None:
         """Chooses the next token of one answer; returns the text that may be shown now."""
@@ -199,8 +201,8 @@ class Decoder:
                 raise
             for strand in strands:
                 strand.reason = "context"
-        for row, strand in enumerate(strands):
-            strand.row = row if len(strands) > 1 else -1
+        for strand, row in zip(strands, _rows(len(strands)), strict=True):
+            strand.row = row
 
     @staticmethod
     def _ended(strand: Strand, *, several: bool) -> Iterator[Token | Answered]:
@@ -224,6 +226,9 @@ class Decoder:
 
     def _look(self, strand: Strand, lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
         """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
+        from llmchat_engine.host.beam import BeamSearch
+        from llmchat_engine.host.ends import Ending
+
         ids = self.cache.ids.tolist()
         vocab, limit = self._model.vocab, self._limit(manner)
         ends = Ending(vocab.is_eog, vocab.piece, manner.sampling.stop)
@@ -238,8 +243,7 @@ class Decoder:
             except NoFreeCell:
                 limit = min(limit, len(search.live[0].ids))
                 break
-            rows = range(len(plan.tokens)) if len(plan.tokens) > 1 else (-1,)
-            plan = search.step([self._context.logits(row) for row in rows])
+            plan = search.step([self._context.logits(row) for row in _rows(len(plan.tokens))])
             yield from self._told(strand, search.prefix, limit)
         clock.tick()
         best = search.best()[0]
@@ -289,6 +293,11 @@ class Decoder:
             logprob=first.logprob,
             answers=answers if len(answers) > 1 else (),
         )
+
+
+def _rows(count: int) -> Sequence[int]:
+    """Returns where in the last batch the logits behind each of so many sequences are."""
+    return range(count) if count > 1 else (-1,)
 
 
 def _shared(wanted: Sequence[int], line: Line) -> int:

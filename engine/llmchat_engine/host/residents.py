@@ -20,7 +20,6 @@ from llmchat_engine.host.idle import Idle
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.parking import Parking
-from llmchat_engine.host.scoring import Ground, Scorer
 from llmchat_engine.host.sequences import Kind, Sequences
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.protocol import Load
@@ -28,6 +27,7 @@ from llmchat_engine.types import ModelInfo, Request
 
 if TYPE_CHECKING:
     from llmchat_engine.host.prompt import PieceIds, Prompt
+    from llmchat_engine.host.scoring import Ground, Scorer
     from llmchat_engine.host.template import ChatTemplate
 
 
@@ -68,6 +68,7 @@ class Residents:
 
     def scorer(self, want: Want) -> Scorer:
         """Returns what scores texts; `want` says whose they are."""
+        from llmchat_engine.host.scoring import Ground, Scorer
 
         def read(ids: Sequence[int], cells: int) -> Generator[Restored | Prefill, None, Ground | None]:
             taken = yield from self.decoder.feeder.read(list(ids), replace(want, room=cells))

@@ -181,7 +181,8 @@ class Worker:
         self._drop_forgotten()
         prompt = residents.prompter.prompt(request)
         texts = [residents.model.vocab.tokenize(text, special=False) for text in continuations]
-        scorer = residents.scorer(Want(request.chat, private=request.private))
+        store = request.store and not request.private
+        scorer = residents.scorer(Want(request.chat, store=store, private=request.private))
         self._tell_score(job, scorer.score(prompt.ids, texts, request.logprobs), request)
 
     def _perplexity(self, job: Job, text: str, window: int) -> None:
