@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.tui.documented import ASKED, ROME, Asking, make_store, open_documents
+from tests.tui.documented import ASKED, ROME, Asking, asking_in, make_store, open_documents
 
 from llmchat_engine import EngineDied, Loaded, Message, Sampling, Token, Waiting
 from llmchat_engine.testing import FakeEngine, Script
@@ -34,10 +34,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def asking(store: Path) -> Iterator[Asking]:
-    documents = open_documents(store)
-    with History.in_memory() as history:
-        yield Asking(history, documents, FakeEngine([Script(YEAR)]))
-    documents.close()
+    with asking_in(store, YEAR) as asking:
+        yield asking
 
 
 class Held(Documents):

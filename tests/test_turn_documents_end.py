@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.tui.documented import Asking, make_store, open_documents
+from tests.tui.documented import Asking, asking_in, make_store
 
 from llmchat_engine import Notice, Sampling
-from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.events import Ended
-from llmchat_tui.history import History
 from llmchat_tui.loops import TOLD
 from llmchat_tui.sources import verdicts_of
 
@@ -27,10 +25,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def asking(store: Path) -> Iterator[Asking]:
-    documents = open_documents(store)
-    with History.in_memory() as history:
-        yield Asking(history, documents, FakeEngine([Script(YEAR)]))
-    documents.close()
+    with asking_in(store, YEAR) as asking:
+        yield asking
 
 
 def test_whoever_leaves_at_the_end_of_a_reply_does_not_lose_its_marks(asking: Asking) -> None:

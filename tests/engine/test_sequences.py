@@ -109,7 +109,7 @@ def test_of_too_many_forks_the_one_unused_for_longest_leaves() -> None:
 
 
 def test_forks_for_several_answers_push_out_older_branches_and_not_each_other() -> None:
-    script, line = held()
+    script, _ = held()
     script.run([*LONG[:50], *ramp(9, 1)])
     script.run([*LONG[:70], *ramp(9, 2)])
     assert len(script.cache.sequences.lines) == 3

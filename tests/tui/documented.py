@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,12 @@ class Asking:
     def play(self, *scripts: str | Script) -> None:
         """Goes on with an engine that plays these."""
         self.engine = FakeEngine([Script(part) if isinstance(part, str) else part for part in scripts])
+
+
+@contextmanager
+def asking_in(store: Path, reply: str) -> Iterator[Asking]:
+    """Yields turns on a store, answered with one reply."""
+    documents = open_documents(store)
+    with History.in_memory() as history:
+        yield Asking(history, documents, FakeEngine([Script(reply)]))
+    documents.close()

@@ -213,18 +213,23 @@ def test_an_update_takes_no_question_back(home: Path, folder: Path, pool: type[P
     play(scene)
 
 
+async def close_while_it_updates(run: Chatting, folder: Path, pool: type[Pool]) -> None:
+    """Has a folder added, leaves the page, and lets the update go on."""
+    page = await opened(run)
+    await add(run, page, folder)
+    await run.until(lambda: run.app.desk.updates.running == "papers", "the update")
+    await run.press("escape")
+    await run.until(lambda: run.app.screen is run.chat, "the chat")
+    assert pool.held is not None
+    pool.held.set()
+
+
 def test_what_ends_behind_the_closed_page_is_told(home: Path, folder: Path, pool: type[Pool]) -> None:
     pool.held = threading.Event()
 
     async def scene() -> None:
         async with documented(home) as run:
-            page = await opened(run)
-            await add(run, page, folder)
-            await run.until(lambda: run.app.desk.updates.running == "papers", "the update")
-            await run.press("escape")
-            await run.until(lambda: run.app.screen is run.chat, "the chat")
-            assert pool.held is not None
-            pool.held.set()
+            await close_while_it_updates(run, folder, pool)
             await run.until(lambda: "papers: 3 read, 0 unchanged" in run.notices(), "the word about it")
 
     play(scene)
@@ -255,13 +260,7 @@ def test_an_update_goes_on_when_the_page_is_closed(home: Path, folder: Path, poo
 
     async def scene() -> None:
         async with documented(home) as run:
-            page = await opened(run)
-            await add(run, page, folder)
-            await run.until(lambda: run.app.desk.updates.running == "papers", "the update")
-            await run.press("escape")
-            await run.until(lambda: run.app.screen is run.chat, "the chat")
-            assert pool.held is not None
-            pool.held.set()
+            await close_while_it_updates(run, folder, pool)
             await run.until(lambda: run.app.desk.updates.running == "", "the end")
             await opened(run)
             await run.until(lambda: "3 files · 3 passages" in run.text(), "what was read")
