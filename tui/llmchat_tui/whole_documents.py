@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmchat_rag.whole import Whole
 
-_NOT_ONE = "\0"
-"""A path that no question names: the only document that it can name is not the only one that there is."""
+_NOT_ONE = ("\0", "\0")
+"""Paths that no question names: what is left of many documents, be it one or none, is not the only one there is."""
 
 
 def about_whole(question: str, paths: Sequence[str]) -> Whole | None:
@@ -22,7 +22,7 @@ def about_whole(question: str, paths: Sequence[str]) -> Whole | None:
 
     if len(paths) > 1:
         lowered = question.lower()
-        paths = [*(path for path in paths if _can_be_named(path, lowered)), _NOT_ONE]
+        paths = [*(path for path in paths if _can_be_named(path, lowered)), *_NOT_ONE]
     return recognise(question, paths)
 
 
