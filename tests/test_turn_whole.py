@@ -12,6 +12,9 @@ from tests.tui.documented import ASKED, ROME, Asking, make_store, open_documents
 
 from llmchat_engine import ContextFull, EngineDied, Event, Message, Request, Token, Waiting
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
+from llmchat_rag.citing import citing_grammar
+from llmchat_rag.context import UNKNOWN
+from llmchat_tui.asked import Asked
 from llmchat_tui.events import Checked, Ended, Grounded, Reading, Retrieved, TurnEvent
 from llmchat_tui.growing import MOST_SOURCES
 from llmchat_tui.history import History
@@ -82,6 +85,16 @@ def test_each_part_is_a_request_of_its_own_and_the_last_is_the_reply(asking: Ask
     told = [(step.done, step.total) for step in steps(events)]
     assert list(dict.fromkeys(told)) == [(i, len(parts) + 1) for i in range(len(parts) + 1)]
     assert isinstance(events[-1], Checked)
+
+
+def test_the_answers_about_parts_can_be_held_to_citations_of_their_own_passages(asking: Asking) -> None:
+    asking.ask(SUMMARIZE, asked=Asked(cite=True))
+    *parts, last = asking.engine.requests
+    assert len(parts) > 1
+    for part in parts:
+        numbers = re.findall(r"^Document \[(\d+)\]$", part.messages[-1].text, re.MULTILINE)
+        assert part.grammar == citing_grammar(map(int, numbers), UNKNOWN)
+    assert last.grammar == citing_grammar(range(1, PARAGRAPHS + 1), UNKNOWN)
 
 
 def test_of_whole_documents_only_what_is_cited_is_kept(asking: Asking) -> None:
@@ -210,6 +223,7 @@ def test_what_was_found_says_which_documents(asking: Asking) -> None:
         ("What is notes.txt about?", ("notes.txt",)),
         ("What is sub/notes.txt about?", ("sub/notes.txt",)),
         ("Summarize it", ()),
+        ("Give me a summary", ()),
         ("When was it founded?", ()),
         ("What does notes.txt say about tides?", ()),
     ],

@@ -14,6 +14,7 @@ from tests.tui.terminal import unexpected
 from tests.tui.test_envelope import EXPLAINED, fields
 
 from llmchat_engine.testing import FakeEngine, Script
+from llmchat_rag.citing import citing_grammar
 from llmchat_rag.context import UNKNOWN
 from llmchat_tui.history import History
 
@@ -65,6 +66,47 @@ def test_the_passages_are_in_the_prompt_and_not_in_the_question_on_disk(home: Pa
     assert engine.requests[-1].sampling.temperature == 0.0
     asked(home, "--docs", ROME, "--temperature", "0.5", engine=engine)
     assert engine.requests[-1].sampling.temperature == 0.5
+
+
+def grammar(home: Path, *arguments: str, **environ: str) -> str:
+    """Returns what an answer to these flags is held to."""
+    engine = FakeEngine([Script(RIGHT)])
+    assert ask(home, *arguments, engine=engine, environ=environment(home, **environ)).code == 0
+    return engine.requests[-1].grammar
+
+
+def test_an_answer_can_be_held_to_citations_of_what_was_found(home: Path) -> None:
+    assert grammar(home, "--docs", ROME) == ""
+    held = grammar(home, "--docs", ROME, "--cite", "--docs-k", "2")
+    assert held == citing_grammar((1, 2), UNKNOWN)
+    goes_on = grammar(home, "--docs", ROME, "--cite", "--docs-k", "2", "--prefill", "Rome")
+    assert goes_on == citing_grammar((1, 2), UNKNOWN, goes_on=True)
+
+
+def test_the_setting_for_it_gives_way_to_flags(home: Path) -> None:
+    def grammar_set(*flags: str) -> str:
+        return grammar(home, *flags, LLMCHAT_DOCS_CITE="true")
+
+    assert "cite ::=" in grammar_set("--docs", ROME)
+    assert grammar_set("--docs", ROME, "--no-cite") == ""
+    assert grammar_set("--docs", ROME, "--beams", "2") == ""
+    rules = home.parent / "rules.gbnf"
+    rules.write_text('root ::= "Rome"\n')
+    assert grammar_set("--docs", ROME, "--grammar", str(rules)) == 'root ::= "Rome"\n'
+    assert grammar_set(ROME) == ""
+
+
+@pytest.mark.parametrize("flags", [("--beams", "2"), ("--grammar", "/nowhere/rules.gbnf")])
+def test_what_excludes_citations(home: Path, flags: tuple[str, str]) -> None:
+    done = asked(home, "--docs", ROME, "--cite", *flags)
+    assert (done.code, done.out) == (2, "")
+    assert f"--cite and {flags[0]} exclude each other" in done.err
+
+
+def test_an_answer_that_must_cite_is_not_stopped_for_its_circles(home: Path) -> None:
+    circle = RIGHT + f" {RIGHT}" * 11
+    done = asked(home, "--docs", ROME, "--cite", says=circle)
+    assert (done.code, done.out, done.err) == (0, f"{circle}\n", "")
 
 
 def test_no_answer_in_the_documents_is_exit_10_and_asks_no_model(home: Path) -> None:
@@ -131,6 +173,7 @@ def test_without_any_documents_the_command_is_named(tmp_path: Path) -> None:
         (("--fusion", "rrf"), {"fusion": "rrf"}),
         (("--min-score", "0.1"), {"min_score": 0.1}),
         (("--rerank",), {"rerank": True}),
+        (("--cite",), {"cite": True}),
         (("--no-rerank",), {"rerank": False}),
     ],
     ids=str,
@@ -161,7 +204,7 @@ def test_settings_reach_the_search(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "flag", ["--docs-k=2", "--alpha=1", "--fusion=rrf", "--min-score=0", "--rerank", "--sources", "--explain"]
+    "flag", ["--docs-k=2", "--alpha=1", "--fusion=rrf", "--min-score=0", "--rerank", "--cite", "--sources", "--explain"]
 )
 def test_a_flag_about_documents_without_any_is_refused(home: Path, flag: str) -> None:
     done = asked(home, flag, "hi")

@@ -10,6 +10,7 @@ import pytest
 from tests.tui.documented import make_store, open_documents
 from tests.tui.talk_stage import PATIENCE, Stage, gated
 
+from llmchat_rag.citing import citing_grammar
 from llmchat_rag.context import UNKNOWN, Source
 from llmchat_rag.errors import CollectionMissing, EmbedderBroken
 from llmchat_rag.verify import Verified
@@ -142,6 +143,18 @@ def test_a_reply_goes_on_with_its_own_sources(stage: Stage) -> None:
     assert longer.text == f"{YEAR} He ruled for 37 years [1]."
     assert sources_of(longer.settings) == sources_of(first.settings)
     assert "rome.md:1" in engine.requests[0].messages[0].text
+
+
+def test_a_reply_that_must_cite_goes_on_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "SETTINGS", Asked(k=2, cite=True))
+    talk = asked(stage, "notes")
+    stage.take_until(Checked)
+    engine = gated(" He ruled for 37 years [1].")
+    stage.engines.append(engine)
+    stage.talks.continue_reply(talk, newest(stage, talk))
+    stage.take_until(Checked)
+    numbers = [source.n for source in sources_of(newest(stage, talk).settings)]
+    assert engine.requests[0].grammar == citing_grammar(numbers, UNKNOWN, goes_on=True)
 
 
 def test_a_reply_without_sources_goes_on_without(stage: Stage) -> None:

@@ -31,6 +31,8 @@ class Asked:
     """`auto` is where a model for it is here and ready, and costs no answer; True fails where there is none."""
     history: bool = True
     """Whether a question that leans on the ones before it is searched with them."""
+    cite: bool = False
+    """Whether the answer is held to a form in which each sentence cites a passage that is there."""
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
@@ -56,6 +58,7 @@ def by_settings(settings: Settings) -> Asked:
         fusion=settings.docs_fusion,
         min_score=settings.docs_min_score,
         rerank="auto" if settings.rerank == "auto" else settings.rerank == "on",
+        cite=settings.docs_cite,
     )
 
 

@@ -149,7 +149,8 @@ class Course:
             yield self._stopped
             return
         request = self._request(begun)
-        events = out_of_circles(self._engine, request) if self._grounding else self._engine.generate(request)
+        has_end = not self._grounding or self._grounding.grammar  # sentences that cite are few and short
+        events = self._engine.generate(request) if has_end else out_of_circles(self._engine, request)
         with closing(events):
             for event in events:
                 if self._model is None or not isinstance(event, (Loading, Loaded)):
@@ -175,7 +176,7 @@ class Course:
             answers=turn.answers,
             beams=turn.beams,
             length_penalty=turn.length_penalty,
-            grammar=turn.grammar,
+            grammar=turn.grammar or (self._grounding.grammar if self._grounding else ""),
             next_messages=() if messages is path else path,
             id=turn.request_id,
         )

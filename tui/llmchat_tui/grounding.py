@@ -5,8 +5,9 @@ Asks the engine only about parts of whole documents and for counts; writes only 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmchat_engine import ContextFull, Engine, Finished, Message, ModelInfo, Prefill, Queued, Request, Token, Waiting
@@ -60,6 +61,11 @@ class Grounding:
     def begins(self) -> tuple[Message, ...]:
         """What stands before the documents where they are asked about as a whole: the chat is not told again."""
         return (Message("system", self._turn.system),) if self._turn.system else ()
+
+    @property
+    def grammar(self) -> str:
+        """What holds the reply to citations of the passages it is given; empty where that is not wanted."""
+        return self._citing(self._sources, goes_on=bool(self._turn.prefill))
 
     @property
     def abstains(self) -> bool:
@@ -188,6 +194,7 @@ class Grounding:
     def _answer_part(self, step: Step, n_ctx: int) -> Generator[TurnEvent, None, str]:
         """Returns the model's answer about a part."""
         request = part_request(step.prompt, n_ctx, self._turn.request_id, step.fence)
+        request = replace(request, grammar=self._citing(step.sources))
         yield Reading(step.done, step.total)
         with closing(out_of_circles(self._engine, request)) as events:
             for event in events:
@@ -206,6 +213,14 @@ class Grounding:
         kept = kept_sources(sources)
         reply.cite(kept)
         return Grounded(kept, tokens, left_out)
+
+    def _citing(self, sources: Sequence[Source], *, goes_on: bool = False) -> str:
+        if not self._asked.cite or not sources:
+            return ""
+        from llmchat_rag.citing import citing_grammar
+        from llmchat_rag.context import UNKNOWN
+
+        return citing_grammar((source.number for source in sources), UNKNOWN, goes_on=goes_on)
 
     def _count(self, text: str) -> int:
         return len(self._engine.tokenize(text))

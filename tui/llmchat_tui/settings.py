@@ -88,6 +88,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(description="how the two searches become one: convex adds their scores, rrf their inverse ranks"),
     ] = "convex"
     docs_min_score: Annotated[_Fraction, Meta(description="passages with a lower score are not used")] = 0.0
+    docs_cite: Annotated[
+        bool, Meta(description="hold answers from documents to sentences that end with the number of a passage")
+    ] = False
     rerank: Annotated[
         Literal["auto", "on", "off"],
         Meta(description="read passages once more, together with the question; auto: in the chat, with a model for it"),

@@ -73,6 +73,9 @@ Exit codes:
 @click.option("--docs", is_flag=True, help="Answer from the documents: the chat's collections, or all of them.")
 @search_options
 @click.option("--docs-k", type=click.IntRange(1, 100), metavar="N", help="Passages that the model is given.")
+@click.option(
+    "--cite/--no-cite", default=None, help="Hold each sentence to end with the number of a passage that was given."
+)
 @click.option("--sources", is_flag=True, help="Tell sources and marks on stderr; on a terminal they are always told.")
 @click.option("--explain", is_flag=True, help="Tell on stderr how the passages were ranked.")
 @click.option("--prefill", default="", metavar="TEXT", help="Have the answer begin with this; it is printed too.")

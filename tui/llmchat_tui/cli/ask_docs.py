@@ -39,7 +39,15 @@ def grounded(turn: Turn, flags: AskFlags, settings: Settings, chat: Conversation
         min_score=flags.min_score,
         rerank=flags.rerank,
     )
+    how = replace(how, cite=_cites(flags, settings))
     return replace(turn, asked=asked_of(names, how), own_collections=() if turn.conversation_id else names)
+
+
+def _cites(flags: AskFlags, settings: Settings) -> bool:
+    """Returns whether each sentence has to cite: the setting gives way to flags that exclude it."""
+    if flags.cite is None:
+        return settings.docs_cite and not (flags.grammar_file or flags.beams)
+    return flags.cite
 
 
 def asked_by(

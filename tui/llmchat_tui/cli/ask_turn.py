@@ -40,6 +40,7 @@ class AskFlags:
     fusion: Any
     min_score: float | None
     rerank: bool | None
+    cite: bool | None
     sources: bool
     explain: bool
     prefill: str
@@ -96,6 +97,10 @@ class AskFlags:
             raise UsageError("--answers and --extract exclude each other", "", "--json has every answer")
         if self.length_penalty is not None and not self.beams:
             raise UsageError("--length-penalty is about beams", "there are none", "add --beams 4")
+        if self.cite and self.beams:
+            raise UsageError("--cite and --beams exclude each other", "the form of an answer is about what is drawn")
+        if self.cite and self.grammar_file:
+            raise UsageError("--cite and --grammar exclude each other", "an answer follows one form")
         if self.grammar_file and self.beams:
             raise UsageError("--grammar and --beams exclude each other", "a grammar is about what is drawn")
         if self.grammar_file and self.prefill:
@@ -114,6 +119,7 @@ class AskFlags:
             "--fusion": self.fusion,
             "--min-score": self.min_score,
             "--rerank": self.rerank,
+            "--cite": self.cite,
             "--sources": self.sources or None,
             "--explain": self.explain or None,
         }
