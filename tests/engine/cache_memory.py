@@ -19,6 +19,8 @@ from llmchat_engine.host.sequences import Kind, Sequences
 from llmchat_engine.kvstore import KvStore
 
 CHUNK = 16
+SEEN = 20
+"""The last tokens that decide what comes next; a window must not be smaller."""
 SPOILT = -1
 """The token of a cell whose keys are turned too little or too much."""
 
@@ -61,6 +63,8 @@ class Memory:
     slots: list[Cell | None] = field(default_factory=list)
     states: dict[int, list[int]] = field(default_factory=dict)
     """Of a memory that only goes forward: the tokens that each sequence's state comes from."""
+    batch: list[tuple[int, int]] = field(default_factory=list)
+    """Sequence and position of the tokens of the last batch; of a prompt the last one alone."""
     decoded: int = 0
     """Tokens that were computed so far."""
     on_decode: Callable[[int], None] = lambda _count: None
@@ -107,11 +111,34 @@ class Memory:
             self.slots[slot] = Cell(token, start + offset, {sequence})
         for cell in self.held(sequence)[start:] if whole and self.is_tidy(sequence) else ():
             cell.tidy = True
-        self.decoded += len(ids)
+        self.batch, self.decoded = [(sequence, start + len(ids) - 1)], self.decoded + len(ids)
         self.states[sequence] = [*self.states.get(sequence, []), *ids] if self.forward else []
         self._slide(sequence)
         self.watch(sequence)
         return True
+
+    def decode_many(
+        self, ids: Sequence[int], positions: Sequence[int], sequences: Sequence[int], outputs: Sequence[bool]
+    ) -> bool:
+        """Appends tokens of several sequences, as `Context.decode_many`."""
+        self.on_decode(self.decoded)
+        free = [at for at, cell in enumerate(self.slots) if cell is None]
+        if len(free) < len(ids):
+            raise NoFreeCell("llama.cpp refused a batch", "no free cell in the cache")
+        self._turn()
+        if self.aborted:
+            return False
+        for slot, token, at, sequence in zip(free, ids, positions, sequences, strict=False):
+            assert at == self.positions(sequence)[1] + 1, "llama.cpp refuses a gap"
+            self.slots[slot] = Cell(token, at, {sequence})
+            self.states[sequence] = [*self.states.get(sequence, []), token] if self.forward else []
+        self.batch, self.decoded = list(zip(sequences, positions, strict=True)), self.decoded + len(ids)
+        return True
+
+    def behind(self, index: int) -> tuple[int, ...]:
+        """Returns the last tokens that a row of logits of the last batch is behind."""
+        sequence, last = self.batch[index]
+        return tuple(cell.token for cell in self.held(sequence) if last - SEEN < cell.at <= last)
 
     def _turn(self) -> None:
         for cell in self.slots:
@@ -155,6 +182,9 @@ class Memory:
         for cell in self.held(source):
             if cell.at < end:
                 cell.holders.add(target)
+        if self.forward and source in self.states:
+            assert end == len(self.states[source]), "a state is copied whole"
+            self.states[target] = [*self.states[source]]
 
     def shift(self, sequence: int, start: int, by: int) -> None:
         """Moves tokens; their keys are turned at the next decode."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -64,8 +65,11 @@ class Player:
         told = self.dice.choice(self.chats.setdefault(chat, []) or [Told(self.system(), [])])
         if len(told.ids) > N_CTX - 250:
             told = Told(self.system(), [])
-        acts = (self.ask, self.ask, self.ask, self.again, self.edit, self.move, self.one_off, self.rest, self.forget)
-        self.dice.choice(acts)(chat, told)
+        self.dice.choice(self.acts())(chat, told)
+
+    def acts(self) -> Sequence[Callable[[str, Told], None]]:
+        """Returns what may be done."""
+        return (self.ask, self.ask, self.ask, self.again, self.edit, self.move, self.one_off, self.rest, self.forget)
 
     def ask(self, chat: str, told: Told) -> None:
         self.run(chat, told, told.ids + self.words(60))
