@@ -12,6 +12,9 @@ from tests.tui.asking import Opened, ask, stored
 from tests.tui.real_host import RealHome, real_home
 
 from llmchat_engine.testing import FakeEngine, Script
+from llmchat_rag.cite import citations, cited
+from llmchat_rag.citing import citing_grammar
+from llmchat_rag.context import UNKNOWN
 
 YES_OR_NO = 'root ::= "yes" | "no"\n'
 
@@ -106,3 +109,12 @@ def test_a_real_engine_follows_it(real: RealHome) -> None:
     cut = real.llmchat("ask", "--grammar", str(file), "--max-tokens", "1", "hi")
     assert cut.code == 5
     assert re.fullmatch("[a-c]+\n", cut.out)
+
+
+def test_a_real_engine_writes_sentences_that_cite(real: RealHome) -> None:
+    file = real.root / "citing.gbnf"
+    file.write_text(citing_grammar(range(1, 13), UNKNOWN), encoding="utf-8")
+    for seed in "123":  # a model that writes noise comes to an end too
+        asked = real.llmchat("ask", "--grammar", str(file), "--temperature", "1", "--seed", seed, "hi")
+        assert (asked.code, asked.err) == (0, "")
+        assert set() < set(cited(citations(asked.out))) <= set(range(1, 13))
