@@ -72,6 +72,8 @@ class Author(Player):
             self.continued(chat, told, prompt, finished, kept=bool(want.chat) and not private)
         if private:
             self.script.cache.discard()
+        if dice.random() < 0.6:  # once more, beside what is there
+            self.answer(chat, told)
 
     def secret(self, private: bool) -> list[int]:
         """Returns a token that is in nothing else, for what is private."""
@@ -151,7 +153,7 @@ def author_of(seed: int, context: ScriptedContext) -> Author:
 
 
 @pytest.mark.parametrize("memory", ["plain", "window", "forward"])
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(4))
 def test_each_answer_is_its_own_whatever_happened_before(memory: str, number: int) -> None:
     context = ScriptedContext(
         n_ctx=N_CTX, cells=256, window=20 if memory == "window" else 0, forward=memory == "forward"
