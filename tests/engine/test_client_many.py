@@ -172,6 +172,15 @@ def test_a_grammar_is_followed(engine: LocalEngine) -> None:
     assert not cut.complete
 
 
+def test_a_stop_word_leaves_a_reply_short_of_its_grammar(engine: LocalEngine) -> None:
+    asked = question("is it so", max_tokens=40, seed=1)
+    asked = replace(asked, grammar='root ::= "yes" "."', sampling=replace(asked.sampling, stop=("s.",)))
+    cut = end_of(engine.generate(asked))
+    assert (cut.text, cut.reason, cut.complete) == ("ye", "stop", False)
+    plain = replace(question("is it so", max_tokens=40), sampling=replace(asked.sampling, stop=("e", "a", "o", "i")))
+    assert end_of(engine.generate(plain)).complete
+
+
 def test_a_schema_is_followed(engine: LocalEngine) -> None:
     schema = json.dumps({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]})
     found = end_of(engine.generate(replace(question("is it so", max_tokens=200, seed=3), schema=schema)))

@@ -279,6 +279,9 @@ def test_dry_run_shows_every_sampler_in_its_place(home: Path) -> None:
     flags = ("-o", "mirostat", "2", "-o", "logit_bias", "#7=-inf", "-o", "dry_multiplier", "0.8", "--seed", "4")
     told = ask(home, "--dry-run", *flags, "hi").err.splitlines()[1]
     assert told == "chosen by: logit_bias(#7=-inf) → dry(0.8, 1.75, 2, -1) → temp(0.8) → mirostat_v2(5, 0.1)"
+    (home.parent / "g.gbnf").write_text('root ::= "a"')
+    held = ask(home, "--dry-run", "--temperature", "0", "--grammar", str(home.parent / "g.gbnf"), "hi").err
+    assert held.splitlines()[1] == "chosen by: greedy, again among what the grammar allows where it refuses"
     assert ask(home, "--dry-run", "--beams", "4", "hi").err.endswith("chosen by: 4 beams, length penalty 1\n")
 
 

@@ -157,7 +157,7 @@ class Decoder:
         if manner.grammar:
             constraint = chains.enter_context(closing(Constraint(self._llama, vocab, manner.grammar)))
             picker = ConstrainedChain(drawn, constraint)
-        return Strand(index, line, picker, Detokenizer(vocab.piece, sampling.stop), sampling)
+        return Strand(index, line, picker, Detokenizer(vocab.piece, sampling.stop), sampling, bool(manner.grammar))
 
     def _limit(self, manner: Manner) -> int:
         """Returns the most tokens that there is room for behind the prompt."""

@@ -37,6 +37,8 @@ class Strand:
     picker: Picker
     detokenizer: Detokenizer
     sampling: Sampling
+    constrained: bool = False
+    """Whether a grammar says what it is to be; a stop word cuts it behind the grammar's back."""
     row: int = -1
     """Which token of the last batch its next logits are behind."""
     ids: list[int] = field(default_factory=list)
@@ -93,7 +95,7 @@ class Strand:
                 tokens=len(self.ids),
                 seed=self.sampling.seed,
                 logprob=self.logprob,
-                complete=self.picker.complete,
+                complete=self.picker.complete and not (self.constrained and self.reason == "stop"),
             )
         return self._end
 

@@ -88,4 +88,5 @@ def chosen_by(turn: Turn, engine: Engine) -> str:
         return f"chosen by: {turn.beams} beams, length penalty {turn.length_penalty:g}"
     *_, loaded = engine.load()
     assert isinstance(loaded, Loaded)
-    return "chosen by: " + " → ".join(chain_in_words(turn.sampling, loaded.model.sampling))
+    drawn = " → ".join(chain_in_words(turn.sampling, loaded.model.sampling))
+    return f"chosen by: {drawn}" + (", again among what the grammar allows where it refuses" if turn.grammar else "")
