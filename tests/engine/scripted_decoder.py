@@ -103,8 +103,8 @@ def decoder_on(context: ScriptedContext, script: Script) -> Decoder:
     return Decoder(cast(Any, llama), cast(Any, model), cast(Any, context), script.cache)
 
 
-def scorer_on(context: ScriptedContext, decoder: Decoder, want: Want) -> Scorer:
-    """Returns what the host scores with."""
+def scorer_on(context: object, decoder: Decoder, want: Want) -> Scorer:
+    """Returns what the host scores with, on any context."""
     nobody = cast(Any, None)
     model = cast(Any, SimpleNamespace(vocab=SimpleNamespace(shown=str)))
     return Residents(model, cast(Any, context), nobody, decoder, nobody, nobody).scorer(want)
