@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from llmchat_engine.errors import GenerationFailed, RequestInvalid
 from llmchat_engine.events import Finished, Prefill, Token
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.decode import Manner
+from llmchat_engine.host.lines import Line
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.sampling import DEFAULTS, resolve
 from llmchat_engine.types import Sampling
@@ -85,6 +86,25 @@ def test_numbers_that_are_none_leave_nothing_of_beams(bench: Bench, monkeypatch:
     with pytest.raises(GenerationFailed, match="no probabilities"):
         [*bench.decoder.generate(PROMPT, replace(SEVERAL[kind], logprobs=0 if kind == "several" else None), CHAT)]
     assert len(lines_of(bench)) == (1 if kind == "beams" else 4)
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_a_sequence_that_vanishes_behind_the_cache_is_told(bench: Bench, kind: str) -> None:
+    """An answer that went on from what is left would be a wrong one."""
+    extend, calls = bench.decoder.feeder.extend, [0]
+
+    def lose(lines: Sequence[Line], tokens: Sequence[int]) -> bool:
+        calls[0] += 1
+        if calls[0] == 3:
+            bench.context.remove(0, sequence=lines[-1].number)
+        return extend(lines, tokens)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.decoder.feeder, "extend", lose)
+        with pytest.raises(GenerationFailed, match="lost"):
+            [*bench.decoder.generate(PROMPT, SEVERAL[kind], CHAT)]
+    lines_of(bench)
+    assert bench.ask(4).answers[0].tokens > 0
 
 
 @pytest.mark.parametrize("kind", SEVERAL)

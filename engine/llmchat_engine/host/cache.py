@@ -138,9 +138,9 @@ class SequenceCache:
         # The keys of some layers are turned, and the next decode would turn all of them.
         self.sequences.rewind(line, 0 if line.turning else length)
 
-    def is_sound(self) -> bool:
-        """Returns whether the memory holds what it should before the next token."""
-        return self.sequences.is_sound(self.active)
+    def is_sound(self, line: Line | None = None) -> bool:
+        """Returns whether the memory holds what it should before the next token, of the active sequence or another."""
+        return self.sequences.is_sound(line or self.active)
 
     def checkpoint(self) -> None:
         """Remembers the state here, where it could not be rewound to otherwise."""

@@ -55,8 +55,6 @@ class Feeder:
         if len(lines) == 1:
             self.cache.active = lines[0]
             return self._step(list(tokens))
-        if not all(self._is_sound(line) for line in lines):
-            return False
         done = False
         try:
             done = self._decoded_many(lines, tokens)
@@ -118,12 +116,10 @@ class Feeder:
                 if not self.cache.make_room():
                     raise
 
-    def _is_sound(self, line: Line) -> bool:
-        """Returns whether a sequence is in the memory as it should be, filled anew if need be."""
-        self.cache.active = line
-        return self.cache.is_sound() or self._compute_again()
-
     def _decoded_many(self, lines: Sequence[Line], tokens: Sequence[int]) -> bool:
+        if not all(self.cache.is_sound(line) for line in lines):
+            # To compute one again can take the cells of the others: not worth it for what never should be.
+            raise GenerationFailed("an answer was lost", "llama.cpp does not hold what it was given", "ask again")
         positions, numbers = [len(line.ids) for line in lines], [line.number for line in lines]
         while True:
             try:
