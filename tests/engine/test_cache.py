@@ -166,3 +166,30 @@ def test_a_forgotten_chat_is_not_in_the_context(script: Script) -> None:
     script.cache.forget("chat")
     assert script.memory.used() == 0
     assert script.run([*TOLD, 7]).cached == 0
+
+
+def answered(script: Script, count: int, length: int) -> list[list[int]]:
+    """Has the prompt answered several times; returns the paths that the chat may go on from."""
+    script.run(PROMPT, (), CHAT)
+    lines = script.cache.fork_active(count)
+    for at in range(length):
+        assert script.extend(lines, [1_000 * number + at for number in range(count)])
+    script.cache.join(lines)
+    return [line.ids.tolist() for line in lines]
+
+
+def test_of_answers_to_choose_from_one_alone_is_copied_when_the_chat_leaves(script: Script) -> None:
+    paths = answered(script, 4, 90)
+    script.run(ramp(50, 5), (), OTHER)
+    assert [bool(script.parking.holds("chat", pack_ids(path))) for path in paths] == [True, False, False, False]
+    assert script.run([*paths[2], 7], (), CHAT).cached == len(PROMPT)
+    script.check()
+
+
+def test_answers_to_choose_from_stay_until_one_is_chosen(script: Script) -> None:
+    paths = answered(script, 4, BRANCH_TOKENS // 2)
+    script.cache.trim()  # as idle time does
+    assert script.run([*paths[3], 7], (), CHAT).cached == len(paths[3])
+    assert script.cache.sequences.tokens() - len(paths[3]) <= BRANCH_TOKENS + 1
+    assert script.run([*paths[3], 7, 8], (), CHAT).cached == len(paths[3]) + 1
+    script.check()

