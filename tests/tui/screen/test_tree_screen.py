@@ -18,7 +18,7 @@ from llmchat_tui.screens.tree import TreeScreen
 from llmchat_tui.tree_lines import TreeLine, tree_lines
 from llmchat_tui.widgets.tree_view import TreeView, line_content
 
-OPEN_SECONDS = 0.5
+OPEN_SECONDS = 1.5
 
 
 async def opened(run: Chatting) -> list[str]:

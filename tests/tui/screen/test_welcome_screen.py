@@ -93,7 +93,8 @@ def test_a_file_can_be_named(tmp_path: Path, name: str) -> None:
 
     app = play(welcome(), steps)
     assert app.results == ([tmp_path / name] if name == "good.gguf" else [])
-    assert ["bad.gguf: " in problem for problem in problems] == ([] if name == "good.gguf" else [True])
+    # Without blanks: a long path is wrapped wherever it has to be.
+    assert ["bad.gguf:" in problem.replace(" ", "") for problem in problems] == ([] if name == "good.gguf" else [True])
 
 
 def test_a_bare_name_is_a_file_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
