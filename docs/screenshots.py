@@ -160,6 +160,7 @@ async def some_drafts(studio: Studio) -> None:
     await run.press("right", "x")
     await run.until(lambda: second.state != "growing" and len(third.text) > 250, "the stop, and more words")
     await run.until(lambda: not run.app.screen.query(DraftView)[1].is_behind, "the paint")
+    await run.pilot.pause()
     (TARGET / "drafts.svg").write_text(picture(run.app, studio.shown), encoding="utf-8")
     await run.press("escape")
     await run.until(lambda: not run.chat.talk.running, "the end")

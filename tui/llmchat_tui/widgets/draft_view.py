@@ -83,11 +83,12 @@ class DraftView(Vertical):
         """Paints what came; at its end the whole once more, since pieces of Markdown can be misread on the way."""
         draft, text = self.draft, self.draft.text
         if draft.state == "growing":
-            piece, self._shown = text[self._shown :], len(text)
-            await self.answer.append(piece)
+            await self.answer.append(text[self._shown :])
         else:
-            self._shown, self._is_whole, self.answer.growing = len(text), True, False
+            self.answer.growing = False
             await self.answer.update(text)
+            self._is_whole = True
+        self._shown = len(text)
 
 
 class DraftText(VerticalScroll, can_focus=True, inherit_bindings=False):
