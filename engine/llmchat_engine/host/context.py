@@ -16,6 +16,7 @@ from llmchat_engine.errors import GenerationFailed, NotEnoughMemory
 from llmchat_engine.host.batch import Batch
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
+from llmchat_engine.host.pace import Pace
 from llmchat_engine.types import CacheType
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ class Context:
         self.n_batch = min(shape.batch, int(self._c.llama_n_batch(self.pointer)))
         self.n_ctx = shape.n_ctx if grows else min(shape.n_ctx, self.cells)
         self._batch = Batch(self._c, self.n_batch)
+        # With flash attention another number of threads adds up in another order.
+        steady = on_card or self._flash != _FLASH_OFF
+        self._pace = Pace((shape.batch_threads,) if steady else (shape.threads, shape.batch_threads))
 
     def _make(self, cells: int) -> Any:
         shape, params = self._shape, self._c.llama_context_default_params()
@@ -169,7 +173,14 @@ class Context:
             sequences: whose each is.
             outputs: whether the logits behind it are wanted, at most N_OUTPUTS_MAX.
         """
-        return self._run(self._batch.fill_many(ids, positions, sequences, outputs))
+        batch = self._batch.fill_many(ids, positions, sequences, outputs)
+        threads, before = self._pace.choose(), self.decode_seconds
+        self._c.llama_set_n_threads(self.pointer, self._shape.threads, threads)
+        try:
+            return self._run(batch)
+        finally:
+            self._c.llama_set_n_threads(self.pointer, self._shape.threads, self._shape.batch_threads)
+            self._pace.took(threads, self.decode_seconds - before)
 
     def _run(self, batch: Any) -> bool:
         began = time.perf_counter()
