@@ -1,8 +1,8 @@
 """How many threads a batch of several answers is decoded with: what was quickest lately.
 
 With every core taken, one more program on the machine holds up each step: three answers in the full-screen chat came at
-28 tokens a second each with four threads on four cores, at 75 with three; with nothing beside them four take 0.85 of the
-time that three take.
+28 tokens a second each with four threads on four cores, at 75 with three; with nothing beside them four take 0.85 of
+the time that three take.
 Knows times and numbers; no context.
 """
 
