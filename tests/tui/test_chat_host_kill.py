@@ -37,6 +37,7 @@ def test_a_killed_host_costs_the_rest_of_a_reply_and_nothing_else() -> None:
             time.sleep(0.1)
         assert killed >= RUNS // 2
         chat.type("still here\r")
+        chat.wait_until(lambda: len(stored(home)) == 2 * RUNS + 2, "the question on disk")
         chat.wait_until(lambda: stored(home)[-1].status == "complete", "an answer of a new host")
         chat.type("\x11")
         assert chat.end() == 0
