@@ -17,20 +17,18 @@ from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.detokenize import Detokenizer
-from llmchat_engine.host.feed import Feeder
+from llmchat_engine.host.feed import Feeder, rows
 from llmchat_engine.host.grammar import ConstrainedChain, Constraint
 from llmchat_engine.host.lines import Line
 from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.logprobs import token_logprob
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.strands import Picker, Strand, alive
-from llmchat_engine.kvstore import common_prefix
-from llmchat_engine.kvstore.values import pack_ids
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
 
 if TYPE_CHECKING:
-    from llmchat_engine.host.beam import Plan
+    pass
 
 MOST_LOGPROBS = 100
 MOST_PENALTY = 10
@@ -108,8 +106,10 @@ class Decoder:
                 strands = [self._strand(index, line, ids, manner, biases, chains) for index, line in made]
                 if not whole:
                     _end(strands)
-                run = self._search if manner.beams else self._decode
-                yield from run(strands, lines, manner, clock)
+                if manner.beams:
+                    yield from self._search(strands[0], lines, manner, clock)
+                else:
+                    yield from self._decode(strands, manner, clock)
         finally:
             self.cache.join(lines)
         yield self._finished(ids, taken, strands, clock)
@@ -164,9 +164,7 @@ class Decoder:
         room = self._context.n_ctx - len(self.cache.ids)
         return room if manner.sampling.max_tokens is None else min(room, manner.sampling.max_tokens)
 
-    def _decode(
-        self, strands: list[Strand], _: list[Line], manner: Manner, clock: _Clock
-    ) -> Iterator[Token | Answered]:
+    def _decode(self, strands: list[Strand], manner: Manner, clock: _Clock) -> Iterator[Token | Answered]:
         """Runs the answers side by side until each has ended."""
         limit, running = self._limit(manner), strands
         while running:
@@ -201,7 +199,7 @@ class Decoder:
                 raise
             for strand in strands:
                 strand.reason = "context"
-        for strand, row in zip(strands, _rows(len(strands)), strict=True):
+        for strand, row in zip(strands, rows(len(strands)), strict=True):
             strand.row = row
 
     @staticmethod
@@ -212,68 +210,23 @@ class Decoder:
         if several:
             yield Answered(strand.index, answer)
 
-    def _search(
-        self, strands: list[Strand], lines: list[Line], manner: Manner, clock: _Clock
-    ) -> Iterator[Token | Answered]:
+    def _search(self, strand: Strand, lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token | Answered]:
         """Looks for the likeliest reply; its sequence alone stays, however the search ends."""
-        (strand,) = strands
         try:
             if strand.reason is None:
-                yield from self._look(strand, lines, manner, clock)
+                from llmchat_engine.host.beaming import Beams
+
+                beams = Beams(self._context, self._model.vocab, self.feeder, clock.tick)
+                yield from beams.look(strand, lines, self._limit(manner), manner.length_penalty)
             yield from self._ended(strand, several=False)
         finally:
             self.cache.keep_alone(strand.line)
 
-    def _look(self, strand: Strand, lines: list[Line], manner: Manner, clock: _Clock) -> Iterator[Token]:
-        """Looks for the likeliest reply; what all hypotheses share that can still win is told as it is found."""
-        from llmchat_engine.host.beam import BeamSearch
-        from llmchat_engine.host.ends import Ending
-
-        ids = self.cache.ids.tolist()
-        vocab, limit = self._model.vocab, self._limit(manner)
-        ends = Ending(vocab.is_eog, vocab.piece, manner.sampling.stop)
-        search = BeamSearch(manner.beams, ends, limit, length_penalty=manner.length_penalty)
-        plan = search.step([self._context.logits()])
-        while plan is not None and not self._context.aborted:
-            clock.tick()
-            self._lay_out(plan, lines)
-            try:
-                if not self.feeder.extend([lines[number] for number in plan.sequences], plan.tokens):
-                    break
-            except NoFreeCell:
-                limit = min(limit, len(search.live[0].ids))
-                break
-            plan = search.step([self._context.logits(row) for row in _rows(len(plan.tokens))])
-            yield from self._told(strand, search.prefix, limit)
-        clock.tick()
-        best = search.best()[0]
-        # A finished one's sequence may hold another by now: the one with most of it is where the chat goes on.
-        strand.line = max(lines, key=partial(_shared, [*ids, *best.ids]))
-        strand.logprob = best.logprob
-        yield from self._told(strand, best.ids, limit)
-        if strand.reason is None or (plan is not None and self._context.aborted):
-            strand.reason = "cancelled"
-
-    def _lay_out(self, plan: Plan, lines: list[Line]) -> None:
-        """Has each sequence hold what the next token of its hypothesis comes behind."""
-        for source, target in plan.copies:
-            self.cache.copy(lines[source], lines[target])
-        for number in plan.dead:
-            self.cache.truncate(0, lines[number])
-
-    def _told(self, strand: Strand, ids: Sequence[int], limit: int) -> Iterator[Token]:
-        """Adds what is certain by now to the reply."""
-        for token in ids[len(strand.ids) :]:
-            if shown := strand.take(token, ends=self._model.vocab.is_eog(token), limit=limit):
-                yield shown
-
     def _finished(self, ids: list[int], taken: Taken, strands: list[Strand], clock: _Clock) -> Finished:
         answers = tuple(strand.end() for strand in strands)
         first, count = answers[0], sum(answer.tokens for answer in answers)
-        inside, steps = (
-            self._context.decode_seconds - clock.inside_before,
-            sum(max(0, answer.tokens - 1) for answer in answers),
-        )
+        inside = self._context.decode_seconds - clock.inside_before
+        steps = sum(max(0, answer.tokens - 1) for answer in answers)
         return Finished(
             reason=first.reason,
             text=first.text,
@@ -293,16 +246,6 @@ class Decoder:
             logprob=first.logprob,
             answers=answers if len(answers) > 1 else (),
         )
-
-
-def _rows(count: int) -> Sequence[int]:
-    """Returns where in the last batch the logits behind each of so many sequences are."""
-    return range(count) if count > 1 else (-1,)
-
-
-def _shared(wanted: Sequence[int], line: Line) -> int:
-    """Returns how many of the first ids a sequence has."""
-    return common_prefix(pack_ids(wanted), line.packed)
 
 
 def _end(strands: list[Strand]) -> None:
