@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmchat_engine import Answered, EngineDied, Sampling, Token, Waiting
-from llmchat_engine.testing import FakeEngine, Script
+from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import StorageUnwritable
 from llmchat_tui.events import Ended, Started, TurnEvent
@@ -199,3 +199,10 @@ def test_what_is_told_can_be_told_of_the_chosen_one_alone(history: History) -> N
     last = told[-1]
     assert isinstance(last, Ended)
     assert (last.finished.text, last.begun.reply_id) == ("A deep blue.", drafts.reply_ids[1])
+
+
+def test_each_tells_who_wrote_it(history: History) -> None:
+    """Without the model's key its ids are not taken as they are, and the next turn reads the reply again."""
+    ended_of(list(run(Turn("hi", answers=3), FakeEngine([Script("a b"), Script("c d"), Script("e f")]), history)))
+    told = [(reply.model_key, reply.settings["model"], reply.token_ids) for reply in replies_of(history)]
+    assert told == [(FAKE_MODEL.key, FAKE_MODEL.name, (0, 1))] * 3

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from llmchat_engine import Answered, Event, Finished, Request, Sampling, Token
+from llmchat_engine import Answered, Event, Finished, Loaded, Request, Sampling, Token
 from llmchat_engine.events import nothing_generated
 from llmchat_tui.drafts import part_of
 from llmchat_tui.errors import StorageError
@@ -48,6 +48,8 @@ class GrowingReplies(GrowingReply):
 
     def see(self, event: Event) -> None:
         """Takes what concerns one of them, or all."""
+        if isinstance(event, Loaded):
+            self.model = event.model  # of those that have ended too
         for number, part in enumerate(self._each):
             if not isinstance(event, Token) or event.answer == number:
                 part.take(event)
