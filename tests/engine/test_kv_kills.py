@@ -49,9 +49,11 @@ def test_killed_while_saving(tmp_path: Path) -> None:
     root = tmp_path / "kv"
     expected = {number: state_of(ids_of(number), SIZE) for number in range(12)}
     left_behind = loaded = 0
-    for _ in range(COUNT):
-        with writer(root):
+    for number in range(COUNT):
+        with writer(root) as process:
             time.sleep(numbers.uniform(0, LONGEST))  # the kill has to come at any point of a save
+            if number % 2:  # on a slow disk all of them came between two writes once
+                stopped_in_a_write(process, root)
         left_behind += len(temporaries(root))
         log: list[str] = []
         store = KvStore(root, KEY, 12 * SIZE, log.append)
@@ -71,12 +73,18 @@ def test_killed_while_saving(tmp_path: Path) -> None:
 def test_a_living_writer_keeps_its_file(tmp_path: Path) -> None:
     root = tmp_path / "kv"
     with writer(root) as process:
-        while not (unfinished := stopped_while_writing(process, root)):
-            process.send_signal(signal.SIGCONT)
+        unfinished = stopped_in_a_write(process, root)
         Shelf(root)
         assert temporaries(root) == unfinished
     Shelf(root)
     assert not temporaries(root)
+
+
+def stopped_in_a_write(process: subprocess.Popen[str], root: Path) -> list[Path]:
+    """Stops the writer in the middle of a file, and returns that file."""
+    while not (unfinished := stopped_while_writing(process, root)):
+        process.send_signal(signal.SIGCONT)
+    return unfinished
 
 
 def stopped_while_writing(process: subprocess.Popen[str], root: Path) -> list[Path]:

@@ -66,12 +66,18 @@ class RealHome:
 
 
 @contextmanager
-def real_home(keepalive: str) -> Iterator[RealHome]:
-    """Yields a home under a short path, as sockets need; its hosts are stopped at the end."""
+def real_home(keepalive: str, *, width: int = 64, layers: int = 2) -> Iterator[RealHome]:
+    """Yields a home under a short path, as sockets need; its hosts are stopped at the end.
+
+    Args:
+        keepalive: How long a host without a client stays.
+        width: Width of the model: a wide one writes slowly.
+        layers: Its layers.
+    """
     with tempfile.TemporaryDirectory(prefix="lc", dir="/tmp") as folder:
         root = Path(folder)
         root.chmod(0o700)
-        home = RealHome(root, tiny_llama(root / "tiny.gguf"), keepalive)
+        home = RealHome(root, tiny_llama(root / "tiny.gguf", width=width, layers=layers), keepalive)
         try:
             yield home
         finally:

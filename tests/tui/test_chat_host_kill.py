@@ -22,7 +22,10 @@ def stored(home: RealHome) -> list[StoredMessage]:
 
 
 def test_a_killed_host_costs_the_rest_of_a_reply_and_nothing_else() -> None:
-    with real_home("30s") as home, ChatTerminal(home.environ, program=MAIN, size=(100, 30)) as chat:
+    with (
+        real_home("30s", width=256, layers=6) as home,
+        ChatTerminal(home.environ, program=MAIN, size=(100, 30)) as chat,
+    ):
         chat.wait_for("CPU 1 thread")
         killed = 0
         for number in range(RUNS):
