@@ -1,6 +1,6 @@
 """Messages in, tokens out. The door of the engine room: import from here, not from the files behind it."""
 
-from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLogprob
+from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLogprob, TokenPiece
 from llmchat_engine.engine import Engine
 from llmchat_engine.errors import (
     ContextFull,
@@ -19,11 +19,13 @@ from llmchat_engine.errors import (
 from llmchat_engine.events import (
     Answered,
     Event,
+    Filter,
     Finished,
     Loaded,
     Loading,
     Measured,
     Notice,
+    Peeked,
     Prefill,
     Queued,
     Rendered,
@@ -33,7 +35,7 @@ from llmchat_engine.events import (
     Waiting,
 )
 from llmchat_engine.sampling import chain_in_words
-from llmchat_engine.types import Message, ModelInfo, ModelSpec, Request, Role, Sampling
+from llmchat_engine.types import Message, ModelInfo, ModelSpec, Request, Role, Sampling, Thinking
 
 __all__ = [
     "Answer",
@@ -44,6 +46,7 @@ __all__ = [
     "EngineDied",
     "EngineError",
     "Event",
+    "Filter",
     "Finished",
     "GenerationFailed",
     "HostError",
@@ -59,6 +62,7 @@ __all__ = [
     "ModelUnreadable",
     "NotEnoughMemory",
     "Notice",
+    "Peeked",
     "Prefill",
     "Queued",
     "Rendered",
@@ -71,8 +75,10 @@ __all__ = [
     "Scored",
     "StopReason",
     "TemplateError",
+    "Thinking",
     "Token",
     "TokenLogprob",
+    "TokenPiece",
     "Waiting",
     "chain_in_words",
 ]

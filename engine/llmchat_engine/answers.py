@@ -53,6 +53,22 @@ class Answer:
     """Sum over its tokens; None where probabilities were not asked for."""
     complete: bool = True
     """False where it ended before the grammar allowed an end."""
+    thought: str = ""
+    """What was thought before it; no part of `text`."""
+    thought_tokens: int = 0
+    """So many of `token_ids`, from the first on, are the thought."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPiece:
+    """One token of the vocabulary as it stands in a text."""
+
+    id: int
+    text: str
+    """Its bytes as UTF-8; what is no whole character is U+FFFD. A special token has the text that names it."""
+    data: bytes
+    """Its bytes, exact; of a special token none."""
+    special: bool = False
 
 
 @dataclass(frozen=True, slots=True)

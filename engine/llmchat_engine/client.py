@@ -10,34 +10,34 @@ import threading
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
+from llmchat_engine.answers import TokenPiece
 from llmchat_engine.errors import EngineDied, EngineError, HostUnreachable
 from llmchat_engine.events import (
-    Answered,
     Event,
     Finished,
     Loaded,
-    Loading,
     Measured,
-    Notice,
-    Prefill,
+    Peeked,
     Queued,
     Rendered,
-    Restored,
     Scored,
-    Token,
     Waiting,
     nothing_generated,
 )
 from llmchat_engine.launch import Places, reach, socket_name
 from llmchat_engine.protocol import (
     Cancel,
+    Conclude,
     Failure,
     Generate,
     Ids,
     Load,
     Measure,
     News,
+    Peek,
     Perplexity,
+    PieceList,
+    Pieces,
     Render,
     Score,
     Tokenize,
@@ -55,7 +55,7 @@ _DEAF_TICKS = 8
 _LEAVING_HOSTS = 3
 """Times a client tries again when the host it joined was just leaving."""
 
-_Long = Generate | Score | Perplexity
+_Long = Generate | Score | Peek | Perplexity
 """What the thread of the model works at for a while, with events on the way."""
 
 
@@ -122,7 +122,7 @@ class LocalEngine:
             for news in self._converse(connection, self._checked or self._check_file(), Request(())):
                 if isinstance(news, Loaded):
                     self._model = news.model
-                if not isinstance(news, Scored):
+                if not isinstance(news, (Scored, Peeked)):
                     yield news
         else:
             yield Loaded(loaded, 0.0)
@@ -133,18 +133,31 @@ class LocalEngine:
         Closed before the request was sent, it may be run again, and a cancel that came meanwhile still holds.
         """
         for event in self._run(Generate(request), request):
+            if not isinstance(event, (Scored, Peeked)):
+                yield event
+
+    def score(
+        self, request: Request, continuations: Sequence[str | Sequence[int]]
+    ) -> Generator[Event | Scored, None, None]:
+        """Yields as `generate` does, ends with `Scored`: how likely each text is as what follows the prompt."""
+        texts = tuple(text if isinstance(text, str) else tuple(text) for text in continuations)
+        for event in self._run(Score(request, texts), request):
+            if not isinstance(event, Peeked):
+                yield event
+
+    def peek(self, request: Request, count: int) -> Generator[Event | Peeked, None, None]:
+        """Yields as `generate` does, ends with `Peeked`: what could come next, stage by stage of the sampler chain."""
+        for event in self._run(Peek(request, count), request):
             if not isinstance(event, Scored):
                 yield event
 
-    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
-        """Yields as `generate` does, ends with `Scored`: how likely each text is as what follows the prompt."""
-        yield from self._run(Score(request, tuple(continuations)), request)
-
     def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
         """Yields `Prefill`*, ends with `Scored`: how likely a text is on its own."""
-        yield from self._run(Perplexity(text, window), Request(()))
+        for event in self._run(Perplexity(text, window), Request(())):
+            if not isinstance(event, Peeked):
+                yield event
 
-    def _run(self, order: _Long, request: Request) -> Generator[Event | Scored, None, None]:
+    def _run(self, order: _Long, request: Request) -> Generator[Event | Scored | Peeked, None, None]:
         with contextlib.closing(self.load()) as loading:
             for event in loading:
                 yield event
@@ -172,6 +185,13 @@ class LocalEngine:
             raise HostUnreachable("the engine gave no ids", type(answer).__name__, "llmchat stop")
         return answer.ids
 
+    def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
+        """Returns the tokens of a text one by one."""
+        answer = self._answer(Pieces(text, special))
+        if not isinstance(answer, PieceList):
+            raise HostUnreachable("the engine gave no tokens", type(answer).__name__, "llmchat stop")
+        return answer.pieces
+
     def measure(self, request: Request) -> Measured:
         """Counts the prompt of a request part by part. Safe from another thread while a reply is generated."""
         answer = self._answer(Measure(request))
@@ -194,6 +214,12 @@ class LocalEngine:
         if connection := self._connection:
             with contextlib.suppress(EngineError):
                 connection.send(Cancel(answer), request_id)
+
+    def conclude(self, request_id: str, answer: int | None = None) -> None:
+        """Closes the thought of a request, or of one of its answers. Safe from any thread."""
+        if connection := self._connection:
+            with contextlib.suppress(EngineError):
+                connection.send(Conclude(answer), request_id)
 
     def close(self) -> None:
         """Leaves the host; it stays for its keepalive."""
@@ -243,7 +269,7 @@ class LocalEngine:
 
         return check_model(self._spec, self._places)
 
-    def _answer(self, order: Render | Measure | Tokenize) -> News:
+    def _answer(self, order: Render | Measure | Tokenize | Pieces) -> News:
         for _ in self.load():
             pass
         connection = self._joined()
@@ -261,7 +287,7 @@ class LocalEngine:
 
     def _converse(
         self, connection: Connection, order: Load | _Long, request: Request
-    ) -> Generator[Event | Scored, None, None]:
+    ) -> Generator[Event | Scored | Peeked, None, None]:
         """Sends an order and yields its events up to the last; cancels it when closed before."""
         request_id = request.id
         connection.open(request_id)
@@ -284,7 +310,7 @@ class LocalEngine:
                         yield nothing_generated(request)
                         return
                     continue
-                ended = isinstance(news, (Loaded, Finished, Scored, Failure))
+                ended = isinstance(news, (Loaded, Finished, Scored, Peeked, Failure))
                 yield _event(news)
         except EngineDied:
             ended = True
@@ -297,7 +323,7 @@ class LocalEngine:
             connection.forget(request_id)
 
 
-def _event(news: News) -> Event | Scored:
+def _event(news: News) -> Event | Scored | Peeked:
     """Returns the news as an event.
 
     Raises:
@@ -305,6 +331,6 @@ def _event(news: News) -> Event | Scored:
     """
     if isinstance(news, Failure):
         raise to_error(news)
-    if isinstance(news, (Loading, Loaded, Queued, Restored, Prefill, Token, Answered, Notice, Finished, Scored)):
+    if isinstance(news, Event | Scored | Peeked):
         return news
     raise HostUnreachable("the engine answered out of turn", type(news).__name__, "llmchat stop")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from llmchat_engine.events import Event, Measured, Rendered, Scored
+from llmchat_engine.answers import TokenPiece
+from llmchat_engine.events import Event, Measured, Peeked, Rendered, Scored
 from llmchat_engine.types import Request
 
 
@@ -31,17 +32,35 @@ class Engine(Protocol):
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Returns the ids of user text; special tokens in it are only text."""
 
+    def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
+        """Returns the tokens of a text one by one.
+
+        Args:
+            text: any text.
+            special: whether `<|im_end|>` in it is that token, and not text.
+        """
+
     def measure(self, request: Request) -> Measured:
         """Counts the prompt of a request part by part without running it, also while another request runs."""
 
     def forget(self, chat: str) -> None:
         """Drops all that is kept of a chat, in every host and on disk. Starts no host; safe from any thread."""
 
-    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
+    def score(
+        self, request: Request, continuations: Sequence[str | Sequence[int]]
+    ) -> Generator[Event | Scored, None, None]:
         """Yields as `generate` does, ends with `Scored`: how likely each text is as what follows the prompt.
 
-        The prompt is computed once. `request.logprobs` says whether tokens are told one by one. Cancelled like a
-        generation: the last event is `Finished(reason="cancelled")` then.
+        A text may be given as its ids. The prompt is computed once. `request.logprobs` says whether tokens are told
+        one by one. Cancelled like a generation: the last event is `Finished(reason="cancelled")` then.
+        """
+
+    def peek(self, request: Request, count: int) -> Generator[Event | Peeked, None, None]:
+        """Yields as `generate` does, ends with `Peeked`: what could come next, stage by stage of the sampler chain.
+
+        Args:
+            request: the prompt and the sampling; nothing is generated.
+            count: so many tokens are told of each stage.
         """
 
     def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
@@ -57,6 +76,12 @@ class Engine(Protocol):
         """Stops one request, or one of its answers. Safe from any thread.
 
         The generator ends with `Finished(reason="cancelled")`; of several answers only the one stopped has that reason.
+        """
+
+    def conclude(self, request_id: str, answer: int | None = None) -> None:
+        """Closes the thought of a request, or of one of its answers, so that the model answers now.
+
+        Safe from any thread; does nothing where nobody thinks.
         """
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from llmchat_engine.answers import Answer, Score, StopReason, TokenLogprob
+from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLogprob
 from llmchat_engine.types import ModelInfo, Request, Sampling
 
 Origin = Literal["memory", "disk"]
@@ -71,6 +71,8 @@ class Token:
     answer: int = 0
     logprobs: tuple[TokenLogprob, ...] = ()
     """Of these `count` tokens, where they were asked for."""
+    thought: bool = False
+    """Whether the text is what the model thinks before it answers; it is no part of the reply's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Finished:
 
     reason: StopReason
     text: str
-    """The whole reply, exact."""
+    """The whole reply, exact; without the thought before it."""
     token_ids: tuple[int, ...]
     """The ids as generated, the end-of-generation token too; empty where a stop word cut a token in half."""
     prompt_tokens: int
@@ -121,11 +123,45 @@ class Finished:
     """Sum over its tokens, where probabilities were asked for, and of what beams found."""
     answers: tuple[Answer, ...] = ()
     """Where several were asked for: all of them, by index. The fields above tell of the first, counts of all."""
+    thought: str = ""
+    """What the model thought before it answered."""
+    thought_tokens: int = 0
+    """So many of `token_ids`, from the first on, are the thought and what opens and closes it; they are among
+    `reply_tokens`."""
+    thought_seconds: float = 0.0
+    """How long it thought."""
 
     @property
     def tokens_per_second(self) -> float:
         """Decode speed, without the first token (which prefill paid for)."""
         return (self.reply_tokens - 1) / self.decode_seconds if self.decode_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What one stage of the sampler chain left of the tokens that could come next."""
+
+    name: str
+    """As `chain_in_words` names it, `top-k 40` for instance; the first stage is the model's own softmax."""
+    kept: int
+    """How many tokens are left."""
+    top: tuple[Candidate, ...] = ()
+    """The likeliest of them; their probabilities are over those that are left."""
+    removed: tuple[Candidate, ...] = ()
+    """The likeliest of those that this stage took away, with the probabilities that they had before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """What could come next behind a prompt. The last event of `peek`."""
+
+    stages: tuple[Filter, ...]
+    """The model's own softmax, then one per stage of the chain, in its order."""
+    entropy: float
+    """Of the model's own softmax, in nats."""
+    prompt_tokens: int
+    cached_tokens: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 import msgspec
 
 from llmchat_engine import errors
+from llmchat_engine.answers import TokenPiece
 from llmchat_engine.events import (
     Answered,
     Finished,
@@ -19,6 +20,7 @@ from llmchat_engine.events import (
     Loading,
     Measured,
     Notice,
+    Peeked,
     Prefill,
     Queued,
     Rendered,
@@ -28,7 +30,7 @@ from llmchat_engine.events import (
 )
 from llmchat_engine.types import CacheType, ModelInfo, Request
 
-VERSION = 4
+VERSION = 5
 MAX_LINE = 32 << 20
 """Bytes of one message; a whole path of messages has to fit."""
 
@@ -85,7 +87,15 @@ class Score(msgspec.Struct, frozen=True):
     """Tell how likely each text is as what follows the prompt of a request. Answered by `Scored`."""
 
     request: Request
-    continuations: tuple[str, ...]
+    continuations: tuple[str | tuple[int, ...], ...]
+    """Texts, or the ids of texts."""
+
+
+class Peek(msgspec.Struct, frozen=True):
+    """Tell what could come next behind the prompt of a request. Answered by `Peeked`."""
+
+    request: Request
+    count: int
 
 
 class Perplexity(msgspec.Struct, frozen=True):
@@ -113,6 +123,19 @@ class Tokenize(msgspec.Struct, frozen=True):
     text: str
 
 
+class Pieces(msgspec.Struct, frozen=True):
+    """Tell the tokens of a text; with `special`, names of special tokens in it are those tokens."""
+
+    text: str
+    special: bool = False
+
+
+class PieceList(msgspec.Struct, frozen=True):
+    """The answer to Pieces."""
+
+    pieces: tuple[TokenPiece, ...]
+
+
 class Ids(msgspec.Struct, frozen=True):
     """The answer to Tokenize."""
 
@@ -127,6 +150,12 @@ class Forget(msgspec.Struct, frozen=True):
 
 class Cancel(msgspec.Struct, frozen=True):
     """Stop the request of this id, if it is this client's own; or one of its answers alone."""
+
+    answer: int | None = None
+
+
+class Conclude(msgspec.Struct, frozen=True):
+    """Close the thought of the request of this id, or of one of its answers: answer now."""
 
     answer: int | None = None
 
@@ -175,9 +204,9 @@ class Failure(msgspec.Struct, frozen=True):
     n_ctx_train: int = 0
 
 
-Work = Load | Generate | Score | Perplexity | Render | Measure | Tokenize
+Work = Load | Generate | Score | Peek | Perplexity | Render | Measure | Tokenize | Pieces
 """What the threads of a host do, one after the other."""
-Order = Hello | Work | Forget | Cancel | Ping | Quit | AskStatus
+Order = Hello | Work | Forget | Cancel | Conclude | Ping | Quit | AskStatus
 News = (
     Welcome
     | Loading
@@ -190,9 +219,11 @@ News = (
     | Notice
     | Finished
     | Scored
+    | Peeked
     | Rendered
     | Measured
     | Ids
+    | PieceList
     | Pong
     | HostStatus
     | Failure

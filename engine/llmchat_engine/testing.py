@@ -6,21 +6,24 @@ the request ends, also behind a reply that is continued. Knows no process and no
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-from llmchat_engine.answers import Answer, Score, StopReason, TokenLogprob
+from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLogprob, TokenPiece
 from llmchat_engine.errors import ContextFull, EngineDied, EngineError
 from llmchat_engine.events import (
     Answered,
     Event,
+    Filter,
     Finished,
     Loaded,
     Loading,
     Measured,
     Notice,
+    Peeked,
     Prefill,
     Rendered,
     Scored,
@@ -65,6 +68,8 @@ class Script:
     error: EngineError | None = None
     """Raise this instead of a first token."""
     notice: str = ""
+    thought: str = ""
+    """What the model thinks before it says its text; a request that wants no thought gets none."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,8 @@ class FakeEngine:
     model: ModelInfo = FAKE_MODEL
     requests: list[Request] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    concluded: set[str] = field(default_factory=set)
+    """The requests that were told to answer now."""
     stopped: set[tuple[str, int]] = field(default_factory=set)
     """(request, answer) of every answer that was stopped on its own."""
     _cancelled: dict[str, threading.Event] = field(default_factory=dict)
@@ -115,11 +122,21 @@ class FakeEngine:
         """Returns what one of several answers says: the script whose turn it is, and those behind it."""
         return self.scripts[min(len(self.requests) - 1 + number, len(self.scripts) - 1)]
 
-    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
-        """Yields a load and `Scored`: every word has log-probability -1."""
+    def score(
+        self, request: Request, continuations: Sequence[str | Sequence[int]]
+    ) -> Generator[Event | Scored, None, None]:
+        """Yields a load and `Scored`: every word, or id, has log-probability -1."""
         yield from self.load()
-        scores = tuple(Score(-float(count), count) for count in map(len, map(str.split, continuations)))
+        told = request.logprobs is not None
+        scores = tuple(_score(text, told) for text in continuations)
         yield Scored(scores, len(self.render(request).token_ids), 0, 0.01)
+
+    def peek(self, request: Request, count: int) -> Generator[Event | Peeked, None, None]:
+        """Yields a load and `Peeked`: `count` words, each half as likely as the one before, and no filter."""
+        yield from self.load()
+        top = tuple(Candidate(number, f" word{number}", -math.log(2) * (number + 1)) for number in range(count))
+        softmax = Filter("softmax", self.model.n_vocab, top)
+        yield Peeked((softmax,), 1.0, len(self.render(request).token_ids), 0, 0.01)
 
     def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
         """Yields a load and `Scored`, as `score` of the text behind nothing."""
@@ -134,6 +151,15 @@ class FakeEngine:
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Returns one id per word."""
         return tuple(range(len(text.split())))
+
+    def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
+        """Returns one token per word; special ones are those that stand between `<|` and `|>`."""
+        found = re.findall(r"<\|.*?\|>|\s*[^\s<]+|.", text)
+        is_special = [special and bool(re.fullmatch(r"<\|.*\|>", word)) for word in found]
+        return tuple(
+            TokenPiece(number, word, b"" if named else word.encode(), named)
+            for number, (word, named) in enumerate(zip(found, is_special, strict=True))
+        )
 
     def measure(self, request: Request) -> Measured:
         """Returns what `render` gives each message; it writes nothing before, between and after them."""
@@ -150,6 +176,11 @@ class FakeEngine:
             self._cancelled.setdefault(request_id, threading.Event()).set()
         else:
             self.stopped.add((request_id, answer))
+
+    def conclude(self, request_id: str, answer: int | None = None) -> None:
+        """Has a request answer now, all of its answers."""
+        del answer
+        self.concluded.add(request_id)
 
     def close(self) -> None:
         """Does nothing."""
@@ -168,6 +199,9 @@ class _Part:
 
     script: Script
     words: list[str]
+    thoughts: list[str] = field(default_factory=list)
+    """What is left to think."""
+    thought: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     reason: StopReason | None = None
 
@@ -183,7 +217,8 @@ class _Stage:
 
     def play(self, scripts: Sequence[Script]) -> Generator[Event, None, None]:
         """Yields the words, how each answer ended where there are several, and `Finished`."""
-        parts = [_Part(script, re.findall(r"\s*\S+\s*$|\s*\S+", script.text)) for script in scripts]
+        thinks = self.request.think != "off"
+        parts = [_Part(one, _words(one.text), _words(one.thought) if thinks else []) for one in scripts]
         while any(part.reason is None for part in parts):
             for index, part in enumerate(parts):
                 if part.reason is None:
@@ -193,13 +228,16 @@ class _Stage:
         yield self._finished(parts)
 
     def _word(self, index: int, part: _Part) -> Generator[Event, None, None]:
-        speed, at = self.engine.tokens_per_second, len(part.said)
+        speed, at = self.engine.tokens_per_second, len(part.thought) + len(part.said)
         while part.script.hang_after == at and not self.cancelled.wait(0.01) and not self._stopped(index):
             yield Waiting()
         stopped = self.cancelled.wait(1 / speed) if speed else self.cancelled.is_set()
+        budget = self.request.think_budget
+        if self.request.id in self.engine.concluded or (budget is not None and len(part.thought) >= budget):
+            part.thoughts = []
         if stopped or self._stopped(index):
             part.reason = "cancelled"
-        elif at == len(part.words):
+        elif not part.thoughts and len(part.said) == len(part.words):
             part.reason = "eog"
         elif part.script.crash_after == at:
             raise EngineDied("the engine stopped (SIGSEGV)", "scripted", "ask again")
@@ -208,15 +246,17 @@ class _Stage:
         elif self.prompt + at >= self.engine.model.n_ctx:
             part.reason = "context"
         else:
-            part.said.append(part.words[at])
-            told = () if self.request.logprobs is None else (TokenLogprob(at, part.words[at], -1.0),)
-            yield Token(part.words[at], 1, index, told)
+            thinks = bool(part.thoughts)
+            word = part.thoughts.pop(0) if thinks else part.words[len(part.said)]
+            (part.thought if thinks else part.said).append(word)
+            told = () if self.request.logprobs is None else (TokenLogprob(at, word, -1.0),)
+            yield Token(word, 1, index, told, thinks)
 
     def _stopped(self, index: int) -> bool:
         return (self.request.id, index) in self.engine.stopped
 
     def _finished(self, parts: Sequence[_Part]) -> Finished:
-        first, count = self._answer(parts[0]), sum(len(part.said) for part in parts)
+        first, count = self._answer(parts[0]), sum(len(part.thought) + len(part.said) for part in parts)
         return replace(
             nothing_generated(self.request),
             reason=first.reason,
@@ -229,11 +269,28 @@ class _Stage:
             prefill_seconds=0.01,
             decode_seconds=0.01 * count,
             complete=first.complete,
+            thought=first.thought,
+            thought_tokens=first.thought_tokens,
+            thought_seconds=0.01 * first.thought_tokens,
             answers=tuple(map(self._answer, parts)) if len(parts) > 1 else (),
         )
 
     def _answer(self, part: _Part) -> Answer:
         """Returns how one ended: what a script says whole satisfies any grammar."""
-        reason, count = part.reason or "eog", len(part.said)
+        reason, thought = part.reason or "eog", len(part.thought)
+        count = thought + len(part.said)
         complete = reason == "eog" or not (self.request.grammar or self.request.schema)
-        return Answer(reason, "".join(part.said), tuple(range(count)), count, complete=complete)
+        said, ids = "".join(part.said), tuple(range(count))
+        return Answer(
+            reason, said, ids, count, complete=complete, thought="".join(part.thought), thought_tokens=thought
+        )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*$|\s*\S+", text)
+
+
+def _score(text: str | Sequence[int], told: bool) -> Score:
+    words = _words(text) if isinstance(text, str) else [f" {token}" for token in text]
+    tokens = tuple(TokenLogprob(number, word, -1.0) for number, word in enumerate(words)) if told else ()
+    return Score(-float(len(words)), len(words), tokens)

@@ -13,6 +13,8 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 TemplateSource = Literal["model", "chatml", "none"]
+Thinking = Literal["auto", "on", "off"]
+"""Whether a reasoning model thinks before it answers; auto leaves that to the model and its template."""
 CacheType = Literal["f16", "q8_0", "q4_0"]
 """How keys or values are kept in the KV cache."""
 
@@ -27,6 +29,9 @@ class Message:
     """For a reply: its ids exactly as they were generated, the end-of-generation token too."""
     model_key: str = ""
     """The model that made `token_ids`; ids of another model are ignored and the text is tokenised."""
+    thought_tokens: int = 0
+    """So many of `token_ids`, from the first on, are what the model thought before it answered; `text` has nothing of
+    that. They leave the prompt with the next turn, unless the request keeps thoughts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,12 @@ class Request:
     """GBNF that the reply must follow."""
     schema: str = ""
     """JSON schema, as JSON text, that the reply must follow; not beside a grammar."""
+    think: Thinking = "auto"
+    """Of a reasoning model; any other answers as it does."""
+    think_budget: int | None = None
+    """The longest thought in tokens: then it is closed, and the model goes on to answer. None sets no bound."""
+    keep_thoughts: bool = False
+    """Whether the thoughts of earlier replies stand in the prompt, where their ids are known."""
     next_messages: tuple[Message, ...] = ()
     """The path as the next turn will hold it, without this reply, where it differs from `messages`: document passages
     taken out, for instance. It is computed in idle time."""

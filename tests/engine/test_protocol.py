@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmchat_engine import errors, protocol
-from llmchat_engine.answers import Answer, Candidate, Score, TokenLogprob
+from llmchat_engine.answers import Answer, Candidate, Score, TokenLogprob, TokenPiece
 from llmchat_engine.events import (
     Answered,
+    Filter,
     Finished,
     Loaded,
     Loading,
     Measured,
     Notice,
+    Peeked,
     Prefill,
     Queued,
     Rendered,
@@ -43,6 +45,9 @@ ORDERS: list[Order] = [
     protocol.Generate(REQUEST),
     protocol.Score(REQUEST, (TEXT, "")),
     protocol.Perplexity(TEXT, 512),
+    protocol.Peek(Request((Message("user", TEXT, (1, 2), "k", 1),), think="off", think_budget=9), 5),
+    protocol.Pieces(TEXT, True),
+    protocol.Conclude(3),
     protocol.Render(REQUEST),
     protocol.Measure(REQUEST),
     protocol.Tokenize(TEXT),
@@ -54,6 +59,8 @@ ORDERS: list[Order] = [
     protocol.AskStatus(),
 ]
 NEWS: list[News] = [
+    Peeked((Filter("top-k 40", 2, (Candidate(1, TEXT, -0.5),), (Candidate(2, TEXT, -9.0),)),), 0.4, 7, 3, 0.1),
+    protocol.PieceList((TokenPiece(5, TEXT, bytes(range(256)), True),)),
     protocol.Welcome(1, 42, None),
     protocol.Welcome(1, 42, FAKE_MODEL),
     Loading(0.5),

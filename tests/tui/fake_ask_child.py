@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 
 from llmchat_engine import Engine, EngineDied, Event, Measured, ModelSpec, Request, Token
-from llmchat_engine.events import Finished, Rendered, Scored
+from llmchat_engine.answers import TokenPiece
+from llmchat_engine.events import Finished, Peeked, Rendered, Scored
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_rag import Embedder
 from llmchat_tui.cli import _flush, run
@@ -92,8 +93,19 @@ class ScriptedEngine:
     def measure(self, request: Request) -> Measured:
         return self.inner.measure(request)
 
-    def score(self, request: Request, continuations: Sequence[str]) -> Generator[Event | Scored, None, None]:
+    def score(
+        self, request: Request, continuations: Sequence[str | Sequence[int]]
+    ) -> Generator[Event | Scored, None, None]:
         yield from self.inner.score(request, continuations)
+
+    def peek(self, request: Request, count: int) -> Generator[Event | Peeked, None, None]:
+        yield from self.inner.peek(request, count)
+
+    def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
+        return self.inner.pieces(text, special=special)
+
+    def conclude(self, request_id: str, answer: int | None = None) -> None:
+        self.inner.conclude(request_id, answer)
 
     def perplexity(self, text: str, window: int = 0) -> Generator[Event | Scored, None, None]:
         yield from self.inner.perplexity(text, window)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmchat_engine import Message, Request, Sampling
+from llmchat_engine.prompting.few_shot import as_messages, as_text, open_question
 from llmchat_tui.history.values import StoredMessage
 from llmchat_tui.overflow import summary_tokens
+from llmchat_tui.recipe import PLAIN, Recipe
 
 _TASK = (
     "Summarise the conversation below for somebody who goes on with it. Keep names, numbers, decisions and open"
@@ -29,6 +31,8 @@ def compose(
     left_out: int = 0,
     summary: str = "",
     documents: str = "",
+    recipe: Recipe = PLAIN,
+    raw: bool = False,
 ) -> tuple[Message, ...]:
     """Returns the path of messages that the model is given; replies carry their own ids.
 
@@ -39,15 +43,33 @@ def compose(
         left_out: so many messages of the path, from the first one on, are left out.
         summary: stands in their place, behind the system prompt.
         documents: the block that stands before the newest question, in its message.
+        recipe: whose examples stand behind the system prompt; the question has the words around it already.
+        raw: whether the model completes text, and the examples are text.
     """
     whole = "\n\n".join(part for part in (system, f"{_HEADING}\n{summary}" if summary else "") if part)
     first = (Message("system", whole),) if whole else ()
-    path = (
-        Message(stored.role, stored.text, stored.token_ids, stored.model_key)
-        for stored in earlier[left_out:]
-        if is_sent(stored)
-    )
-    return (*first, *path, Message("user", f"{documents}\n\n{question}" if documents else question))
+    path = tuple(_as_sent(earlier, index) for index in range(left_out, len(earlier)) if is_sent(earlier[index]))
+    if raw and recipe.shots and not path:
+        question = open_question(question)
+    question = f"{documents}\n\n{question}" if documents else question
+    return (*first, *examples(recipe, raw), *path, Message("user", question))
+
+
+def examples(recipe: Recipe, raw: bool = False) -> tuple[Message, ...]:
+    """Returns the messages that a recipe's examples are; for a base model one text."""
+    reasoned = recipe.cot == "few-shot"
+    if raw:
+        return (Message("user", as_text(recipe.shots, recipe.wrapped, reasoned=reasoned)),) if recipe.shots else ()
+    return as_messages(recipe.shots, recipe.wrapped, reasoned=reasoned)
+
+
+def _as_sent(path: Sequence[StoredMessage], index: int) -> Message:
+    """Returns one message of a path as the model was given it: the reply behind a question knows how it was asked."""
+    stored = path[index]
+    if stored.role == "user":
+        following = path[index + 1] if index + 1 < len(path) else None
+        return Message("user", (following and following.sent) or stored.text)
+    return Message("assistant", stored.text, stored.token_ids, stored.model_key, stored.thought_tokens)
 
 
 def is_sent(stored: StoredMessage) -> bool:

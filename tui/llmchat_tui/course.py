@@ -28,7 +28,10 @@ from llmchat_engine import (
     Waiting,
 )
 from llmchat_engine.events import Measured, nothing_generated
-from llmchat_tui.composing import compose, is_sent, summary_request
+from llmchat_engine.prompting.chain_of_thought import reason
+from llmchat_engine.prompting.few_shot import TEXT_STOP
+from llmchat_engine.prompting.vote import Polled, vote
+from llmchat_tui.composing import compose, examples, is_sent, summary_request
 from llmchat_tui.events import LeftOut, Summarising, TurnEvent
 from llmchat_tui.history import Begun, StoredMessage
 from llmchat_tui.loops import out_of_circles
@@ -139,22 +142,32 @@ class Course:
                     yield reply.finish(event)
                 elif isinstance(event, Answered):
                     yield reply.answered(event)
+                elif isinstance(event, Polled):
+                    reply.polled(event)
+                    yield event
                 else:
                     reply.see(event)
                     yield event
 
-    def _events(self, begun: Begun) -> Generator[Event, None, None]:
+    def _events(self, begun: Begun) -> Generator[Event | Polled, None, None]:
         """Yields what the engine tells of the reply; that the model is loaded only once."""
         if self._stopped:
             yield self._stopped
             return
-        request = self._request(begun)
-        has_end = not self._grounding or self._grounding.grammar  # sentences that cite are few and short
-        events = self._engine.generate(request) if has_end else out_of_circles(self._engine, request)
-        with closing(events):
+        with closing(self._asked(self._request(begun))) as events:
             for event in events:
                 if self._model is None or not isinstance(event, (Loading, Loaded)):
                     yield event
+
+    def _asked(self, request: Request) -> Generator[Event | Polled, None, None]:
+        """Asks the model as the recipe says; a reply that goes on has its reasons behind it."""
+        recipe = self._turn.recipe
+        if recipe.votes and not self._turn.prefill:
+            return vote(self._engine, request, recipe.votes)
+        if recipe.cot != "off" and not self._turn.prefill and self._turn.answers == 1:
+            return reason(self._engine, request)
+        has_end = not self._grounding or self._grounding.grammar  # sentences that cite are few and short
+        return self._engine.generate(request) if has_end else out_of_circles(self._engine, request)
 
     def _request(self, begun: Begun) -> Request:
         turn, seen = self._turn, self.seen
@@ -170,13 +183,18 @@ class Course:
             private=turn.private,
             chat="" if turn.private else begun.conversation_id,
             store=turn.store and not turn.private,
-            shared=int(bool(turn.system) and not seen.summary),  # a summary begins no other chat
+            shared=0 if seen.summary else self._first,  # a summary begins no other chat
             shift=seen.left_out > 0,
             now=begun.created_at,
             answers=turn.answers,
             beams=turn.beams,
             length_penalty=turn.length_penalty,
-            grammar=turn.grammar or (self._grounding.grammar if self._grounding else ""),
+            logprobs=turn.logprobs,
+            grammar=turn.recipe.grammar or (self._grounding.grammar if self._grounding else ""),
+            schema=turn.recipe.schema,
+            think=turn.recipe.think,
+            think_budget=turn.recipe.think_budget,
+            keep_thoughts=turn.recipe.keep_thoughts,
             next_messages=() if messages is path else path,
             id=turn.request_id,
         )
@@ -187,17 +205,27 @@ class Course:
         messages = compose(
             turn.system,
             turn.earlier,
-            turn.question,
+            turn.asks,
             left_out=seen.left_out,
             summary=seen.summary,
             documents=documents,
+            recipe=turn.recipe,
+            raw=turn.raw,
         )
         return (*messages, *self._begun())
+
+    @property
+    def _first(self) -> int:
+        """How many messages stand before the chat: the system prompt, or a summary in it, and the examples."""
+        turn = self._turn
+        return int(bool(turn.system or self.seen.summary)) + len(examples(turn.recipe, turn.raw))
 
     def _begun(self) -> tuple[Message, ...]:
         """Returns what the reply begins with, as the message that it goes on."""
         turn = self._turn
-        return (Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key),) if turn.prefill else ()
+        if not (turn.prefill or turn.prefill_ids):
+            return ()
+        return (Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key, turn.prefill_thought_tokens),)
 
     @property
     def _sampling(self) -> Sampling:
@@ -206,6 +234,8 @@ class Course:
         A reply that writes their fence has ended: what comes behind it is no answer.
         """
         sampling, grounding = self._turn.sampling, self._grounding
+        if self._turn.raw and self._turn.recipe.shots:
+            sampling = replace(sampling, stop=(*sampling.stop, *TEXT_STOP))
         if grounding is None:
             return sampling
         temperature = 0.0 if sampling.temperature is None else sampling.temperature
@@ -220,7 +250,7 @@ class Course:
     def _planned(self, measured: Measured) -> Plan | None:
         """Returns which turns must leave, from the tokens of each message."""
         turn, seen = self._turn, self.seen
-        counts = iter(measured.messages[int(bool(turn.system or seen.summary)) :])
+        counts = iter(measured.messages[self._first :])
         turns: list[int] = []
         for stored in turn.earlier[seen.left_out :]:
             tokens = next(counts) if is_sent(stored) else 0

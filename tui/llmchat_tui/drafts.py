@@ -119,5 +119,7 @@ def part_of(finished: Finished, number: int) -> Finished:
         reply_tokens=answer.tokens,
         sampling=finished.sampling if answer.seed is None else replace(finished.sampling, seed=answer.seed),
         complete=answer.complete,
+        thought=answer.thought,
+        thought_tokens=answer.thought_tokens,
         answers=(),
     )

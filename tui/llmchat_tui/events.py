@@ -21,6 +21,7 @@ from llmchat_engine import (
     Token,
     Waiting,
 )
+from llmchat_engine.prompting.vote import Polled
 from llmchat_tui.history.values import Begun
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ TurnEvent = (
     | Prefill
     | Token
     | Answered
+    | Polled
     | Notice
     | Waiting
     | Ended

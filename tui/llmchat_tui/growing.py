@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Answered, Event, Finished, Loaded, ModelInfo, Sampling, Token
+from llmchat_engine.prompting.vote import Polled
 from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
@@ -36,6 +37,9 @@ class Beginning:
     """The ids of the text, where a model wrote it; without the one that ended it."""
     model_key: str = ""
     """The model that wrote it."""
+    thought: str = ""
+    """What was thought before it; its ids are among `token_ids`."""
+    thought_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -49,9 +53,10 @@ class GrowingReply:
     """What is known of how it is made, whatever the model says."""
     model: ModelInfo | None = None
     _parts: list[str] = field(init=False)
+    _thoughts: list[str] = field(init=False)
     _draft: str = ""
     """What stands in its place where not a word of it comes."""
-    _saved_parts: int = 1
+    _saved_parts: int = 2
     _saved_at: float = field(default_factory=time.monotonic)
     ended: Ended | None = None
     """How the engine ended it; None before, and where it ended in another way."""
@@ -62,7 +67,7 @@ class GrowingReply:
 
     def __post_init__(self) -> None:
         """Begins with what its row holds already."""
-        self._parts = [self.beginning.text]
+        self._parts, self._thoughts = [self.beginning.text], [self.beginning.thought]
 
     def saw(self, seen: Seen) -> None:
         """Keeps what the model sees of the path: the next turn goes on from there, also if this one is killed."""
@@ -126,24 +131,31 @@ class GrowingReply:
     def take(self, event: Event) -> None:
         """Takes what concerns the reply."""
         if isinstance(event, Token):
-            self._parts.append(event.text)
+            (self._thoughts if event.thought else self._parts).append(event.text)
         elif isinstance(event, Loaded):
             self.model = event.model
 
+    def polled(self, event: Polled) -> None:
+        """Keeps the chains of thought that have ended, also if the turn is killed."""
+        self.settings["votes"] = packed_vote(event)
+        with suppress(StorageError):  # `finish` writes it again, and tells if it cannot
+            self.history.checkpoint(self.begun.reply_id, self._text, self.settings)
+
     def save_when_due(self) -> None:
         """Checkpoints when it is time."""
-        now = time.monotonic()
-        if len(self._parts) > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
-            self._saved_parts, self._saved_at = len(self._parts), now
+        now, parts = time.monotonic(), len(self._parts) + len(self._thoughts)
+        if parts > self._saved_parts and now - self._saved_at >= CHECKPOINT_INTERVAL:
+            self._saved_parts, self._saved_at = parts, now
+            thinks = len(self._thoughts) > 1 and len(self._parts) == 1
             # A checkpoint that fails must not end the answer: `finish` writes it whole, and tells if it cannot.
             with suppress(StorageError):
-                self.history.checkpoint(self.begun.reply_id, self._text)
+                self.history.checkpoint(self.begun.reply_id, self._text, self._told() if thinks else None)
 
     def finish(self, finished: Finished) -> Ended:
         """Records a reply that the engine ended."""
         status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
         text = self.draft_left(finished) or self.beginning.text + finished.text
-        whole = replace(finished, text=text, token_ids=self._ids(finished))
+        whole = replace(finished, text=text, token_ids=self._ids(finished), **self._thought_of(finished))
         if self._sources:
             from llmchat_tui.sources import packed_sources
 
@@ -153,7 +165,9 @@ class GrowingReply:
             status=status,
             token_ids=whole.token_ids,
             model_key=self.model.key if self.model else "",
-            settings=self.settings | (_played(self.model, finished.sampling) if self.model else {}),
+            settings=self.settings
+            | _kept_thought(whole.thought, whole.thought_tokens if whole.token_ids else 0, whole.thought_seconds)
+            | (_played(self.model, finished.sampling) if self.model else {}),
             stats=stats_of(finished),
         )
         self.history.finish(self.begun.reply_id, end)
@@ -165,13 +179,27 @@ class GrowingReply:
         """Records a reply that ended in any other way, with the text that had come. Does nothing a second time."""
         if not self._ended and not self.is_withdrawn:
             self._ended = True
-            end = ReplyEnd(self._text, status, settings=self.settings, error=error)
+            end = ReplyEnd(self._text, status, settings=self._told(), error=error)
             self.history.finish(self.begun.reply_id, end)
 
     @property
     def is_empty(self) -> bool:
-        """Whether not a word of it has come."""
-        return not self._text
+        """Whether not a word of it has come, and none was thought."""
+        return not self._text and not any(self._thoughts)
+
+    def _told(self) -> dict[str, Any]:
+        """Returns the settings with what was thought so far."""
+        return self.settings | _kept_thought("".join(self._thoughts), 0, 0.0)
+
+    def _thought_of(self, finished: Finished) -> dict[str, Any]:
+        """Returns the thought of the whole reply: a reply that goes on has thought before."""
+        before = self.beginning
+        if not before.thought:
+            return {}
+        return {
+            "thought": before.thought + finished.thought,
+            "thought_tokens": before.thought_tokens + finished.thought_tokens,
+        }
 
     @property
     def _text(self) -> str:
@@ -180,11 +208,25 @@ class GrowingReply:
     def _ids(self, finished: Finished) -> tuple[int, ...]:
         """Returns the ids of the whole reply; none where those of a part are not known."""
         beginning = self.beginning
-        if not beginning.text:
+        if not (beginning.text or beginning.token_ids):
             return finished.token_ids
         written_here = self.model is not None and beginning.model_key == self.model.key and beginning.token_ids
         new_are_known = finished.token_ids or not finished.text
         return (*beginning.token_ids, *finished.token_ids) if written_here and new_are_known else ()
+
+
+def _kept_thought(text: str, tokens: int, seconds: float) -> dict[str, Any]:
+    """Returns what is kept of a thought; nothing where there was none."""
+    return {"thought": {"text": text, "tokens": tokens, "seconds": round(seconds, 2)}} if text or tokens else {}
+
+
+def packed_vote(polled: Polled) -> dict[str, Any]:
+    """Returns how a vote went, as JSON values."""
+    return {
+        "tally": [list(pair) for pair in polled.tally],
+        "total": polled.total,
+        "chains": [asdict(chain) for chain in polled.chains],
+    }
 
 
 def _played(model: ModelInfo, sampling: Sampling) -> dict[str, Any]:

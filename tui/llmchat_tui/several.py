@@ -84,6 +84,8 @@ class GrowingReplies(GrowingReply):
             text=answer.text,
             token_ids=answer.token_ids,
             reply_tokens=answer.tokens,
+            thought=answer.thought,
+            thought_tokens=answer.thought_tokens,
         )
         text = part.beginning.text + answer.text
         if text:

@@ -13,6 +13,7 @@ from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import TurnEvent
 from llmchat_tui.history import Begun
+from llmchat_tui.recipe import PLAIN, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Talk:
     """What the user set for this chat, over the settings."""
     collections: tuple[str, ...] = ()
     """The collections of documents that its questions are answered from; none asks no documents."""
+    recipe: Recipe = PLAIN
+    """How its questions are asked."""
     running: Running | None = None
     queued: str = ""
     """The message that goes out when the reply has ended."""

@@ -21,6 +21,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.events import Abstained, Ended, Grounded, Started
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
+from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
 from llmchat_tui.sources import numbered, sources_of
 from llmchat_tui.talk import Failed, News, Running, Talk
 from llmchat_tui.turn import Turn, run
@@ -77,10 +78,15 @@ class Talks:
         return next((talk for talk in self._open.values() if talk.conversation_id == conversation_id), None)
 
     def begin(
-        self, system: str = "", sampling: Mapping[str, Any] | None = None, collections: Sequence[str] = ()
+        self,
+        system: str = "",
+        sampling: Mapping[str, Any] | None = None,
+        collections: Sequence[str] = (),
+        recipe: Recipe = PLAIN,
     ) -> Talk:
         """Returns a new chat; it is on disk once something was asked."""
-        return self.keep(Talk(system=system, sampling=dict(sampling or {}), collections=tuple(collections)))
+        own = dict(sampling or {})
+        return self.keep(Talk(system=system, sampling=own, collections=tuple(collections), recipe=recipe))
 
     def open(self, conversation: Conversation) -> Talk:
         """Returns a chat from disk; where a turn runs in it, the one it runs in."""
@@ -94,6 +100,7 @@ class Talks:
                 system=conversation.system,
                 sampling=conversation.sampling,
                 collections=conversation.collections,
+                recipe=recipe_of(conversation.recipe),
             )
         )
 
@@ -150,6 +157,9 @@ class Talks:
             prefill=reply.text if text is None else text,
             prefill_ids=_spoken_ids(reply) if as_it_was else (),
             prefill_key=reply.model_key if as_it_was else "",
+            prefill_thought=reply.thought if as_it_was else "",
+            prefill_thought_tokens=reply.thought_tokens if as_it_was else 0,
+            sent=reply.sent,
             left_out=reply.left_out,
             summary=reply.summary,
             asked=asked_in(reply.settings) if self._documents else None,
@@ -236,6 +246,7 @@ class Talks:
             own_collections=talk.collections,
             asked=asked_of(talk.collections, self._asked()) if self._documents and answers == 1 else None,
             sampling=self.sampling_of(talk),
+            recipe=talk.recipe,
             overflow=overflow or self._overflow(),
             store=self._store(),
             answers=answers,

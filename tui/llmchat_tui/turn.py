@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Engine, EngineError, Sampling
+from llmchat_engine.prompting.chain_of_thought import asked
 from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.composing import compose
@@ -20,6 +21,7 @@ from llmchat_tui.events import Started, TurnEvent
 from llmchat_tui.growing import Beginning, GrowingReply, stats_of
 from llmchat_tui.history import Begun, History, StoredMessage
 from llmchat_tui.overflow import Overflow
+from llmchat_tui.recipe import PLAIN, Recipe, packed
 
 if TYPE_CHECKING:
     from llmchat_tui.asked import Asked
@@ -54,12 +56,22 @@ class Turn:
     cited: tuple[KeptSource, ...] = ()
     """The sources of the reply that goes on: its numbers stay what they are, and nothing is searched."""
     raw: bool = False
+    recipe: Recipe = PLAIN
+    """How the question is asked; a new chat keeps it."""
+    sent: str = ""
+    """What the model is given in place of the question, where that was decided before; empty asks the recipe."""
     prefill: str = ""
     """What the reply begins with; the model goes on exactly behind it."""
     prefill_ids: tuple[int, ...] = ()
     """The ids of that text where a model wrote it, without the one that ended it."""
     prefill_key: str = ""
     """The model that wrote it."""
+    prefill_thought: str = ""
+    """What was thought before it."""
+    prefill_thought_tokens: int = 0
+    """So many of `prefill_ids` are that thought."""
+    logprobs: int | None = None
+    """How many likely tokens are told at each place; None tells none."""
     overflow: Overflow = "drop"
     """What becomes of the oldest turns when the context is full."""
     left_out: int = 0
@@ -76,10 +88,13 @@ class Turn:
     """Search with so many hypotheses for the likeliest reply; 0 samples."""
     length_penalty: float = 1.0
     """Beams compare sums of log-probabilities divided by length to this power."""
-    grammar: str = ""
-    """GBNF that each reply must follow."""
     request_id: str = field(default_factory=new_request_id)
     """What `Engine.cancel` takes to stop this turn."""
+
+    @property
+    def asks(self) -> str:
+        """The question as the model is given it."""
+        return self.sent or asked(self.recipe.wrapped(self.question), self.recipe.cot)
 
 
 def run(
@@ -139,8 +154,8 @@ def run(
 def _grounding(turn: Turn, engine: Engine, documents: Documents | None) -> Grounding | None:
     if turn.asked is None:
         return None
-    if turn.answers > 1:
-        raise ValueError("several answers from documents")
+    if turn.answers > 1 or turn.recipe.votes or turn.recipe.cot != "off":
+        raise ValueError("from documents there is one answer, without a chain of thought")
     if documents is None:
         raise ValueError("a turn that asks for documents was given none")
     from llmchat_tui.grounding import Grounding  # 5 ms, which most questions need not wait for
@@ -153,7 +168,9 @@ def _nothing() -> Generator[TurnEvent, None, None]:
 
 
 def _growing(turn: Turn, begun: Begun, history: History) -> GrowingReply:
-    beginning = Beginning(turn.prefill, turn.prefill_ids, turn.prefill_key)
+    beginning = Beginning(
+        turn.prefill, turn.prefill_ids, turn.prefill_key, turn.prefill_thought, turn.prefill_thought_tokens
+    )
     if turn.answers == 1:
         return GrowingReply(begun, history, beginning, _known(turn))
     from llmchat_tui.several import GrowingReplies  # most questions have one answer
@@ -164,6 +181,10 @@ def _growing(turn: Turn, begun: Begun, history: History) -> GrowingReply:
 def _known(turn: Turn) -> dict[str, Any]:
     """Returns what is known of a reply before the model says a word."""
     known: dict[str, Any] = {"system": turn.system, "raw": turn.raw}
+    if turn.asks != turn.question:
+        known["sent"] = turn.asks
+    if turn.recipe != PLAIN:
+        known["recipe"] = packed(turn.recipe)
     return known | {"asked": asdict(turn.asked)} if turn.asked else known
 
 
@@ -179,6 +200,7 @@ def _record_question(turn: Turn, history: History) -> Begun:
         title=turn.title,
         sampling=turn.own_sampling,
         collections=turn.own_collections,
+        recipe=packed(turn.recipe),
         reply_text=turn.prefill,
         replies=turn.answers,
     )

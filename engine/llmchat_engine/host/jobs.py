@@ -11,10 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llmchat_engine.events import Queued, nothing_generated
-from llmchat_engine.protocol import Generate, Measure, News, Perplexity, Render, Score, Tokenize, Work
+from llmchat_engine.protocol import (
+    Generate,
+    Measure,
+    News,
+    Peek,
+    Perplexity,
+    Pieces,
+    Render,
+    Score,
+    Tokenize,
+    Work,
+)
 from llmchat_engine.types import Request
 
-Counting = Render | Measure | Tokenize
+Counting = Render | Measure | Tokenize | Pieces
 """What needs the vocabulary of a model and nothing else of it."""
 
 
@@ -29,6 +40,8 @@ class Job:
     """Answers the client. Safe from any thread; does nothing when the client has gone."""
     stopped: set[int] = field(default_factory=set)
     """The answers that the client has stopped, by index. Only added to, by the thread of the sockets."""
+    concluded: set[int] = field(default_factory=set)
+    """The answers whose thought is to be closed, by index; added to in the same way."""
 
 
 class JobQueue:
@@ -80,10 +93,17 @@ class JobQueue:
                 self._abort(True)
         for job in stopped:
             match job.order:
-                case Generate(request) | Score(request):
+                case Generate(request) | Score(request) | Peek(request):
                     job.send(nothing_generated(request))
                 case Perplexity():
                     job.send(nothing_generated(Request(())))
+
+    def conclude(self, client: int, job_id: str, answer: int | None = None) -> None:
+        """Has one job of a client, or one answer of it, think no further."""
+        with self._changed:
+            for job in (self._running, *self._waiting):
+                if job and (job.client, job.id) == (client, job_id) and isinstance(job.order, Generate):
+                    job.concluded.update(range(job.order.request.answers) if answer is None else (answer,))
 
     def _stop_answer(self, client: int, job_id: str | None, answer: int) -> bool:
         """Stops one answer; returns whether it was the last one that went on: nobody waits for the job any more."""

@@ -186,6 +186,8 @@ class Server:
                 client.send(protocol.Pong(), order_id)
             case protocol.Cancel(answer):
                 self._jobs.cancel(client.number, order_id, answer)
+            case protocol.Conclude(answer):
+                self._jobs.conclude(client.number, order_id, answer)
             case protocol.Forget(chat):
                 self._forget(chat)
                 client.send(protocol.Pong(), order_id)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import sampling
-from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
+from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable, RequestInvalid
 from llmchat_engine.events import Finished, Loaded, Loading, Notice, Scored, nothing_generated
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
@@ -176,11 +176,11 @@ class Worker:
                 residents.cache.discard()
             residents.idle.after(upcoming)
 
-    def _score(self, job: Job, request: Request, continuations: Sequence[str]) -> None:
+    def _score(self, job: Job, request: Request, continuations: Sequence[str | Sequence[int]]) -> None:
         residents = self._loaded()
         self._drop_forgotten()
         prompt = residents.prompter.prompt(request)
-        texts = [residents.model.vocab.tokenize(text, special=False) for text in continuations]
+        texts = [_ids_of(text, residents.model.vocab) for text in continuations]
         store = request.store and not request.private
         scorer = residents.scorer(Want(request.chat, store=store, private=request.private))
         self._tell_score(job, scorer.score(prompt.ids, texts, request.logprobs), request)
@@ -261,6 +261,19 @@ def _import_heavy() -> None:
     import numpy  # noqa: F401
 
     import llmchat_engine.host.measure  # noqa: F401
+
+
+def _ids_of(text: str | Sequence[int], vocab: Vocab) -> list[int]:
+    """Returns the ids of a text, or those that were given in its place.
+
+    Raises:
+        RequestInvalid: one is not in the vocabulary; llama.cpp ends the process on it.
+    """
+    if isinstance(text, str):
+        return vocab.tokenize(text, special=False)
+    if text and not 0 <= min(text) <= max(text) < vocab.size:
+        raise RequestInvalid("these token ids are not the model's", f"it has {vocab.size:,} tokens")
+    return list(text)
 
 
 def _constraint(request: Request) -> str:

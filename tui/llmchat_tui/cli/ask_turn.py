@@ -134,6 +134,7 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
     """
     from llmchat_tui.cli.options import keeps_cache, overflow_unasked
     from llmchat_tui.inputs import as_text, build_question, piped_stdin
+    from llmchat_tui.recipe import PLAIN, Recipe
     from llmchat_tui.turn import Turn
 
     settings, limits = app.config.settings, _limits(app)
@@ -155,7 +156,7 @@ def make_turn(app: App, flags: AskFlags, sampling: Sampling, warn: Callable[[str
         answers=flags.answers,
         beams=flags.beams or 0,
         length_penalty=1.0 if flags.length_penalty is None else flags.length_penalty,
-        grammar=_grammar(flags.grammar_file, limits, warn) if flags.grammar_file else "",
+        recipe=Recipe(grammar=_grammar(flags.grammar_file, limits, warn)) if flags.grammar_file else PLAIN,
     )
     if not flags.asks_documents:
         return turn

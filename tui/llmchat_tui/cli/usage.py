@@ -89,4 +89,5 @@ def chosen_by(turn: Turn, engine: Engine) -> str:
     *_, loaded = engine.load()
     assert isinstance(loaded, Loaded)
     drawn = " → ".join(chain_in_words(turn.sampling, loaded.model.sampling))
-    return f"chosen by: {drawn}" + (", again among what the grammar allows where it refuses" if turn.grammar else "")
+    held = turn.recipe.grammar or turn.recipe.schema
+    return f"chosen by: {drawn}" + (", again among what the grammar allows where it refuses" if held else "")

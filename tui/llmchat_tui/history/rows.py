@@ -106,6 +106,7 @@ def conversation(row: sqlite3.Row) -> Conversation:
         message_count=row["message_count"],
         sampling=unpack_object(row["sampling"]),
         collections=unpack_names(row["documents"]),
+        recipe=unpack_object(row["recipe"]),
     )
 
 

@@ -149,6 +149,22 @@ _VERSION_4 = (
 )
 
 
+_VERSION_5 = (
+    "ALTER TABLE conversations ADD COLUMN recipe TEXT NOT NULL DEFAULT '{}'",
+    "DROP VIEW chats",
+    """
+    CREATE VIEW chats AS
+    SELECT id, title, system, sampling, documents, recipe, created_at, updated_at,
+        coalesce(
+            (SELECT m.id FROM messages m WHERE m.id = c.chosen_id AND m.conversation_id = c.id),
+            (SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.seq DESC LIMIT 1)
+        ) AS leaf_id,
+        (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id) AS message_count
+    FROM conversations c
+    """,
+)
+
+
 def _create(connection: sqlite3.Connection) -> None:
     for statement in _VERSION_1:
         connection.execute(statement)
@@ -169,11 +185,17 @@ def _keep_the_chosen_documents(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_the_recipe(connection: sqlite3.Connection) -> None:
+    for statement in _VERSION_5:
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create,
     _prepare_for_screens,
     _keep_the_chosen_branch,
     _keep_the_chosen_documents,
+    _keep_the_recipe,
 )
 """Step N leads from version N-1 to N. Never change one that was released; add the next."""
 

@@ -93,6 +93,7 @@ class History(Reader):
         title: str = "",
         sampling: Mapping[str, Any] = _NOT_SET,
         collections: Sequence[str] = (),
+        recipe: Mapping[str, Any] = _NOT_SET,
         reply_text: str = "",
         replies: int = 1,
     ) -> Begun:
@@ -106,6 +107,7 @@ class History(Reader):
             title: of a new chat; empty takes the first line of the question.
             sampling: what the user set for a new chat, by the field names of `Sampling`.
             collections: of documents that a new chat is answered from.
+            recipe: how a new chat has its questions asked, as recipe.py packs it.
             reply_text: what the reply begins with.
             replies: so many grow side by side; the chat goes on with the first.
         """
@@ -113,7 +115,7 @@ class History(Reader):
         chat_id, question_id = conversation_id or self._ids.next(), self._ids.next()
         with transaction(self._db, durable=True):
             if not conversation_id:
-                tree.add_conversation(self._db, chat_id, title or question, system, sampling, collections)
+                tree.add_conversation(self._db, chat_id, title or question, system, sampling, collections, recipe)
             tree.add_question(self._db, question_id, chat_id, parent_id, question)
             return self._add_replies(question_id, reply_text, replies)
 
@@ -210,20 +212,23 @@ class History(Reader):
         system: str | None = None,
         sampling: Mapping[str, Any] | None = None,
         collections: Sequence[str] | None = None,
+        recipe: Mapping[str, Any] | None = None,
     ) -> None:
-        """Gives a chat another system prompt, sampling or other collections of documents; None leaves it as it is.
+        """Gives a chat another system prompt, sampling, recipe or other collections; None leaves it as it is.
 
         Args:
             conversation_id: the chat.
             system: the system prompt.
             sampling: what the user set for this chat, by the field names of `Sampling`; it replaces what was set.
             collections: the names; none asks no documents any more.
+            recipe: how its questions are asked from now on, as recipe.py packs it.
         """
         prompt = None if system is None else rows.clean(system)
         packed = None if sampling is None else rows.pack_object(sampling)
         names = None if collections is None else rows.pack_names(collections)
+        asked = None if recipe is None else rows.pack_object(recipe)
         with transaction(self._db, durable=True):
-            tree.configure(self._db, conversation_id, prompt, packed, names)
+            tree.configure(self._db, conversation_id, prompt, packed, names, asked)
 
     @guarded
     def choose(self, conversation_id: str, leaf_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from llmchat_tui.errors import NotFound
@@ -23,13 +24,14 @@ def add_conversation(
     system: str,
     sampling: Mapping[str, Any],
     collections: Sequence[str] = (),
+    recipe: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Adds a conversation without messages."""
     now = time.time()
-    own = (rows.pack_object(sampling), rows.pack_names(collections))
+    own = (rows.pack_object(sampling), rows.pack_names(collections), rows.pack_object(recipe))
     db.execute(
-        "INSERT INTO conversations (id, title, system, sampling, documents, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO conversations (id, title, system, sampling, documents, recipe, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (conversation_id, rows.title_of(title), rows.clean(system), *own, now, now),
     )
 
@@ -222,17 +224,22 @@ def annotate(db: sqlite3.Connection, reply_id: str, patch: Mapping[str, Any], st
 
 
 def configure(
-    db: sqlite3.Connection, conversation_id: str, system: str | None, sampling: str | None, documents: str | None
+    db: sqlite3.Connection,
+    conversation_id: str,
+    system: str | None,
+    sampling: str | None,
+    documents: str | None,
+    recipe: str | None = None,
 ) -> None:
-    """Replaces the system prompt, the packed sampling or the packed collections of a conversation; None leaves it.
+    """Replaces the system prompt, or the packed sampling, collections or recipe of a conversation; None leaves it.
 
     Raises:
         NotFound: there is no such conversation.
     """
     changed = db.execute(
         "UPDATE conversations SET system = coalesce(?, system), sampling = coalesce(?, sampling),"
-        " documents = coalesce(?, documents) WHERE id = ?",
-        (system, sampling, documents, conversation_id),
+        " documents = coalesce(?, documents), recipe = coalesce(?, recipe) WHERE id = ?",
+        (system, sampling, documents, recipe, conversation_id),
     )
     if changed.rowcount == 0:
         raise no_chat(conversation_id)

@@ -26,6 +26,8 @@ class Conversation:
     """What the user set for this chat alone, by the field names of `Sampling`; what is not there is not set."""
     collections: tuple[str, ...] = ()
     """The collections of documents that its questions are answered from; none asks no documents."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """How its questions are asked, as recipe.py packs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,60 @@ class StoredMessage:
     @property
     def summary(self) -> str:
         """What the model saw in their place; empty where it saw nothing."""
-        text = self.settings.get("summary", "")
-        return text if isinstance(text, str) else ""
+        return _text_in(self.settings, "summary")
+
+    @property
+    def sent(self) -> str:
+        """Of a reply: what the model was given in place of the question's text; empty where that is the text."""
+        return _text_in(self.settings, "sent")
+
+    @property
+    def thought(self) -> str:
+        """Of a reply: what was thought before it; no part of its text."""
+        return _text_in(self._thought, "text")
+
+    @property
+    def thought_tokens(self) -> int:
+        """So many of `token_ids`, from the first on, are the thought."""
+        return _count_in(self._thought, "tokens")
+
+    @property
+    def thought_seconds(self) -> float:
+        """How long it took."""
+        seconds = self._thought.get("seconds", 0.0)
+        return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+
+    @property
+    def rating(self) -> int:
+        """What the user thinks of a reply: 1 is good, -1 is bad, 0 is not said."""
+        rating = self.settings.get("rating", 0)
+        return rating if rating in (1, -1) else 0
+
+    @property
+    def rating_note(self) -> str:
+        """Why, in the user's words."""
+        return _text_in(self.settings, "rating_note")
+
+    @property
+    def _thought(self) -> Mapping[str, Any]:
+        found = self.settings.get("thought", {})
+        return found if isinstance(found, dict) else {}
+
+
+def _text_in(values: Mapping[str, Any], name: str) -> str:
+    """Returns a text of a mapping from a file, which may hold anything."""
+    text = values.get(name, "")
+    return text if isinstance(text, str) else ""
+
+
+def _count_in(values: Mapping[str, Any], name: str) -> int:
+    count = values.get(name, 0)
+    return max(0, count) if isinstance(count, int) else 0
 
 
 def left_out_of(settings: Mapping[str, Any]) -> int:
     """Returns how many messages a reply's settings say were left out; settings from a file may say anything."""
-    count = settings.get("left_out", 0)
-    return max(0, count) if isinstance(count, int) else 0
+    return _count_in(settings, "left_out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,15 @@ def add_chat(
     """Adds a chat whose tree was checked; returns its new id."""
     chat_id = new_id()
     db.execute(
-        "INSERT INTO conversations (id, title, system, sampling, documents, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO conversations (id, title, system, sampling, documents, recipe, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             chat_id,
             rows.title_of(conversation.title),
             rows.clean(conversation.system),
             rows.pack_object(conversation.sampling),
             rows.pack_names(conversation.collections),
+            rows.pack_object(conversation.recipe),
             conversation.created_at,
             conversation.updated_at,
         ),

@@ -1,0 +1,1 @@
+"""Prompt templates: TOML files of the user, and those that come along."""
