@@ -178,7 +178,7 @@ def test_a_stopped_reply_goes_on_where_it_ended(home: Path) -> None:
             new = run.replies()[1]
             assert new.text == f"{stopped.text} and on." and new.parent_id == stopped.parent_id
             assert shown(run) == ["go", new.text] and "‹ 2/2 ›" in run.text()
-            assert "and on." in run.text()
+            assert "and on." in " ".join(run.text().split())  # where the lines break, the clock decides
             await run.press("up", "left")
             await run.until(lambda: shown(run) == ["go", stopped.text], "the old one")
 
