@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args
 
 import msgspec
@@ -126,7 +127,7 @@ def _edit(path: Path, name: str, edit: Callable[[str], str], wanted: Callable[[_
     """Writes an edited config.toml, if the edit did what was wanted and nothing else."""
     text = _read(path)
     mark, text = (_BOM, text.removeprefix(_BOM)) if text.startswith(_BOM) else ("", text)
-    before = _parse(path, text)
+    before = parse_toml(path, text)
     try:
         edited = edit(text)
         is_right = flatten(tomllib.loads(edited)) == wanted(flatten(before))
@@ -207,8 +208,12 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}:{line}: not valid TOML", "it is not UTF-8 text", f"edit {path}") from error
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    """Returns the file as nested tables."""
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """Returns the text of a file as nested tables.
+
+    Raises:
+        ConfigError: it is not valid TOML; names line and column.
+    """
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -235,7 +240,7 @@ def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str]
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
     places: dict[str, str] = {}
-    written = flatten(_parse(path, text))
+    written = flatten(parse_toml(path, text))
     lines = key_lines(text)
     for dotted, value in written.items():
         name = dotted.removeprefix(f"{TABLE}.")
@@ -249,7 +254,7 @@ def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str]
             raise _unknown_key(f"{where}: unknown key {dotted}", name)
         if dotted != dotted_name(name):
             raise ConfigError(f"{where}: {dotted} is in the wrong place", "", f"write it as {dotted_name(name)}")
-        values[name] = _checked(name, value, f"{where}: ", f"llmchat config set {name} VALUE, or edit {path}")
+        values[name] = checked_value(name, value, f"{where}: ", f"llmchat config set {name} VALUE, or edit {path}")
         places[name] = where
     return values, keys, places
 
@@ -283,11 +288,22 @@ def _from_text(name: str, text: str, where: str, hint: str) -> Any:
                 value = tomllib.loads(f"list = {text}")["list"]
             except tomllib.TOMLDecodeError as error:
                 raise ConfigError(f"{where}{name} cannot be {text[:40]!r}", "it is not a TOML list", hint) from error
-    return _checked(name, value, where, hint, strict=False)
+    return checked_value(name, value, where, hint, strict=False)
 
 
-def _checked(name: str, value: Any, where: str, hint: str, strict: bool = True) -> Any:
-    """Returns one value in its type and range."""
+def checked_value(name: str, value: Any, where: str, hint: str, strict: bool = True) -> Any:
+    """Returns the value of one setting in its type and range.
+
+    Args:
+        name: of the setting, without its table.
+        value: as TOML has it.
+        where: the place that an error names first, with a colon and a blank behind it.
+        hint: what helps.
+        strict: whether a text that reads like a number is none.
+
+    Raises:
+        ConfigError: it is of another type, or out of range.
+    """
     kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
     try:
         result = msgspec.convert(value, kind, strict=strict)
@@ -302,8 +318,9 @@ def _checked(name: str, value: Any, where: str, hint: str, strict: bool = True) 
 
 def _plain_words(message: str, kind: Any) -> str:
     """Returns msgspec's sentence for a reader who knows no Python."""
-    choices = get_args(get_args(kind)[0])
     if "enum" in message:
+        allowed = get_args(kind)[0]  # without its description
+        choices = [choice for part in get_args(allowed) for choice in get_args(part) or (part,) if part is not NoneType]
         return "it is none of " + ", ".join(map(str, choices))
     words = message.partition(" - at ")[0].replace(" | null", "")
     return _QUOTED.sub(lambda found: _WORDS.get(found[1], found[1]), words[:1].lower() + words[1:])

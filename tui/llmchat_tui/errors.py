@@ -4,6 +4,8 @@ UserError                       what failed, why, and the command that helps
 ├── UsageError                  2   a flag or argument that cannot be used
 ├── ConfigError                 2   config.toml or an environment variable
 ├── ModelChoiceError            3   no model chosen, or the name fits none or several
+├── TemplateMissing             3   no prompt template of that name, or several
+├── TemplateInvalid             3   a prompt template cannot be used
 ├── StorageError                7   chats.db cannot be used
 │   ├── StorageDamaged              it is damaged; it was not touched
 │   ├── StorageForeign              another program's file, or made by a newer llmchat
@@ -59,6 +61,18 @@ class ConfigError(UserError):
 
 class ModelChoiceError(UserError):
     """No model was chosen, or the name fits none or several."""
+
+    exit_code = 3
+
+
+class TemplateMissing(UserError):
+    """There is no such prompt template, or a name fits several."""
+
+    exit_code = 3
+
+
+class TemplateInvalid(UserError):
+    """A prompt template, or a file that it names, cannot be used. `what` names file, line and key."""
 
     exit_code = 3
 

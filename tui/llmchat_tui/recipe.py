@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from llmchat_engine import Thinking
-from llmchat_engine.prompting.chain_of_thought import Cot
+from llmchat_engine.prompting.chain_of_thought import Cot, asked
 from llmchat_engine.prompting.few_shot import Shot
+from llmchat_tui.placeholders import names_in, spelled_out
 
-PLACE = "$input"
-"""Where the question goes in the words around it."""
+PLACE = "input"
+"""The name of the place where the question goes in the words around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Recipe:
     shots: tuple[Shot, ...] = ()
     """Worked examples between the system prompt and the chat."""
     wrapper: str = ""
-    """What a question is sent as, with `$input` in its place; empty sends it as it is."""
+    """What a question is sent as, with `$input` in its place and `$$` for a dollar sign; empty sends it as it is."""
     cot: Cot = "off"
     votes: int = 0
     """So many chains of thought vote on the answer; 0 asks one."""
@@ -44,7 +45,11 @@ class Recipe:
 
     def wrapped(self, question: str) -> str:
         """Returns a question with the words around it."""
-        return self.wrapper.replace(PLACE, question) if PLACE in self.wrapper else question
+        return spelled_out(self.wrapper, {PLACE: question}) if PLACE in names_in(self.wrapper) else question
+
+    def asks(self, question: str) -> str:
+        """Returns a question as the model is given it: with the words around it, and what has the model reason."""
+        return asked(self.wrapped(question), self.cot)
 
 
 PLAIN = Recipe()

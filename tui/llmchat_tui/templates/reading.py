@@ -1,0 +1,169 @@
+"""From TOML to a template: every key checked, and what is wrong named with file, line and key.
+
+Knows no folder of templates, no engine and no question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmchat_engine.prompting.few_shot import Shot
+from llmchat_tui.config import checked_value, parse_toml
+from llmchat_tui.errors import ConfigError, TemplateInvalid, UserError
+from llmchat_tui.placeholders import is_name, names_in
+from llmchat_tui.recipe import PLACE
+from llmchat_tui.schemas import ANY_OBJECT
+from llmchat_tui.settings import SAMPLING_KEYS
+from llmchat_tui.templates.constraints import grammar_text, parameter_of, schema_text
+from llmchat_tui.templates.faults import Fault, invalid, unknown
+from llmchat_tui.templates.files import read_file
+from llmchat_tui.templates.shape import DOCUMENT_KINDS, KINDS, SHOT_KINDS, checked
+from llmchat_tui.templates.shots import read_shots
+from llmchat_tui.templates.values import Template
+
+_AS_THEY_ARE = (
+    "description", "system", "user", "params", "num_shots", "shots_by", "cot", "votes", "think", "think_budget",
+    "keep_thoughts",
+)  # fmt: skip
+
+
+def read_template(path: Path) -> Template:
+    """Returns the template of a file; its name is the file's.
+
+    Raises:
+        TemplateMissing: there is no such file.
+        TemplateInvalid: it cannot be used; `what` names file, line and key.
+    """
+    return template_of(read_file(path), path.stem, path)
+
+
+def template_of(text: str, name: str, path: Path | None) -> Template:
+    """Returns the template of a TOML text.
+
+    Args:
+        text: the file.
+        name: of the template.
+        path: the file, which paths in it start from; None for one that is built in.
+
+    Raises:
+        TemplateInvalid: it cannot be used; `what` names file, line and key.
+    """
+    try:
+        values = parse_toml(path or Path(f"{name}.toml"), text)
+    except ConfigError as error:
+        raise TemplateInvalid(error.what, error.why, error.hint) from error
+    try:
+        return _template(values, name, path)
+    except Fault as fault:
+        raise invalid(fault, text, name, path) from fault
+
+
+def _template(written: Mapping[str, Any], name: str, path: Path | None) -> Template:
+    values = checked("", written, KINDS)
+    folder = path.parent if path else None
+    documents = checked("documents", values.get("documents", {}), DOCUMENT_KINDS)
+    template = Template(
+        name=name,
+        shots=_shots(values.get("shots", []), folder),
+        schema=_schema(values, folder),
+        grammar=grammar_text(values["grammar"], folder) if "grammar" in values else "",
+        sampling=_sampling(values.get("sampling", {})),
+        collections=tuple(documents.get("collections", ())),
+        docs_k=documents.get("k"),
+        cite=documents.get("cite"),
+        path=path,
+        **{key: values[key] for key in _AS_THEY_ARE if key in values},
+    )
+    _check_names(template)
+    _check_together(template, values)
+    return template
+
+
+def _shots(written: str | Sequence[Mapping[str, Any]], folder: Path | None) -> tuple[Shot, ...]:
+    if isinstance(written, str):
+        try:
+            return read_shots((folder or Path()) / Path(written).expanduser())
+        except UserError as error:
+            raise Fault("shots", f"shots: {error.what}", error.why) from error
+    return tuple(_shot(shot, number) for number, shot in enumerate(written, 1))
+
+
+def _shot(written: Mapping[str, Any], number: int) -> Shot:
+    values = checked(f"shots.{number}", written, SHOT_KINDS)
+    for key in ("input", "output"):
+        if not values.get(key, "").strip():
+            raise Fault(f"shots.{number}.{key}", f"shot {number} has no {key}")
+    return Shot(**values)
+
+
+def _schema(values: Mapping[str, Any], folder: Path | None) -> str:
+    """Returns the schema as JSON text, or the parameter that it is left to."""
+    if "format" in values:
+        if "schema" in values:
+            raise Fault("format", "format and schema exclude each other", "a schema is JSON already")
+        return ANY_OBJECT
+    written = values.get("schema", "")
+    if isinstance(written, str) and (not written or parameter_of(written)):
+        return written
+    return schema_text(written, folder)
+
+
+def _sampling(written: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in written.items():
+        if name not in SAMPLING_KEYS:
+            raise unknown(f"sampling.{name}", sorted(SAMPLING_KEYS))
+        try:
+            values[name] = checked_value(name, value, "sampling.", "")
+        except ConfigError as error:
+            raise Fault(f"sampling.{name}", error.what, error.why) from error
+    return values
+
+
+def _check_names(template: Template) -> None:
+    """Holds the names in `user` and in the schema against the parameters."""
+    for name in template.params:
+        if not is_name(name):
+            raise Fault(f"params.{name}", f"{name!r} cannot be a parameter", "write letters, digits and _")
+        if name == PLACE:
+            raise Fault(f"params.{name}", f"{name} cannot be a parameter", f"${PLACE} is the question")
+    known = [PLACE, *template.params]
+    for name in names_in(template.user):
+        if name not in known:
+            raise Fault("user", f"${name} in user is no parameter", _near(name, known))
+    if template.user and PLACE not in names_in(template.user):
+        raise Fault("user", f"there is no ${PLACE} in user", "that is where the question goes")
+    if (name := parameter_of(template.schema)) and name not in template.params:
+        raise Fault("schema", f"${name} in schema is no parameter", _near(name, list(template.params)))
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean ${near[0]}?" if near else f'add {name} = "" to [params], or write $${name} for the text'
+
+
+def _check_together(template: Template, written: Mapping[str, Any]) -> None:
+    """Refuses what excludes each other."""
+    if template.schema and template.grammar:
+        key = "format" if "format" in written else "schema"
+        raise Fault("grammar", f"grammar and {key} exclude each other", "an answer follows one form")
+    if "documents" in written:
+        for key in ("cot", "votes"):
+            if written.get(key) not in (None, "off", 0):
+                raise Fault(key, f"{key} and documents exclude each other", "from documents there is one answer")
+        if template.cite and (template.schema or template.grammar):
+            raise Fault("documents.cite", "cite and a schema or grammar exclude each other", "both are a form")
+    if template.cot == "few-shot":
+        _check_reasoned(template.shots)
+
+
+def _check_reasoned(shots: Sequence[Shot]) -> None:
+    if not shots:
+        raise Fault("cot", "cot cannot be 'few-shot'", "there are no shots that show how to reason")
+    for number, shot in enumerate(shots, 1):
+        if not shot.reasoning.strip():
+            raise Fault(f"shots.{number}", f"shot {number} has no reasoning", "cot = 'few-shot' shows it")
