@@ -30,6 +30,8 @@ class Shot:
     output: str
     reasoning: str = ""
     """How the output was found, for examples that show a chain of thought."""
+    whole: bool = False
+    """Whether the input is all that is sent: the words that are put around others are in it."""
 
 
 def choose(
@@ -80,18 +82,22 @@ def as_messages(shots: Sequence[Shot], wrap: Callable[[str], str], *, reasoned: 
         wrap: puts the words around an input that the question gets too.
         reasoned: whether their reasoning is shown.
     """
-    pairs = ((Message("user", wrap(shot.input)), Message("assistant", _said(shot, reasoned))) for shot in shots)
+    pairs = ((Message("user", _asked(shot, wrap)), Message("assistant", _said(shot, reasoned))) for shot in shots)
     return tuple(message for pair in pairs for message in pair)
 
 
 def as_text(shots: Sequence[Shot], wrap: Callable[[str], str], *, reasoned: bool = False) -> str:
     """Returns examples as text for base models, which have no turns; `open_question` stands behind it."""
-    return "".join(f"{open_question(wrap(shot.input))} {_said(shot, reasoned)}\n\n" for shot in shots)
+    return "".join(f"{open_question(_asked(shot, wrap))} {_said(shot, reasoned)}\n\n" for shot in shots)
 
 
 def open_question(question: str) -> str:
     """Returns a question as a base model is to go on with it."""
     return f"Input: {question}\nOutput:"
+
+
+def _asked(shot: Shot, wrap: Callable[[str], str]) -> str:
+    return shot.input if shot.whole else wrap(shot.input)
 
 
 def _said(shot: Shot, reasoned: bool) -> str:

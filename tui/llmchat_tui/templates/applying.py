@@ -13,7 +13,8 @@ from llmchat_tui.errors import UsageError
 from llmchat_tui.placeholders import filled_in
 from llmchat_tui.recipe import Recipe
 from llmchat_tui.schemas import schema_from
-from llmchat_tui.templates.constraints import parameter_of
+from llmchat_tui.templates.constraints import choices_grammar, listed, parameter_of
+from llmchat_tui.templates.faults import Fault
 from llmchat_tui.templates.values import ShotsBy, Template
 
 
@@ -53,7 +54,7 @@ def recipe_from(
         think_budget=template.think_budget,
         keep_thoughts=template.keep_thoughts,
         schema=_schema(template, values),
-        grammar=template.grammar,
+        grammar=_grammar(template, values),
     )
 
 
@@ -95,3 +96,14 @@ def _schema(template: Template, values: Mapping[str, str]) -> str:
     """Returns the schema; one that is left to a parameter is what was given there."""
     name = parameter_of(template.schema)
     return schema_from(values[name]) if name else template.schema
+
+
+def _grammar(template: Template, values: Mapping[str, str]) -> str:
+    """Returns the grammar; that of a choice which is left to a parameter is made of what was given there."""
+    name = parameter_of(template.grammar)
+    if not name:
+        return template.grammar
+    try:
+        return choices_grammar(listed(values[name]))
+    except Fault as fault:
+        raise UsageError(f"-p {name}: {fault.what}", fault.why, f"-p {name} 'one, two, three'") from fault

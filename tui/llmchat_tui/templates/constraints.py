@@ -1,10 +1,11 @@
-"""The form that a template's answers have: a JSON schema or a grammar, inline or from a file beside the template.
+"""The form that a template's answers have: a JSON schema, a grammar or a choice, inline or from a file beside it.
 
 Checks that the engine can follow it. Knows no template file's syntax.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from llmchat_tui.templates.faults import Fault
 from llmchat_tui.templates.files import read_file
 
 
-def parameter_of(schema: str) -> str:
-    """Returns the parameter that a schema is left to, as in `schema = "$fields"`; empty where it is not."""
-    name = (names_in(schema) or ("",))[0]
-    return name if name and schema.strip() in (f"${name}", f"${{{name}}}") else ""
+def parameter_of(written: str) -> str:
+    """Returns the parameter that a value is left to, as in `schema = "$fields"`; empty where it is not."""
+    name = (names_in(written) or ("",))[0]
+    return name if name and written.strip() in (f"${name}", f"${{{name}}}") else ""
 
 
 def schema_text(written: str | dict[str, Any], folder: Path | None) -> str:
@@ -48,6 +49,28 @@ def grammar_text(written: str, folder: Path | None) -> str:
     """
     text = written if "::=" in written else _file("grammar", written, folder)
     _check("grammar", grammar=text)
+    return text
+
+
+def listed(written: str) -> tuple[str, ...]:
+    """Returns the texts that stand between commas."""
+    return tuple(text.strip() for text in written.split(",") if text.strip())
+
+
+def choices_grammar(choices: Sequence[str]) -> str:
+    """Returns the grammar of an answer that is one of several texts.
+
+    Raises:
+        Fault: there is none, or one cannot be an answer.
+    """
+    if not choices:
+        raise Fault("choices", "choices has none", "write some: 'one, two, three'")
+    for choice in choices:
+        if not choice.strip() or not choice.isprintable():
+            raise Fault("choices", f"{choice[:40]!r} cannot be a choice", "write a text on one line")
+    quoted = (choice.replace("\\", "\\\\").replace('"', '\\"') for choice in dict.fromkeys(choices))
+    text = "root ::= " + " | ".join(f'"{choice}"' for choice in quoted)
+    _check("choices", grammar=text)
     return text
 
 

@@ -16,7 +16,7 @@ from llmchat_tui.placeholders import is_name, names_in
 from llmchat_tui.recipe import PLACE
 from llmchat_tui.schemas import ANY_OBJECT
 from llmchat_tui.settings import SAMPLING_KEYS
-from llmchat_tui.templates.constraints import grammar_text, parameter_of, schema_text
+from llmchat_tui.templates.constraints import choices_grammar, grammar_text, listed, parameter_of, schema_text
 from llmchat_tui.templates.faults import Fault, invalid, unknown
 from llmchat_tui.templates.files import read_file
 from llmchat_tui.templates.shape import DOCUMENT_KINDS, KINDS, SHOT_KINDS, checked
@@ -63,12 +63,14 @@ def template_of(text: str, name: str, path: Path | None) -> Template:
 def _template(written: Mapping[str, Any], name: str, path: Path | None) -> Template:
     values = checked("", written, KINDS)
     folder = path.parent if path else None
+    params = values.get("params", {})
+    checked("params", params, dict.fromkeys(params, str))
     documents = checked("documents", values.get("documents", {}), DOCUMENT_KINDS)
     template = Template(
         name=name,
         shots=_shots(values.get("shots", []), folder),
         schema=_schema(values, folder),
-        grammar=grammar_text(values["grammar"], folder) if "grammar" in values else "",
+        grammar=_grammar(values, folder),
         sampling=_sampling(values.get("sampling", {})),
         collections=tuple(documents.get("collections", ())),
         docs_k=documents.get("k"),
@@ -100,14 +102,22 @@ def _shot(written: Mapping[str, Any], number: int) -> Shot:
 
 def _schema(values: Mapping[str, Any], folder: Path | None) -> str:
     """Returns the schema as JSON text, or the parameter that it is left to."""
-    if "format" in values:
-        if "schema" in values:
-            raise Fault("format", "format and schema exclude each other", "a schema is JSON already")
+    if "format" in values and "schema" not in values:
         return ANY_OBJECT
     written = values.get("schema", "")
     if isinstance(written, str) and (not written or parameter_of(written)):
         return written
     return schema_text(written, folder)
+
+
+def _grammar(values: Mapping[str, Any], folder: Path | None) -> str:
+    """Returns the grammar, that of a choice too, or the parameter that a choice is left to."""
+    if "choices" not in values:
+        return grammar_text(values["grammar"], folder) if values.get("grammar") else ""
+    written = values["choices"]
+    if isinstance(written, str) and parameter_of(written):
+        return written.strip()
+    return choices_grammar(listed(written) if isinstance(written, str) else written)
 
 
 def _sampling(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,8 +145,9 @@ def _check_names(template: Template) -> None:
             raise Fault("user", f"${name} in user is no parameter", _near(name, known))
     if template.user and PLACE not in names_in(template.user):
         raise Fault("user", f"there is no ${PLACE} in user", "that is where the question goes")
-    if (name := parameter_of(template.schema)) and name not in template.params:
-        raise Fault("schema", f"${name} in schema is no parameter", _near(name, list(template.params)))
+    for key, value in (("schema", template.schema), ("choices", template.grammar)):
+        if (name := parameter_of(value)) and name not in template.params:
+            raise Fault(key, f"${name} in {key} is no parameter", _near(name, list(template.params)))
 
 
 def _near(name: str, known: Sequence[str]) -> str:
@@ -148,15 +159,15 @@ def _near(name: str, known: Sequence[str]) -> str:
 
 def _check_together(template: Template, written: Mapping[str, Any]) -> None:
     """Refuses what excludes each other."""
-    if template.schema and template.grammar:
-        key = "format" if "format" in written else "schema"
-        raise Fault("grammar", f"grammar and {key} exclude each other", "an answer follows one form")
+    forms = [key for key in ("format", "schema", "grammar", "choices") if written.get(key)]
+    if len(forms) > 1:
+        raise Fault(forms[1], f"{forms[0]} and {forms[1]} exclude each other", "an answer follows one form")
     if "documents" in written:
         for key in ("cot", "votes"):
             if written.get(key) not in (None, "off", 0):
                 raise Fault(key, f"{key} and documents exclude each other", "from documents there is one answer")
-        if template.cite and (template.schema or template.grammar):
-            raise Fault("documents.cite", "cite and a schema or grammar exclude each other", "both are a form")
+        if template.cite and forms:
+            raise Fault("documents.cite", f"cite and {forms[0]} exclude each other", "an answer follows one form")
     if template.cot == "few-shot":
         _check_reasoned(template.shots)
 

@@ -29,6 +29,7 @@ _WORDS = {
     "null": "nothing",
 }
 _Shots = str | list[dict[str, Any]]
+_Choices = str | list[str]
 _Schema = str | dict[str, Any]
 _Votes = Annotated[int, Meta(ge=0, le=_MOST_VOTES)]
 _Count = Annotated[int, Meta(ge=0, le=1_000)]
@@ -38,7 +39,7 @@ KINDS: Mapping[str, Any] = {
     "description": str,
     "system": str,
     "user": str,
-    "params": dict[str, str],
+    "params": dict[str, Any],
     "shots": _Shots,
     "num_shots": _Count,
     "shots_by": ShotsBy,
@@ -49,12 +50,13 @@ KINDS: Mapping[str, Any] = {
     "keep_thoughts": bool,
     "schema": _Schema,
     "grammar": str,
+    "choices": _Choices,
     "format": Literal["json"],
     "sampling": dict[str, Any],
     "documents": dict[str, Any],
 }
 """The keys at the top of the file."""
-SHOT_KINDS: Mapping[str, Any] = {"input": str, "output": str, "reasoning": str}
+SHOT_KINDS: Mapping[str, Any] = {"input": str, "output": str, "reasoning": str, "whole": bool}
 DOCUMENT_KINDS: Mapping[str, Any] = {
     "collections": list[str],
     "k": Annotated[int, Meta(ge=1, le=100)],

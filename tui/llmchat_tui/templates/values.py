@@ -39,8 +39,9 @@ class Template:
     think_budget: int | None = None
     keep_thoughts: bool = False
     schema: str = ""
-    """JSON schema, as JSON text."""
+    """JSON schema, as JSON text; `$name` leaves it to that parameter."""
     grammar: str = ""
+    """GBNF; `$name` leaves the answer to one of the texts that the parameter has between commas."""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     """By the field names of `Sampling`; stop words are among them."""
     collections: tuple[str, ...] = ()

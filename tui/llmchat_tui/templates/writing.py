@@ -9,6 +9,7 @@ from typing import Any
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.errors import UsageError
 from llmchat_tui.paths import write_private
+from llmchat_tui.templates.constraints import parameter_of
 from llmchat_tui.templates.finding import SUFFIX
 from llmchat_tui.templates.values import Template
 from llmchat_tui.toml_edit import toml_value
@@ -58,7 +59,7 @@ def as_toml(template: Template) -> str:
     if template.schema:
         lines.append(_pair("schema", template.schema))
     if template.grammar:
-        lines.append(_pair("grammar", template.grammar))
+        lines.append(_pair("choices" if parameter_of(template.grammar) else "grammar", template.grammar))
     tables = {
         "params": dict(template.params),
         "sampling": dict(template.sampling),
@@ -79,7 +80,8 @@ def _documents(template: Template) -> dict[str, Any]:
 
 def _shot(shot: Shot) -> list[str]:
     pairs = (("input", shot.input), ("reasoning", shot.reasoning), ("output", shot.output))
-    return [_pair(key, value) for key, value in pairs if value]
+    lines = [_pair(key, value) for key, value in pairs if value]
+    return [*lines, "whole = true"] if shot.whole else lines
 
 
 def _pair(key: str, value: Any) -> str:
