@@ -18,7 +18,6 @@ from llmchat_engine.events import (
     Loaded,
     Measured,
     Peeked,
-    Queued,
     Rendered,
     Scored,
     Waiting,
@@ -44,7 +43,8 @@ from llmchat_engine.protocol import (
     Welcome,
     to_error,
 )
-from llmchat_engine.types import ModelInfo, ModelSpec, Request, new_request_id
+from llmchat_engine.questions import ask
+from llmchat_engine.types import ModelInfo, ModelSpec, Request
 
 if TYPE_CHECKING:
     from llmchat_engine.connection import Connection
@@ -165,39 +165,33 @@ class LocalEngine:
                     self._cancelled.discard(request.id)
                     yield nothing_generated(request)
                     return
+        heard = True
         try:
-            yield from self._converse(self._joined(), order, request)
+            with contextlib.closing(self._converse(self._joined(), order, request)) as events:
+                for event in events:
+                    # A reply of two passes has one id: a cancel that came too late for this one holds for the next.
+                    heard = not isinstance(event, Finished) or event.reason == "cancelled"
+                    yield event
         finally:
-            self._cancelled.discard(request.id)
+            if heard:
+                self._cancelled.discard(request.id)
             self._stopped.pop(request.id, None)
 
     def render(self, request: Request) -> Rendered:
         """Returns the exact prompt of a request without running it."""
-        answer = self._answer(Render(request))
-        if not isinstance(answer, Rendered):
-            raise HostUnreachable("the engine gave no prompt", type(answer).__name__, "llmchat stop")
-        return answer
+        return ask(self._ready(), Render(request), Rendered)
 
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Returns the ids of user text; special tokens in it are only text."""
-        answer = self._answer(Tokenize(text))
-        if not isinstance(answer, Ids):
-            raise HostUnreachable("the engine gave no ids", type(answer).__name__, "llmchat stop")
-        return answer.ids
+        return ask(self._ready(), Tokenize(text), Ids).ids
 
     def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
         """Returns the tokens of a text one by one."""
-        answer = self._answer(Pieces(text, special))
-        if not isinstance(answer, PieceList):
-            raise HostUnreachable("the engine gave no tokens", type(answer).__name__, "llmchat stop")
-        return answer.pieces
+        return ask(self._ready(), Pieces(text, special), PieceList).pieces
 
     def measure(self, request: Request) -> Measured:
         """Counts the prompt of a request part by part. Safe from another thread while a reply is generated."""
-        answer = self._answer(Measure(request))
-        if not isinstance(answer, Measured):
-            raise HostUnreachable("the engine gave no count", type(answer).__name__, "llmchat stop")
-        return answer
+        return ask(self._ready(), Measure(request), Measured)
 
     def forget(self, chat: str) -> None:
         """Drops all that is kept of a chat, in every host of this user and on disk. Safe from any thread."""
@@ -269,21 +263,11 @@ class LocalEngine:
 
         return check_model(self._spec, self._places)
 
-    def _answer(self, order: Render | Measure | Tokenize | Pieces) -> News:
+    def _ready(self) -> Connection:
+        """Returns a connection to a host that has loaded the model."""
         for _ in self.load():
             pass
-        connection = self._joined()
-        request_id = new_request_id()
-        connection.open(request_id)
-        try:
-            connection.send(order, request_id)
-            while isinstance(news := connection.wait(request_id), Queued):
-                pass
-        finally:
-            connection.forget(request_id)
-        if isinstance(news, Failure):
-            raise to_error(news)
-        return news
+        return self._joined()
 
     def _converse(
         self, connection: Connection, order: Load | _Long, request: Request

@@ -142,13 +142,15 @@ class Filter:
     """What one stage of the sampler chain left of the tokens that could come next."""
 
     name: str
-    """As `chain_in_words` names it, `top-k 40` for instance; the first stage is the model's own softmax."""
+    """As `chain_in_words` names it, `top_k(40)` for instance; the first stage is the model's own `softmax`."""
     kept: int
     """How many tokens are left."""
     top: tuple[Candidate, ...] = ()
     """The likeliest of them; their probabilities are over those that are left."""
     removed: tuple[Candidate, ...] = ()
     """The likeliest of those that this stage took away, with the probabilities that they had before it."""
+    lost: float = 0.0
+    """The probability that all that it took away had before it, together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,11 +135,11 @@ def test_the_wrong_answer_to_a_question_is_a_drawn_error(played: PlayedHost, cli
         return protocol.encode(WELCOME if isinstance(order, protocol.Hello) else protocol.Pong(), request_id)
 
     played.answer = answer
-    with pytest.raises(HostUnreachable, match="no ids"):
+    with pytest.raises(HostUnreachable, match="Pong in place of Ids"):
         client.tokenize("hello")
-    with pytest.raises(HostUnreachable, match="no prompt"):
+    with pytest.raises(HostUnreachable, match="Pong in place of Rendered"):
         client.render(question("hello"))
-    with pytest.raises(HostUnreachable, match="no count"):
+    with pytest.raises(HostUnreachable, match="Pong in place of Measured"):
         client.measure(question("hello"))
 
 

@@ -13,7 +13,7 @@ from tests.engine.rig import end_of, question
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.engine import Engine
 from llmchat_engine.errors import ContextFull, EngineDied, ModelMissing
-from llmchat_engine.events import Event, Finished, Loaded, Notice, Prefill, Token, Waiting
+from llmchat_engine.events import Event, Finished, Loaded, Notice, Peeked, Prefill, Token, Waiting
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
 from llmchat_engine.types import Message, Request, Sampling
 
@@ -168,3 +168,24 @@ def test_a_scripted_text_comes_out_whole(text: str) -> None:
 def test_the_model_can_be_chosen() -> None:
     *_, last = FakeEngine().load()
     assert last == Loaded(FAKE_MODEL, 0.1)
+
+
+def test_peeking_ends_with_what_could_come_next(make: MakeEngine) -> None:
+    events = [event for event in make().peek(question("hello"), 3) if not isinstance(event, Waiting)]
+    kinds, last = [type(event) for event in events], events[-1]
+    assert Loaded in kinds[:2]
+    assert isinstance(last, Peeked)
+    assert last.stages[0].name == "softmax"
+    assert len(last.stages[0].top) == 3
+    logprobs = [candidate.logprob for candidate in last.stages[0].top]
+    assert logprobs == sorted(logprobs, reverse=True)
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_the_pieces_of_a_text_are_the_text(make: MakeEngine, special: bool) -> None:
+    text = "<|im_start|>one two<|im_end|>"
+    pieces = make().pieces(text, special=special)
+    assert "".join(piece.text for piece in pieces).replace("\u2581", " ").strip() == text
+    named = [piece.text for piece in pieces if piece.special]
+    assert named == (["<|im_start|>", "<|im_end|>"] if special else [])
+    assert all(bool(piece.data) != piece.special for piece in pieces)

@@ -27,8 +27,8 @@ class Candidates:
 
         self._ids = np.arange(n_vocab, dtype=np.int32)
         self._data = np.empty(n_vocab, np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")]))
-        pointer = self._data.ctypes.data_as(ctypes.POINTER(bindings.llama_token_data))
-        self.struct = bindings.llama_token_data_array(data=pointer, size=n_vocab, selected=-1, sorted=False)
+        self._pointer = self._data.ctypes.data_as(ctypes.POINTER(bindings.llama_token_data))
+        self.struct = bindings.llama_token_data_array(data=self._pointer, size=n_vocab, selected=-1, sorted=False)
         self.reference = ctypes.byref(self.struct)
 
     def fill(self, row: npt.NDArray[np.float32], ids: npt.NDArray[np.int32] | None = None) -> None:
@@ -42,13 +42,14 @@ class Candidates:
         data = self._data[:size]
         data["id"] = self._ids[:size] if ids is None else ids
         data["logit"] = row
-        self.struct.size, self.struct.selected, self.struct.sorted = size, -1, False
+        self.struct.data, self.struct.size = self._pointer, size
+        self.struct.selected, self.struct.sorted = -1, False
 
     def allowed(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Returns the ids and logits of those that were not ruled out, as copies."""
         import numpy as np
 
-        data = self._data[: self.struct.size]
+        data = self._left()
         kept = data[data["logit"] > -np.inf]
         return kept["id"].copy(), kept["logit"].copy()
 
@@ -56,4 +57,10 @@ class Candidates:
     def chosen(self) -> int:
         """The id that a chain selected; -1 where it selected none."""
         at = int(self.struct.selected)
-        return int(self._data["id"][at]) if 0 <= at < self.struct.size else -1
+        return int(self._left()["id"][at]) if 0 <= at < self.struct.size else -1
+
+    def _left(self) -> npt.NDArray[np.void]:
+        """Returns what a chain left. XTC takes the likeliest ones away by moving the beginning up."""
+        moved = ctypes.addressof(self.struct.data.contents) - ctypes.addressof(self._pointer.contents)
+        first = moved // self._data.itemsize
+        return self._data[first : first + self.struct.size]

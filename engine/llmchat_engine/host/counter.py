@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmchat_engine.answers import TokenPiece
 from llmchat_engine.errors import GenerationFailed
 from llmchat_engine.events import Rendered
 from llmchat_engine.host.jobs import Job
-from llmchat_engine.protocol import Ids, Measure, Render, Tokenize
+from llmchat_engine.protocol import Ids, Measure, PieceList, Pieces, Render, Tokenize
 
 if TYPE_CHECKING:
     from llmchat_engine.host.measure import Lengths
@@ -62,8 +63,28 @@ class Counter:
         match job.order:
             case Tokenize(text):
                 job.send(Ids(tuple(tools.vocab.tokenize(text, special=False))))
+            case Pieces(text, special):
+                job.send(PieceList(pieces_of(text, special, tools.vocab)))
             case Render(request):
                 prompt = build_prompt(request, tools.template, PieceIds(tools.vocab))
                 job.send(Rendered(prompt.text, prompt.ids))
             case Measure(request):
                 job.send(measure(request, tools.template, tools.vocab, tools.lengths, tools.n_ctx))
+
+
+def pieces_of(text: str, special: bool, vocab: Vocab) -> tuple[TokenPiece, ...]:
+    """Returns the tokens of a text one by one.
+
+    Args:
+        text: any text.
+        special: whether the names of special tokens in it are those tokens.
+        vocab: the tokens.
+    """
+    ids = vocab.tokenize(text, special=special)
+    known = {token: _piece(token, vocab) for token in set(ids)}  # of a long text most come again and again
+    return tuple(known[token] for token in ids)
+
+
+def _piece(token: int, vocab: Vocab) -> TokenPiece:
+    data, name = vocab.piece(token), vocab.shown(token)
+    return TokenPiece(token, name, data, special=bool(name) and not data)

@@ -144,13 +144,17 @@ class SamplerChain:
         """Tells the penalties about a token that was not sampled here (the prompt's tail)."""
         self._c.llama_sampler_accept(self._pointer, token)
 
+    def apply(self, candidates: Candidates) -> None:
+        """Sorts and cuts candidates, and changes their logits."""
+        self._c.llama_sampler_apply(self._pointer, candidates.reference)
+
     def choose(self, candidates: Candidates) -> int:
         """Returns the next token out of candidates, and does not accept it; their order is lost.
 
         Raises:
             GenerationFailed: no sampler of the chain selected one.
         """
-        self._c.llama_sampler_apply(self._pointer, candidates.reference)
+        self.apply(candidates)
         if (token := candidates.chosen) < 0:
             raise GenerationFailed("no token was drawn", "the chain of samplers selected none", "change its settings")
         return token

@@ -34,13 +34,32 @@ def log_total(row: Row) -> float:
     """
     import numpy as np
 
+    highest = _highest(row)
+    # In float32: off by 1e-7 of the sum; in float64 a row of 152,000 takes 1.4 ms in place of 0.1.
+    with np.errstate(over="ignore"):  # what is further away than a float32 reaches adds nothing
+        return float(highest) + math.log(float(np.exp(row - highest).sum()))
+
+
+def log_softmax(row: Row) -> npt.NDArray[np.float64]:
+    """Returns the log-probability of every token in float64; -inf for those that are ruled out.
+
+    Raises:
+        GenerationFailed: the model gave numbers that are none.
+    """
+    import numpy as np
+
+    wide = row.astype(np.float64) - float(_highest(row))
+    return np.asarray(wide - math.log(float(np.exp(wide).sum())))
+
+
+def _highest(row: Row) -> np.float32:
+    import numpy as np
+
     highest = row.max()
     if not np.isfinite(highest):
         why = f"the highest logit of {len(row):,} is {highest}"
         raise GenerationFailed("the model gave no probabilities", why, "download it again, or choose another with -m")
-    # In float32: off by 1e-7 of the sum; in float64 a row of 152,000 takes 1.4 ms in place of 0.1.
-    with np.errstate(over="ignore"):  # what is further away than a float32 reaches adds nothing
-        return float(highest) + math.log(float(np.exp(row - highest).sum()))
+    return np.float32(highest)
 
 
 def logprob(row: Row, token: int, total: float | None = None) -> float:

@@ -41,7 +41,7 @@ class Model:
         Raises:
             ModelUnreadable: llama.cpp refused the file; `why` is its last warning.
         """
-        self._llama, self._c = llama, llama.c
+        self.llama, self._c = llama, llama.c
         params = self._c.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.load_mode = _MMAP

@@ -26,8 +26,9 @@ from llmchat_engine.protocol import Load
 from llmchat_engine.types import ModelInfo, Request
 
 if TYPE_CHECKING:
+    from llmchat_engine.host.peeking import Peeker
     from llmchat_engine.host.prompt import PieceIds, Prompt
-    from llmchat_engine.host.scoring import Ground, Scorer
+    from llmchat_engine.host.scoring import Read, Scorer
     from llmchat_engine.host.template import ChatTemplate
 
 
@@ -68,7 +69,19 @@ class Residents:
 
     def scorer(self, want: Want) -> Scorer:
         """Returns what scores texts; `want` says whose they are."""
-        from llmchat_engine.host.scoring import Ground, Scorer
+        from llmchat_engine.host.scoring import Scorer
+
+        rows = min(N_OUTPUTS_MAX, self.context.n_batch)
+        return Scorer(self.context, self._reader(want), self.model.vocab.shown, rows)
+
+    def peeker(self, want: Want) -> Peeker:
+        """Returns what tells the tokens that could come next; `want` says whose they are."""
+        from llmchat_engine.host.peeking import Peeker
+
+        return Peeker(self.model, self.context, self._reader(want))
+
+    def _reader(self, want: Want) -> Read:
+        from llmchat_engine.host.scoring import Ground
 
         def read(ids: Sequence[int], cells: int) -> Generator[Restored | Prefill, None, Ground | None]:
             taken = yield from self.decoder.feeder.read(list(ids), replace(want, room=cells))
@@ -76,7 +89,7 @@ class Residents:
                 return None
             return Ground(self.cache.active.number, self.cache.spare(), taken.cached)
 
-        return Scorer(self.context, read, self.model.vocab.shown, min(N_OUTPUTS_MAX, self.context.n_batch))
+        return read
 
 
 def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[[str], None]) -> Residents:

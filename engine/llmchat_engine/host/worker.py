@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import sampling
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable, RequestInvalid
-from llmchat_engine.events import Finished, Loaded, Loading, Notice, Scored, nothing_generated
+from llmchat_engine.events import Finished, Loaded, Loading, Notice, Peeked, Scored, nothing_generated
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
 from llmchat_engine.host.decode import Manner
@@ -29,7 +29,19 @@ from llmchat_engine.host.outlet import Outlet
 from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
-from llmchat_engine.protocol import Generate, Load, Measure, News, Perplexity, Render, Score, Tokenize, to_failure
+from llmchat_engine.protocol import (
+    Generate,
+    Load,
+    Measure,
+    News,
+    Peek,
+    Perplexity,
+    Pieces,
+    Render,
+    Score,
+    Tokenize,
+    to_failure,
+)
 from llmchat_engine.types import ModelInfo, Request, Sampling
 
 if TYPE_CHECKING:
@@ -89,9 +101,11 @@ class Worker:
                 self._generate(job, request)
             case Score(request, continuations):
                 self._score(job, request, continuations)
+            case Peek(request, count):
+                self._peek(job, request, count)
             case Perplexity(text, window):
                 self._perplexity(job, text, window)
-            case Render() | Measure() | Tokenize():
+            case Render() | Measure() | Tokenize() | Pieces():
                 self._loaded()
                 self._counts.put(job)  # it came before the model did
 
@@ -181,9 +195,17 @@ class Worker:
         self._drop_forgotten()
         prompt = residents.prompter.prompt(request)
         texts = [_ids_of(text, residents.model.vocab) for text in continuations]
-        store = request.store and not request.private
-        scorer = residents.scorer(Want(request.chat, store=store, private=request.private))
-        self._tell_score(job, scorer.score(prompt.ids, texts, request.logprobs), request)
+        scorer = residents.scorer(_own(request))
+        self._tell_all(job, scorer.score(prompt.ids, texts, request.logprobs), request)
+
+    def _peek(self, job: Job, request: Request, count: int) -> None:
+        residents = self._loaded()
+        self._drop_forgotten()
+        prompt = residents.prompter.prompt(request)
+        if prompt.notice:
+            job.send(Notice(prompt.notice))
+        resolved = sampling.resolve(request.sampling, residents.info.sampling)
+        self._tell_all(job, residents.peeker(_own(request)).peek(prompt.ids, resolved, count), request)
 
     def _perplexity(self, job: Job, text: str, window: int) -> None:
         residents = self._loaded()
@@ -191,10 +213,10 @@ class Worker:
         head = (vocab.bos,) if vocab.add_bos else ()
         scorer = residents.scorer(Want(private=True))
         ids = vocab.tokenize(text, special=False)
-        self._tell_score(job, scorer.perplexity(ids, window, head), Request((), private=True))
+        self._tell_all(job, scorer.perplexity(ids, window, head), Request((), private=True))
 
-    def _tell_score(self, job: Job, events: Generator[News, None, None], request: Request) -> None:
-        """Sends the events of a scoring; one that was stopped ends as a cancelled reply does."""
+    def _tell_all(self, job: Job, events: Generator[News, None, None], request: Request) -> None:
+        """Sends the events of what generates nothing; one that was stopped ends as a cancelled reply does."""
         residents, last = self._loaded(), None
         try:
             with closing(events):
@@ -205,7 +227,7 @@ class Worker:
             if request.private:
                 residents.cache.discard()
             residents.idle.after(None)
-        if not isinstance(last, Scored):
+        if not isinstance(last, (Scored, Peeked)):
             job.send(nothing_generated(request))
 
     def patience(self) -> float | None:
@@ -274,6 +296,11 @@ def _ids_of(text: str | Sequence[int], vocab: Vocab) -> list[int]:
     if text and not 0 <= min(text) <= max(text) < vocab.size:
         raise RequestInvalid("these token ids are not the model's", f"it has {vocab.size:,} tokens")
     return list(text)
+
+
+def _own(request: Request) -> Want:
+    """Returns what a request that generates nothing says about the cache."""
+    return Want(request.chat, store=request.store and not request.private, private=request.private)
 
 
 def _constraint(request: Request) -> str:
