@@ -115,6 +115,11 @@ class Console:
         """Writes what a flag asked for, such as statistics: always."""
         self._line(self._paint(sanitize(text), _DIM))
 
+    def aside(self, text: str) -> None:
+        """Writes a piece of what stands beside the answer, such as a thought: as it is off a terminal, no line added."""
+        self.clear_status()
+        self._write(self._paint(sanitize(text), _DIM) if self.look.stderr_is_terminal else text)
+
     def _line(self, text: str) -> None:
         self.clear_status()
         self._write(f"{text}\n")

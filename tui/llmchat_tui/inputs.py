@@ -39,7 +39,13 @@ class Limits:
 
 
 def build_question(
-    arguments: Sequence[str], files: Sequence[str], stdin: BinaryIO | None, limits: Limits, warn: Warn
+    arguments: Sequence[str],
+    files: Sequence[str],
+    stdin: BinaryIO | None,
+    limits: Limits,
+    warn: Warn,
+    *,
+    needed: bool = True,
 ) -> str:
     """Returns files, stdin and arguments as one question, a blank line between them.
 
@@ -49,6 +55,7 @@ def build_question(
         stdin: The stream, or None where it is a terminal or closed.
         limits: How much is read.
         warn: Told what was replaced or left out.
+        needed: Whether there has to be one; else it may be empty.
 
     Raises:
         InputError: too large, or not text.
@@ -63,7 +70,7 @@ def build_question(
     documents = list(_documents([name for name in files if name != "-"], limits, warn))
     parts = (*documents, "" if placed else piped, question)
     joined = "\n\n".join(part for part in parts if part.strip())
-    if not joined:
+    if needed and not joined:
         raise UsageError("there is no question", hint="llmchat ask 'Why is the sky blue?'")
     return joined
 

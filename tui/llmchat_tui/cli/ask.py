@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmchat_tui.cli.app import App
-from llmchat_tui.cli.ask_turn import AskFlags, make_turn
+from llmchat_tui.cli.ask_flags import AskFlags
+from llmchat_tui.cli.ask_recipe import keep_as_template, named_template
+from llmchat_tui.cli.ask_turn import Basis, basis_of, make_turn, read_question, system_of
 from llmchat_tui.cli.options import (
     answers_options,
     cache_options,
     model_flags,
     model_options,
     option_pairs,
-    sampling_from,
+    sampling_given,
     sampling_options,
     search_options,
 )
-from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.cli.prompting_options import form_options, prompting_flags, prompting_options
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec, Sampling
+    from llmchat_engine import Engine, ModelSpec
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.console import Console
@@ -85,15 +87,10 @@ Exit codes:
 @click.option("-u", "--usage", is_flag=True, help="Tell tokens and speed on stderr.")
 @click.option("--verbose", is_flag=True, help="Tell everything about the run on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks.")
+@prompting_options
+@form_options
 @sampling_options
 @answers_options
-@click.option(
-    "--grammar",
-    "grammar_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="GBNF that the answer must follow; exit code 5 where it ends before its end.",
-)
 @model_options
 @cache_options("drop", "stop", "summarize")
 @click.option("--keepalive", default="", metavar="TIME", help="How long the model stays loaded: 30s, 5m, 0.")
@@ -115,11 +112,10 @@ def ask(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) -> None
     from llmchat_engine.errors import EngineError
     from llmchat_tui.cli.interrupts import catch_signals
 
-    sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
-    loading = model_flags(flags)
+    given, loading, prompting = sampling_given(flags, option_pairs(options)), model_flags(flags), prompting_flags(flags)
     with catch_signals() as interrupts:
         try:
-            code = _Ask(app, AskFlags(**flags), loading, sampling, interrupts).run()
+            code = _Ask(app, AskFlags(**flags, prompting=prompting), loading, given, interrupts).run()
         except EngineError:
             if not interrupts.code:
                 raise
@@ -131,10 +127,10 @@ class _Ask:
     """One run of the command."""
 
     def __init__(
-        self, app: App, flags: AskFlags, loading: dict[str, Any], sampling: Sampling, interrupts: Interrupts
+        self, app: App, flags: AskFlags, loading: dict[str, Any], given: dict[str, Any], interrupts: Interrupts
     ) -> None:
         self._app, self._flags, self._loading = app, flags, loading
-        self._sampling, self._interrupts = sampling, interrupts
+        self._given, self._interrupts = given, interrupts
         self._console: Console = app.console(flags.color, flags.quiet)
         self._warnings: list[str] = []
 
@@ -142,18 +138,33 @@ class _Ask:
         """Asks, and returns the exit code."""
         from llmchat_tui.cli.render import binary_stdout
 
-        flags, app = self._flags, self._app
+        app = self._app
         binary_stdout()  # without one there is nobody to answer, and no model is loaded for nobody
+        template = named_template(app, self._flags.prompting)
+        flags = self._flags = self._flags.over(template)
         flags.check()
+        basis = basis_of(app, flags, template, self._given, self._warn)
+        if flags.prompting.save and not (question := self._save(basis)):
+            return 0
         spec: ModelSpec = app.spec(flags.model, **self._loading)
         with app.engine(spec, self._keepalive()) as engine:
             engine.prepare()  # the model's host starts while the input is read
-            turn = make_turn(app, flags, self._sampling, self._warn)
+            question = question if flags.prompting.save else read_question(app, flags, self._warn)
+            turn = make_turn(app, flags, basis, question, self._warn)
             with app.documents(turn) as documents:
                 if flags.dry_run:
                     return self._show_prompt(turn, engine, documents)
                 with app.history(keep=not flags.no_log) as history:
                     return self._ask(turn, engine, history, documents)
+
+    def _save(self, basis: Basis) -> str:
+        """Makes the template of --save; returns the question, which may be empty."""
+        app, flags = self._app, self._flags
+        given = system_of(app, flags, self._warn)
+        system = (basis.chat.system if basis.chat else "") if given is None else given
+        path = keep_as_template(app, flags, basis.asked, system, self._given)
+        self._console.info(f"saved {path}")
+        return read_question(app, flags, self._warn)
 
     def _keepalive(self) -> float | None:
         from llmchat_tui.config import parse_duration
@@ -184,18 +195,20 @@ class _Ask:
         return 0
 
     def _ask(self, turn: Turn, engine: Engine, history: History, documents: Documents | None) -> int:
+        from llmchat_tui.cli.ask_told import tell
         from llmchat_tui.cli.talk import Collected, Outcome, ending_of, talk
+        from llmchat_tui.cli.thoughts import Thoughts
 
         flags = self._flags
         collect = flags.as_json or flags.extract or flags.extract_last or (flags.no_stream and flags.answers == 1)
         answer = Collected() if collect else self._answers() if flags.answers > 1 else self._writer()
         outcome = Outcome(documents=documents)
-        talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout, outcome)
+        thoughts = Thoughts(self._console, shown=not (flags.prompting.hide_reasoning or flags.prompting.chains))
+        talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout, outcome, thoughts)
         if collect:
             self._print(outcome, turn)
-        self._tell_sources(outcome)
-        self._tell_usage(outcome)
-        return ending_of(outcome, self._interrupts, flags.timeout)
+        tell(outcome, flags, self._console)
+        return ending_of(outcome, self._interrupts, flags.timeout, turn.recipe.schema)
 
     def _writer(self) -> Any:
         from llmchat_tui.cli.render import AnswerWriter, Mode, binary_stdout
@@ -233,27 +246,3 @@ class _Ask:
         writer = self._writer()
         writer.write(text)
         writer.finish()
-
-    def _tell_sources(self, outcome: Outcome) -> None:
-        """Tells what the answer was made from, on stderr."""
-        if outcome.retrieval is None:
-            return
-        from llmchat_tui.cli.explain import explained
-        from llmchat_tui.cli.sources import account
-
-        for line in account(outcome):
-            (self._console.say if self._flags.sources else self._console.info)(sanitize_line(line))
-        if self._flags.explain and outcome.retrieval.results:
-            for line in explained(outcome.retrieval.results):
-                self._console.say(sanitize_line(line))
-
-    def _tell_usage(self, outcome: Outcome) -> None:
-        from llmchat_tui.cli.sources import documents_line
-        from llmchat_tui.cli.usage import usage_block, usage_line
-
-        if outcome.finished and outcome.model:
-            if self._flags.verbose:
-                found = documents_line(outcome) if outcome.retrieval else ""
-                self._console.say(usage_block(outcome.finished, outcome.model, outcome.load_seconds, found))
-            elif self._flags.usage:
-                self._console.say(usage_line(outcome.finished))

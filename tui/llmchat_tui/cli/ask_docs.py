@@ -15,9 +15,10 @@ from llmchat_tui.cli.docs_common import as_name
 if TYPE_CHECKING:
     from llmchat_engine import Engine, Request
     from llmchat_tui.asked import Fusion
-    from llmchat_tui.cli.ask_turn import AskFlags
+    from llmchat_tui.cli.ask_flags import AskFlags
     from llmchat_tui.documents import Documents
     from llmchat_tui.history import Conversation
+    from llmchat_tui.recipe import Recipe
     from llmchat_tui.settings import Settings
     from llmchat_tui.turn import Turn
 
@@ -39,14 +40,14 @@ def grounded(turn: Turn, flags: AskFlags, settings: Settings, chat: Conversation
         min_score=flags.min_score,
         rerank=flags.rerank,
     )
-    how = replace(how, cite=_cites(flags, settings))
+    how = replace(how, cite=_cites(flags, settings, turn.recipe))
     return replace(turn, asked=asked_of(names, how), own_collections=() if turn.conversation_id else names)
 
 
-def _cites(flags: AskFlags, settings: Settings) -> bool:
-    """Returns whether each sentence has to cite: the setting gives way to flags that exclude it."""
+def _cites(flags: AskFlags, settings: Settings, recipe: Recipe) -> bool:
+    """Returns whether each sentence has to cite: the setting gives way to what excludes it."""
     if flags.cite is None:
-        return settings.docs_cite and not (flags.grammar_file or flags.beams)
+        return settings.docs_cite and not (recipe.grammar or recipe.schema or flags.beams)
     return flags.cite
 
 

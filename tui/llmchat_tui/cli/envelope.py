@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llmchat_tui.growing import packed_vote
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,13 +35,46 @@ def envelope(outcome: Outcome, turn: Turn, warnings: Sequence[str]) -> str:
         "reply": outcome.text,
         "stop_reason": finished.reason if finished else "abstained",
         "complete": finished.complete if finished else True,
+        **_asked(outcome, turn),
+        "thought": finished.thought if finished else "",
+        "votes": packed_vote(outcome.polled) if outcome.polled else None,
         "answers": _answers(outcome),
         **_model_facts(outcome),
         "documents": _documents(outcome),
         "token_ids": list(finished.token_ids) if finished else [],
+        "logprobs": _logprobs(outcome),
         "warnings": [*warnings, *outcome.notices],
     }
     return msgspec.json.encode(content).decode() + "\n"
+
+
+def _asked(outcome: Outcome, turn: Turn) -> dict[str, Any]:
+    """Returns how it was asked, and whether the answer is as it had to be."""
+    from llmchat_tui.cli.form_check import is_valid
+
+    recipe = turn.recipe
+    return {
+        "recipe": {
+            "template": recipe.template,
+            "shots": len(recipe.shots),
+            "cot": recipe.cot,
+            "votes": recipe.votes,
+            "think": recipe.think,
+            "think_budget": recipe.think_budget,
+            "keep_thoughts": recipe.keep_thoughts,
+        },
+        "sent": turn.asks,
+        "schema": msgspec.json.decode(recipe.schema) if recipe.schema else None,
+        "schema_valid": is_valid(outcome.finished, recipe.schema) if outcome.finished else None,
+    }
+
+
+def _logprobs(outcome: Outcome) -> list[Any] | None:
+    if not outcome.logprobs:
+        return None
+    from llmchat_tui.cli.logprobs import as_json
+
+    return as_json(outcome.logprobs)
 
 
 def _answers(outcome: Outcome) -> list[dict[str, Any]]:
@@ -50,6 +85,7 @@ def _answers(outcome: Outcome) -> list[dict[str, Any]]:
         {
             "reply_id": reply_id,
             "reply": answer.text,
+            "thought": answer.thought,
             "stop_reason": answer.reason,
             "complete": answer.complete,
             "reply_tokens": answer.tokens,
@@ -82,6 +118,7 @@ def _model_facts(outcome: Outcome) -> dict[str, Any]:
             "cached_tokens": finished.cached_tokens,
             "prefilled_tokens": finished.prefilled_tokens,
             "reply_tokens": finished.reply_tokens,
+            "thought_tokens": finished.thought_tokens,
             "restored_tokens": restored.tokens if restored else 0,
             "restored_from": restored.origin if restored else "",
             "shifted_tokens": finished.shifted_tokens,
@@ -93,6 +130,7 @@ def _model_facts(outcome: Outcome) -> dict[str, Any]:
             "prefill_seconds": round(finished.prefill_seconds, 4),
             "time_to_first_token": round(finished.time_to_first_token, 4),
             "decode_seconds": round(finished.decode_seconds, 4),
+            "thought_seconds": round(finished.thought_seconds, 4),
             "tokens_per_second": round(finished.tokens_per_second, 2),
         },
     }

@@ -37,7 +37,7 @@ def sampling_options(command: _Command) -> _Command:
         click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
         click.option("--max-tokens", type=int, metavar="N", help="The longest answer, in tokens."),
     )  # fmt: skip
-    return _decorated(command, decorators)
+    return decorated(command, decorators)
 
 
 def model_options(command: _Command) -> _Command:
@@ -57,7 +57,7 @@ def model_options(command: _Command) -> _Command:
                      help="Values in it. All but f16 turn flash attention on, which on a CPU halves the speed of "
                           "answers in long chats."),
     )  # fmt: skip
-    return _decorated(command, decorators)
+    return decorated(command, decorators)
 
 
 def model_flags(flags: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def cache_options(*ways: str) -> Callable[[_Command], _Command]:
         click.option("--overflow", type=click.Choice(ways), help=f"When the context is full: {told}."),
         click.option("--no-kv-cache", is_flag=True, help="Keep the KV cache of this chat off the disk."),
     )
-    return lambda command: _decorated(command, decorators)
+    return lambda command: decorated(command, decorators)
 
 
 def answers_options(command: _Command) -> _Command:
@@ -89,7 +89,7 @@ def answers_options(command: _Command) -> _Command:
         click.option("--length-penalty", type=click.FloatRange(0, 10), metavar="P",
                      help="What beams divide by: length to this power. 1 without it; less prefers short answers."),
     )  # fmt: skip
-    return _decorated(command, decorators)
+    return decorated(command, decorators)
 
 
 def search_options(command: _Command) -> _Command:
@@ -105,7 +105,7 @@ def search_options(command: _Command) -> _Command:
         click.option("--rerank/--no-rerank", default=None,
                      help="Read the best passages once more, together with the question."),
     )  # fmt: skip
-    return _decorated(command, decorators)
+    return decorated(command, decorators)
 
 
 def overflow_unasked(flag: Overflow | None, settings: Settings) -> Overflow:
@@ -129,14 +129,12 @@ def option_pairs(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return {name: _checked(name, value, f"-o {key} {value}") for name, key, value in pairs}
 
 
-def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, Any]) -> Sampling:
-    """Returns the settings' sampling with -o and then the flags laid over it; takes them out of `flags`.
+def sampling_given(flags: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what -o, and then the flags, say about sampling, by name; takes them out of `flags`.
 
     Raises:
         UsageError: a value is out of range, or a stop word is empty.
     """
-    from dataclasses import replace
-
     from llmchat_tui.errors import UsageError
 
     given = {name: flags.pop(name) for name in _FLAGS}
@@ -149,10 +147,21 @@ def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, A
             values[name] = _checked(name, str(value), f"--{name.replace('_', '-')} {value}")
     if stop:
         values["stop"] = stop
-    return replace(base, **values)
+    return values
 
 
-def _decorated(command: _Command, decorators: Sequence[Callable[[_Command], _Command]]) -> _Command:
+def sampling_from(base: Sampling, flags: dict[str, Any], options: Mapping[str, Any]) -> Sampling:
+    """Returns the settings' sampling with -o and then the flags laid over it; takes them out of `flags`.
+
+    Raises:
+        UsageError: as `sampling_given` does.
+    """
+    from dataclasses import replace
+
+    return replace(base, **sampling_given(flags, options))
+
+
+def decorated(command: _Command, decorators: Sequence[Callable[[_Command], _Command]]) -> _Command:
     """Returns a command with options that its help shows in this order."""
     for decorator in reversed(decorators):
         command = decorator(command)

@@ -9,7 +9,7 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import (
@@ -27,12 +27,15 @@ from llmchat_engine import (
     Token,
     Waiting,
 )
+from llmchat_engine.prompting.vote import Polled
 from llmchat_rag.errors import RagError
 from llmchat_tui.cli.answers import Answers
+from llmchat_tui.cli.form_check import check_form
 from llmchat_tui.cli.interrupts import Interrupts
 from llmchat_tui.cli.render import ClosedOutput
+from llmchat_tui.cli.thoughts import Thoughts
 from llmchat_tui.console import Console
-from llmchat_tui.errors import Unsatisfied, UserError
+from llmchat_tui.errors import UserError
 from llmchat_tui.events import (
     Abstained,
     Checked,
@@ -48,21 +51,16 @@ from llmchat_tui.events import (
 )
 from llmchat_tui.history import Begun, History
 from llmchat_tui.turn import Turn, run
+from llmchat_tui.votes import progress_of
 
 if TYPE_CHECKING:
+    from llmchat_engine.answers import TokenLogprob
     from llmchat_rag.verify import Verified
     from llmchat_tui.documents import Documents, Retrieval
     from llmchat_tui.sources import KeptSource
 
 ABSTAINED = 10
 """The exit code where the documents hold no answer."""
-_CUT: dict[str, tuple[str, str]] = {
-    "max_tokens": ("it reached the limit of tokens", "raise --max-tokens"),
-    "context": ("the context is full", "a larger one: --ctx 16384"),
-    "stop": ("a stop word came before", "leave out --stop"),
-    "cancelled": ("it was stopped", ""),
-}
-"""Of the ways an answer can end: why it has no more, and what helps."""
 
 
 class Answer(Protocol):
@@ -104,6 +102,10 @@ class Outcome:
     verified: Verified | None = None
     abstained: str = ""
     """The sentence in place of an answer, where the model was not asked."""
+    polled: Polled | None = None
+    """How a vote went."""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    """Of the tokens, where they were asked for."""
 
     @property
     def text(self) -> str | None:
@@ -120,6 +122,7 @@ def talk(
     interrupts: Interrupts,
     timeout: float = 0.0,
     outcome: Outcome | None = None,
+    thoughts: Thoughts | None = None,
 ) -> Outcome:
     """Runs a turn and shows it as it comes.
 
@@ -132,6 +135,7 @@ def talk(
         interrupts: A signal stops the reply; its text is kept.
         timeout: Seconds after which the reply is stopped; 0 is never.
         outcome: Filled in as the turn goes, for a caller who wants what it has of one that failed.
+        thoughts: Where what is thought before the answer goes; None tells all of it on stderr.
 
     Returns:
         The outcome.
@@ -142,7 +146,7 @@ def talk(
         RagError: see `turn.run`.
         UserError: see `turn.run`.
     """
-    outcome = outcome or Outcome()
+    outcome, thoughts = outcome or Outcome(), thoughts or Thoughts(console)
 
     def stop() -> None:
         engine.cancel(turn.request_id)
@@ -153,10 +157,16 @@ def talk(
             for event in events:
                 if isinstance(answer, Answers):
                     answer.take(event)
+                elif isinstance(event, Token) and event.thought:
+                    console.clear_status()
+                    thoughts.write(event.text)
+                elif not isinstance(event, Waiting):
+                    thoughts.finish()  # nothing else is written into the middle of one
                 _show(event, outcome, answer, console)
                 if not isinstance(event, Token):
                     _check_reader()
         except (EngineError, RagError):
+            thoughts.finish()
             answer.finish()  # what came before the failure is kept on disk, and shown
             raise
     console.clear_status()
@@ -164,30 +174,19 @@ def talk(
     return outcome
 
 
-def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float) -> int:
+def ending_of(outcome: Outcome, interrupts: Interrupts, timeout: float, schema: str = "") -> int:
     """Returns the exit code of a turn that ran: 10 where it abstained.
 
     Raises:
-        UserError: the time was up, or an answer ended before its grammar did.
+        UserError: the time was up, or an answer has not the form that was asked for.
     """
     if interrupts.code:
         return interrupts.code
     if outcome.timed_out:
         raise UserError("the time was up", f"the answer was stopped after {timeout:g} s and is kept", "--timeout")
     if outcome.finished:
-        _check_complete(outcome.finished)
+        check_form(outcome.finished, schema)
     return ABSTAINED if outcome.abstained else 0
-
-
-def _check_complete(finished: Finished) -> None:
-    """Raises where an answer ended before its grammar did."""
-    answers = finished.answers or (finished,)
-    reasons = [answer.reason for answer in answers if not answer.complete]
-    if not reasons:
-        return
-    why, hint = _CUT.get(reasons[0], ("it was cut", ""))
-    which = f"{len(reasons)} of {len(answers)} answers end" if finished.answers else "the answer ends"
-    raise Unsatisfied(f"{which} before the grammar does", why, hint)
 
 
 def _check_reader() -> None:
@@ -224,8 +223,13 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
         case Token() if isinstance(answer, Answers):
             console.status(answer.status)
         case Token(text):
-            console.clear_status()
-            answer.write(text)
+            outcome.logprobs += event.logprobs
+            if not event.thought:
+                console.clear_status()
+                answer.write(text)
+        case Polled():
+            outcome.polled = event
+            console.status(progress_of(event))
         case Started(begun):
             outcome.begun = begun
         case Loading(fraction):

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from llmchat_engine import Finished, Loaded, ModelInfo, chain_in_words
+from llmchat_tui.votes import outcome_of
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine
+    from llmchat_engine.prompting.vote import Polled
     from llmchat_tui.turn import Turn
 
 _REASONS = {
@@ -24,13 +26,16 @@ def usage_line(finished: Finished) -> str:
     """Returns one line: tokens, what the cache saved, speed."""
     return (
         f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
-        f" + {finished.reply_tokens:,} reply tokens{_in_answers(finished)} · {finished.tokens_per_second:.1f} tok/s"
+        f" + {finished.reply_tokens:,} reply tokens{_in_answers(finished)}{_thought(finished)}"
+        f" · {finished.tokens_per_second:.1f} tok/s"
         f" · first token {finished.time_to_first_token:.2f} s"
         + "".join(f" · {name} {value}" for name, value in _reuse_rows(finished))
     )
 
 
-def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, documents: str = "") -> str:
+def usage_block(
+    finished: Finished, model: ModelInfo, load_seconds: float, documents: str = "", polled: Polled | None = None
+) -> str:
     """Returns all there is to tell, a line each.
 
     Args:
@@ -38,6 +43,7 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
         model: who wrote it.
         load_seconds: what loading took.
         documents: what they had part in it, where there were any.
+        polled: how a vote went, where there was one.
     """
     speed = finished.prefilled_tokens / finished.prefill_seconds if finished.prefill_seconds else 0.0
     rows = (
@@ -50,6 +56,7 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
         ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),
         ("first token", f"{finished.time_to_first_token:.3f} s"),
         ("reply", f"{finished.reply_tokens:,} tokens{_in_answers(finished)} in {finished.decode_seconds:.2f} s"),
+        *_thought_rows(finished, polled),
         ("decode", f"{finished.tokens_per_second:.1f} tok/s"),
         ("ended by", _REASONS[finished.reason]),
         ("chosen by", " → ".join(chain_in_words(finished.sampling, model.sampling))),
@@ -59,6 +66,19 @@ def usage_block(finished: Finished, model: ModelInfo, load_seconds: float, docum
 
 def _in_answers(finished: Finished) -> str:
     return f" of {len(finished.answers)} answers" if finished.answers else ""
+
+
+def _thought(finished: Finished) -> str:
+    return f" ({finished.thought_tokens:,} of them thought)" if finished.thought_tokens else ""
+
+
+def _thought_rows(finished: Finished, polled: Polled | None) -> Iterator[tuple[str, str]]:
+    """Yields what was thought before the answer, and how a vote on it went."""
+    if finished.thought_tokens:
+        took = f" in {finished.thought_seconds:.2f} s" if finished.thought_seconds else ""
+        yield "thought", f"{finished.thought_tokens:,} of these tokens{took}"
+    if polled:
+        yield "votes", f"{outcome_of(polled) or 'no answer'} · {len(polled.chains)} of {polled.total} chains"
 
 
 def _reuse_rows(finished: Finished) -> Iterator[tuple[str, str]]:
