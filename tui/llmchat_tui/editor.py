@@ -19,13 +19,14 @@ _HINT = "export EDITOR=nano"
 _KEPT = "the old text is kept"
 
 
-def edit_text(text: str, environ: Mapping[str, str], run: Run) -> str:
+def edit_text(text: str, environ: Mapping[str, str], run: Run, name: str = "message.md") -> str:
     """Returns a text as the user left it in the editor.
 
     Args:
         text: what the editor shows first.
         environ: VISUAL or EDITOR names the editor, with its flags.
         run: runs it; raises OSError where it cannot be started.
+        name: of the file that the editor sees, by whose ending it knows the language.
 
     Raises:
         UserError: there is no editor, or it failed; the text is as it was.
@@ -33,7 +34,7 @@ def edit_text(text: str, environ: Mapping[str, str], run: Run) -> str:
     command = find_editor(environ)
     with tempfile.TemporaryDirectory(prefix="llmchat-") as private:
         # The directory is 0700: editors put their own copies beside the file.
-        path = Path(private, "message.md")
+        path = Path(private, name)
         path.touch(0o600)
         path.write_text(text, "utf-8", newline="")
         _run(run, command, path)

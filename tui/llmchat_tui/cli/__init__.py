@@ -32,10 +32,14 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "config": ("llmchat_tui.cli.config:config", "Show and set the configuration."),
     "docs": ("llmchat_tui.cli.docs:docs", "Index documents, search them, keep them up to date."),
     "doctor": ("llmchat_tui.cli.doctor:doctor", "Check this installation and tell why it is slow."),
+    "eval": ("llmchat_tui.cli.eval:evaluate", "Compare ways of asking on a set of questions."),
     "kv": ("llmchat_tui.cli.kv:kv", "List and remove what the engine keeps of chats on disk."),
+    "next": ("llmchat_tui.cli.next_token:next_token", "Show what could come next, filter by filter."),
     "paths": ("llmchat_tui.cli.paths:paths", "Print where everything lies."),
     "ps": ("llmchat_tui.cli.hosts:ps", "List the models that are loaded."),
     "stop": ("llmchat_tui.cli.hosts:stop", "Unload models."),
+    "tokenize": ("llmchat_tui.cli.tokenize:tokenize", "Show the tokens that a text is read as."),
+    "templates": ("llmchat_tui.cli.templates:templates", "List, show, edit and import prompt templates."),
 }
 
 

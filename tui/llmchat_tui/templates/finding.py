@@ -12,6 +12,8 @@ from llmchat_tui.templates.reading import read_template, template_of
 from llmchat_tui.templates.values import Template
 
 BUILT_IN = Path(__file__).with_name("builtin")
+SKELETON = Path(__file__).with_name("skeleton.toml")
+"""What a new template begins with."""
 SUFFIX = ".toml"
 
 

@@ -31,11 +31,21 @@ def save_template(template: Template, folder: Path, *, replace: bool) -> Path:
         UsageError: the name cannot be one, or is taken.
         StorageUnwritable: it cannot be written.
     """
-    path = path_of(template.name, folder)
-    if not replace and os.path.lexists(path):
-        hint = f"llmchat templates edit {template.name}, or choose another name"
-        raise UsageError(f"there is a template {template.name} already", str(path), hint)
+    path = path_of(template.name, folder) if replace else free_path(template.name, folder)
     write_private(path, as_toml(template).encode())
+    return path
+
+
+def free_path(name: str, folder: Path) -> Path:
+    """Returns the file of a template that is to be.
+
+    Raises:
+        UsageError: the name cannot be one, or is taken.
+    """
+    path = path_of(name, folder)
+    if os.path.lexists(path):
+        hint = f"llmchat templates edit {name}, or choose another name"
+        raise UsageError(f"there is a template {name} already", str(path), hint)
     return path
 
 
