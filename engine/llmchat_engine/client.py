@@ -167,11 +167,11 @@ class LocalEngine:
                     return
         heard = True
         try:
-            with contextlib.closing(self._converse(self._joined(), order, request)) as events:
-                for event in events:
+            with contextlib.closing(self._converse(self._joined(), order, request)) as told:
+                for news in told:
                     # A reply of two passes has one id: a cancel that came too late for this one holds for the next.
-                    heard = not isinstance(event, Finished) or event.reason == "cancelled"
-                    yield event
+                    heard = not isinstance(news, Finished) or news.reason == "cancelled"
+                    yield news
         finally:
             if heard:
                 self._cancelled.discard(request.id)

@@ -1,7 +1,8 @@
 """FakeEngine: an `Engine` without a model, for the tests of whoever uses one. Scripted text, speed, crashes and hangs.
 
 Keeps the contract of types.Engine. One "token" is one word with the space before it; what a script says goes on where
-the request ends, also behind a reply that is continued. Knows no process and no socket.
+the request ends, also behind a reply that is continued. A stop word is seen within one token.
+Knows no process and no socket.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class FakeEngine:
     """The requests that were told to answer now."""
     stopped: set[tuple[str, int]] = field(default_factory=set)
     """(request, answer) of every answer that was stopped on its own."""
+    continued: Sequence[Script] = ()
+    """What is said where a reply is continued, one after the other; without any it is the next of `scripts`."""
     _cancelled: dict[str, threading.Event] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -105,8 +108,8 @@ class FakeEngine:
                 yield nothing_generated(request)
                 return
         # A consumer that leaves at `Loaded` asked for nothing: the real engine has sent nothing either.
-        script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
         self.requests.append(request)
+        script = self._script(request, 0)
         if script.notice:
             yield Notice(script.notice)
         prompt = self.render(request).token_ids
@@ -116,11 +119,14 @@ class FakeEngine:
         if script.error is not None:
             raise script.error
         stage = _Stage(self, request, len(prompt), cancelled)
-        yield from stage.play([self._script(number) for number in range(request.answers)])
+        yield from stage.play([self._script(request, number) for number in range(request.answers)])
 
-    def _script(self, number: int) -> Script:
+    def _script(self, request: Request, number: int) -> Script:
         """Returns what one of several answers says: the script whose turn it is, and those behind it."""
-        return self.scripts[min(len(self.requests) - 1 + number, len(self.scripts) - 1)]
+        goes_on = bool(self.continued) and _goes_on(request)
+        scripts = self.continued if goes_on else self.scripts
+        turn = sum(_goes_on(one) for one in self.requests) if goes_on else len(self.requests)
+        return scripts[min(turn - 1 + number, len(scripts) - 1)]
 
     def score(
         self, request: Request, continuations: Sequence[str | Sequence[int]]
@@ -186,6 +192,10 @@ class FakeEngine:
         """Does nothing."""
 
 
+def _goes_on(request: Request) -> bool:
+    return bool(request.messages) and request.messages[-1].role == "assistant"
+
+
 def _in_chatml(messages: Sequence[Message]) -> list[str]:
     texts = [f"<|im_start|>{message.role}\n{message.text}<|im_end|>\n" for message in messages]
     if messages and messages[-1].role == "assistant":
@@ -247,10 +257,18 @@ class _Stage:
             part.reason = "context"
         else:
             thinks = bool(part.thoughts)
-            word = part.thoughts.pop(0) if thinks else part.words[len(part.said)]
+            word = part.thoughts.pop(0) if thinks else self._up_to_stop(part, part.words[len(part.said)])
+            if part.reason == "stop" and not word:
+                return
             (part.thought if thinks else part.said).append(word)
             told = () if self.request.logprobs is None else (TokenLogprob(at, word, -1.0),)
             yield Token(word, 1, index, told, thinks)
+
+    def _up_to_stop(self, part: _Part, word: str) -> str:
+        """Returns what of a word comes before a stop word, which ends the answer."""
+        found = [word.find(stop) for stop in self.request.sampling.stop if stop in word]
+        part.reason = "stop" if found else None
+        return word[: min(found)] if found else word
 
     def _stopped(self, index: int) -> bool:
         return (self.request.id, index) in self.engine.stopped

@@ -193,3 +193,12 @@ def test_a_cancel_that_comes_before_anything_was_sent_still_holds(engine: LocalE
     events.close()
     assert end_of(engine.generate(asked)).reason == "cancelled"
     assert end_of(engine.generate(asked)).reason != "cancelled"
+
+
+def test_a_cancel_that_comes_too_late_holds_for_the_next_pass(engine: LocalEngine) -> None:
+    asked = question("hello")
+    for event in engine.generate(asked):
+        if isinstance(event, Finished):
+            engine.cancel(asked.id)
+    assert end_of(engine.generate(asked)).reason == "cancelled"
+    assert end_of(engine.generate(asked)).reason != "cancelled"

@@ -1,12 +1,13 @@
 """Self-consistency (Wang et al. 2022, arXiv:2203.11171): several chains of thought, and the answer that most reach.
 
-Runs on any `Engine`: the chains are drawn side by side from one prefill.
+Runs on any `Engine`: the chains are drawn side by side from one prefill. How the vote is run is polling.py's, which
+answer counts for which ballot.py's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from llmchat_engine.answers import StopReason
@@ -26,6 +27,7 @@ class Chain:
     key: str
     """The answer as it is counted: numbers, choices, JSON and texts in one normal form; empty where none was found."""
     reason: StopReason
+    """Cancelled is one that was stopped because the vote was decided, or by the user: it does not count."""
     tokens: int
 
 
@@ -46,15 +48,40 @@ class Polled:
 
     @property
     def outcome(self) -> str:
-        """The winner so far and its votes of the chains that ended, as in `7/9 → 42`; empty before the first."""
+        """The winner so far and its votes of the chains that were not stopped, as in `7/9 → 42`; empty before that."""
         if not self.tally:
             return ""
         answer, votes = self.tally[0]
-        return f"{votes}/{len(self.chains)} → {answer}"
+        return f"{votes}/{sum(chain.reason != 'cancelled' for chain in self.chains)} → {answer}"
 
 
-def vote(engine: Engine, request: Request, count: int) -> Generator[Event | Polled, None, None]:
-    """Yields the events of a vote of `count` chains: `Polled` as they end, the winner as one reply, and `Finished`."""
-    del count
-    with closing(engine.generate(request)) as events:
-        yield from events
+def vote(
+    engine: Engine,
+    request: Request,
+    count: int,
+    *,
+    stops_early: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Event | Polled, None, None]:
+    """Yields the events of a vote of `count` chains: `Polled` as they end, the winner as one reply, and `Finished`.
+
+    The tokens of the chains are not among them: behind the last `Polled` the reasoning of the winner comes as one
+    thought, and its answer. Chains at temperature 0 would all be the same: 0, and a temperature that is left open,
+    become 0.7, as in the paper. A chain that came to no answer is asked for it in a short second pass, where that can
+    change the outcome. With a schema or a grammar, chains that reason do so freely, and the second pass of each is
+    held to it; where nothing asks for reasons the chains themselves are held to it. `cancel` stops the whole vote,
+    which ends with the winner so far.
+
+    Args:
+        engine: who answers.
+        request: what is asked, the trigger or the examples of a chain of thought in it.
+        count: so many chains; a model has so many sequences at most.
+        stops_early: whether chains that cannot change the outcome are stopped.
+        clock: tells seconds.
+
+    Raises:
+        EngineError: see `Engine.generate`.
+    """
+    from llmchat_engine.prompting.polling import Poll  # with its regular expressions 6 ms, for those who vote
+
+    return Poll(engine, request, count, stops_early=stops_early, clock=clock).events()
