@@ -42,8 +42,11 @@ def filled_in(text: str, values: Mapping[str, str]) -> str:
         name = _name(match)
         if not name:
             return "$$"
-        # In braces, so that the name ends here whatever is put in behind it.
-        return escaped(values[name]) if name in values else f"${{{name}}}"
+        if name in values:
+            return escaped(values[name])
+        following = _DOLLAR.match(text, match.end())
+        # In braces where the name would go on with what is put in behind it.
+        return f"${{{name}}}" if following and _name(following) in values else match[0]
 
     return _DOLLAR.sub(put, text)
 
