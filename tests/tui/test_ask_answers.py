@@ -58,6 +58,7 @@ def test_json_has_all(home: Path) -> None:
     assert found["answers"][1] == {
         "reply_id": replies[1].id,
         "reply": "A deep\nblue.",
+        "thought": "",
         "stop_reason": "eog",
         "complete": True,
         "reply_tokens": 3,

@@ -96,7 +96,7 @@ def test_the_setting_for_it_gives_way_to_flags(home: Path) -> None:
     assert grammar_set(ROME) == ""
 
 
-@pytest.mark.parametrize("flags", [("--beams", "2"), ("--grammar", "/nowhere/rules.gbnf")])
+@pytest.mark.parametrize("flags", [("--beams", "2"), ("--format", "json")])
 def test_what_excludes_citations(home: Path, flags: tuple[str, str]) -> None:
     done = asked(home, "--docs", ROME, "--cite", *flags)
     assert (done.code, done.out) == (2, "")

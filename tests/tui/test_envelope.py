@@ -61,6 +61,7 @@ def test_the_rest(home: Path) -> None:
         "cached_tokens": 0,
         "prefilled_tokens": 2,
         "reply_tokens": 2,
+        "thought_tokens": 0,
         "restored_tokens": 0,
         "restored_from": "",
         "shifted_tokens": 0,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from llmchat_tui.cli.render import AnswerWriter, write_out
+from llmchat_tui.cli.thoughts import Thoughts
 from llmchat_tui.drafts import Draft, Drafts
 from llmchat_tui.events import TurnEvent
 
@@ -16,16 +17,17 @@ from llmchat_tui.events import TurnEvent
 class Answers:
     """Prints several answers in the order of their numbers; two at once could not be read."""
 
-    def __init__(self, count: int, out: BinaryIO, writer: Callable[[], AnswerWriter]) -> None:
+    def __init__(self, count: int, out: BinaryIO, writer: Callable[[], AnswerWriter], thoughts: Thoughts) -> None:
         """Prints nothing yet.
 
         Args:
             count: so many will come.
             out: stdout.
             writer: returns what writes one of them.
+            thoughts: where what was thought before each goes.
         """
         self.drafts = Drafts(count)
-        self._out, self._writer = out, writer
+        self._out, self._writer, self._thoughts = out, writer, thoughts
         self._next = 0
 
     def take(self, event: TurnEvent) -> None:
@@ -62,9 +64,11 @@ class Answers:
     def _print_next(self) -> None:
         draft: Draft = self.drafts.each[self._next]
         self._next += 1
-        if not draft.text:
+        if not (draft.text or draft.thought):
             return
         write_out(self._out, f"--- answer {draft.number + 1} of {self.drafts.count} ---\n")
+        self._thoughts.write(draft.thought)
+        self._thoughts.finish()
         writer = self._writer()
         writer.write(draft.text)
         writer.finish()

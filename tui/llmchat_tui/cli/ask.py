@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
+    from llmchat_tui.cli.thoughts import Thoughts
     from llmchat_tui.console import Console
     from llmchat_tui.documents import Documents
     from llmchat_tui.history import History
@@ -201,9 +202,9 @@ class _Ask:
 
         flags = self._flags
         collect = flags.as_json or flags.extract or flags.extract_last or (flags.no_stream and flags.answers == 1)
-        answer = Collected() if collect else self._answers() if flags.answers > 1 else self._writer()
+        thoughts = Thoughts(self._console, shown=flags.shows_thoughts)
+        answer = Collected() if collect else self._answers(thoughts) if flags.answers > 1 else self._writer()
         outcome = Outcome(documents=documents)
-        thoughts = Thoughts(self._console, shown=not (flags.prompting.hide_reasoning or flags.prompting.chains))
         talk(turn, engine, history, answer, self._console, self._interrupts, flags.timeout, outcome, thoughts)
         if collect:
             self._print(outcome, turn)
@@ -220,11 +221,11 @@ class _Ask:
         mode: Mode = "markdown" if markdown and not look.dumb else "plain" if look.stdout_is_terminal else "exact"
         return AnswerWriter(binary_stdout(), mode, color=look.color_stdout, columns=terminal_columns(sys.stdout))
 
-    def _answers(self) -> Any:
+    def _answers(self, thoughts: Thoughts) -> Any:
         from llmchat_tui.cli.answers import Answers
         from llmchat_tui.cli.render import binary_stdout
 
-        return Answers(self._flags.answers, binary_stdout(), self._writer)
+        return Answers(self._flags.answers, binary_stdout(), self._writer, thoughts)
 
     def _print(self, outcome: Outcome, turn: Turn) -> None:
         """Prints a collected answer as JSON, as a code block, or whole."""

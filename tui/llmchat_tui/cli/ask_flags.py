@@ -116,6 +116,11 @@ class AskFlags:
         """Whether the answer comes from documents."""
         return self.docs or bool(self.collections)
 
+    @property
+    def shows_thoughts(self) -> bool:
+        """Whether thoughts go to stderr as they come: --chains tells them with all others, --json has them."""
+        return not (self.prompting.hide_reasoning or self.prompting.chains or self.as_json)
+
     def over(self, template: Template | None) -> AskFlags:
         """Returns the flags with what a template says of documents where they say nothing."""
         if template is None or not (self.asks_documents or template.collections):

@@ -19,7 +19,7 @@ from llmchat_tui.templates.values import Template
 if TYPE_CHECKING:
     from llmchat_engine import Sampling
     from llmchat_tui.cli.app import App
-    from llmchat_tui.cli.ask_turn import AskFlags
+    from llmchat_tui.cli.ask_flags import AskFlags
     from llmchat_tui.cli.prompting_options import PromptingFlags
     from llmchat_tui.config import Config
     from llmchat_tui.history import Conversation
@@ -105,14 +105,18 @@ def sampling_for(
         template: the one of -t.
         chat: the one that goes on.
     """
-    base = config.sampling
     own = {**(chat.sampling if chat else {}), **(template.sampling if template else {})}
-    values = {
+    return replace(config.sampling, **open_sampling(config, own) | dict(given))
+
+
+def open_sampling(config: Config, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a chat or a template says of sampling, without what the environment says."""
+    known = {name: value for name, value in own.items() if hasattr(config.sampling, name)}
+    return {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in own.items()
-        if hasattr(base, name) and not config.origin(name).startswith("LLMCHAT_")
+        for name, value in known.items()
+        if not config.origin(name).startswith("LLMCHAT_")
     }
-    return replace(base, **values | dict(given))
 
 
 def keep_as_template(app: App, flags: AskFlags, asked: Template, system: str, given: Mapping[str, Any]) -> Path:

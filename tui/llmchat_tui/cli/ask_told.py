@@ -22,7 +22,7 @@ def tell(outcome: Outcome, flags: AskFlags, console: Console) -> None:
         _tell_sources(outcome, flags, console)
     if outcome.logprobs and not flags.as_json:
         _tell_tokens(outcome, console)
-    if outcome.polled is not None:
+    if outcome.polled is not None and not flags.as_json:
         _tell_votes(outcome, flags, console)
     _tell_usage(outcome, flags, console)
 

@@ -6,8 +6,8 @@ Wires the desk; knows no widget. Textual is imported when everything that can be
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,14 +21,20 @@ from llmchat_tui.cli.options import (
     option_pairs,
     overflow_unasked,
     sampling_from,
+    sampling_given,
     sampling_options,
 )
+from llmchat_tui.cli.prompting_options import template_options
+from llmchat_tui.errors import UsageError
+from llmchat_tui.recipe import PLAIN, Recipe
+from llmchat_tui.recipe_words import check_beside_documents
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
     from llmchat_tui.config import Config
     from llmchat_tui.desk import Desk
     from llmchat_tui.history import Conversation, History
+    from llmchat_tui.templates.values import ShotsBy
 
 
 @click.command()
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Answer from this collection of documents; repeatable.",
 )
+@template_options
 @click.option("--plain", is_flag=True, help="Chat line by line, on any terminal.")
 @sampling_options
 @model_options
@@ -59,6 +66,8 @@ def chat(
     conversation: str,
     docs: bool,
     collections: tuple[str, ...],
+    template: str,
+    params: tuple[tuple[str, str], ...],
     plain: bool,
     overflow: Any,
     no_kv_cache: bool,
@@ -72,20 +81,24 @@ def chat(
     def sampling_over(base: Sampling) -> Sampling:
         return sampling_from(base, dict(given), pairs)
 
-    names = _collections(app, docs, collections)
-    sampling = sampling_over(app.config.sampling)
+    begins = _begins(app, template, params, sampling_given(dict(given), pairs))
+    names = _collections(app, docs, collections or begins.collections)
+    check_beside_documents(begins.recipe, names)
+    system = begins.system if system is None else system
     if plain:
         from llmchat_tui.asked import by_settings
         from llmchat_tui.cli.plain_chat import Manner, run_plain
 
         settings = app.config.settings
         manner = Manner(
-            sampling,
+            begins.sampling_of,
             settings.system if system is None else system,
             overflow_unasked(overflow, settings),
             keeps_cache(no_kv_cache, settings),
             by_settings(settings),
             names,
+            begins.recipe,
+            begins.sampling,
         )
         run_plain(app, app.spec(model, **loading), manner, resume, conversation)
         return 0
@@ -96,6 +109,8 @@ def chat(
             wanted_model=model,
             wanted_system=system,
             wanted_collections=names,
+            wanted_recipe=begins.recipe,
+            wanted_sampling=begins.sampling,
             wanted_overflow=overflow,
             no_kv_cache=no_kv_cache,
             start=_start(history, conversation, resume, names),
@@ -103,6 +118,45 @@ def chat(
         from llmchat_tui.app import run_chat
 
         return run_chat(desk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begins:
+    """What new chats begin with, by the template of -t."""
+
+    sampling_of: Callable[[Conversation | None], Sampling]
+    """Returns the sampling of a chat that goes on, or of a new one."""
+    recipe: Recipe = PLAIN
+    system: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """What the template says of it, and no flag and no variable does."""
+    collections: tuple[str, ...] = ()
+
+
+def _begins(app: App, name: str, params: Sequence[tuple[str, str]], given: Mapping[str, Any]) -> _Begins:
+    """Returns what new chats begin with.
+
+    Raises:
+        UserError: there is no such template, it cannot be used, or a parameter is missing.
+    """
+    from llmchat_tui.cli.ask_recipe import open_sampling, sampling_for
+
+    if not name:
+        if params:
+            raise UsageError("--param is about a template", "there is none", "add -t NAME")
+        return _Begins(lambda chat: sampling_for(app.config, given, None, chat))
+    from llmchat_tui.templates.applying import recipe_from
+    from llmchat_tui.templates.finding import find_template
+
+    found = find_template(name, app.paths.templates_dir)
+    by: ShotsBy | None = "order" if found.shots_by == "similar" else None  # the chat keeps them for all its questions
+    return _Begins(
+        lambda chat: sampling_for(app.config, given, None if chat else found, chat),
+        recipe_from(found, dict(params), by=by),
+        found.system or None,
+        {key: value for key, value in open_sampling(app.config, found.sampling).items() if key not in given},
+        found.collections,
+    )
 
 
 def _start(history: History, conversation: str, resume: bool, collections: tuple[str, ...]) -> Conversation | None:
@@ -136,8 +190,6 @@ def refuse_terminal(environ: Mapping[str, str]) -> None:
     Raises:
         UsageError: no terminal, or one that understands text alone.
     """
-    from llmchat_tui.errors import UsageError
-
     for name, stream in (("stdin", sys.__stdin__), ("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
         if stream is None or not stream.isatty():
             raise UsageError("the chat needs a terminal", f"{name} is none", "llmchat ask 'a question'")

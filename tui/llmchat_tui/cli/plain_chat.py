@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from llmchat_rag import RagError
 from llmchat_tui.asked import asked_of, named, of_chat
 from llmchat_tui.cli.app import App
 from llmchat_tui.documents_words import answered_from, chosen_names
+from llmchat_tui.errors import UsageError
+from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
+from llmchat_tui.recipe_words import check_beside_documents
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -35,7 +39,8 @@ _HELP = (
 class Manner:
     """How the chat is led, from the flags and the settings."""
 
-    sampling: Sampling
+    sampling_of: Callable[[Conversation | None], Sampling]
+    """Returns the sampling of a chat that goes on, or of a new one."""
     system: str
     """The system prompt of new chats."""
     overflow: Overflow
@@ -45,6 +50,10 @@ class Manner:
     """How documents are searched."""
     collections: tuple[str, ...] = ()
     """Those that new chats are answered from."""
+    recipe: Recipe = PLAIN
+    """How the questions of new chats are asked."""
+    own_sampling: Mapping[str, Any] = field(default_factory=dict)
+    """What new chats keep as their own sampling."""
 
 
 def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversation: str) -> None:
@@ -69,7 +78,8 @@ def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversat
     with ExitStack() as stack:
         interrupts, documents = stack.enter_context(catch_signals()), stack.enter_context(app.open_documents())
         engine, history = stack.enter_context(app.engine(spec)), stack.enter_context(app.history())
-        talker = _Chat(app, engine, history, documents, interrupts, manner, manner.system, manner.collections)
+        talker = _Chat(app, engine, history, documents, interrupts, manner)
+        talker.begin()
         if resume or conversation:
             talker.resume(history.conversation(conversation) if conversation else history.latest())
         talker.run()
@@ -85,20 +95,35 @@ class _Chat:
     documents: Documents
     interrupts: Interrupts
     manner: Manner
-    system: str
-    collections: tuple[str, ...]
+    system: str = ""
+    collections: tuple[str, ...] = ()
     """Those that the chat is answered from."""
+    recipe: Recipe = PLAIN
+    sampling: Sampling | None = None
     conversation_id: str = ""
     leaf_id: str = ""
     question_id: str = ""
     """The last question, which may have no answer yet."""
 
+    def begin(self) -> None:
+        """Begins a new chat."""
+        manner = self.manner
+        self.conversation_id = self.leaf_id = self.question_id = ""
+        self.system, self.collections, self.recipe = manner.system, manner.collections, manner.recipe
+        self.sampling = manner.sampling_of(None)
+
     def resume(self, conversation: Conversation | None) -> None:
-        """Goes on behind the newest message of a chat."""
+        """Goes on behind the newest message of a chat.
+
+        Raises:
+            UsageError: the flags name documents, and the chat asks for what they cannot give.
+        """
         if conversation is not None:
+            self.recipe, self.sampling = recipe_of(conversation.recipe), self.manner.sampling_of(conversation)
             self.conversation_id, self.leaf_id = conversation.id, conversation.leaf_id
             self.system = conversation.system
             self.collections = of_chat(self.collections, conversation.collections)
+            check_beside_documents(self.recipe, self.collections)
             path = self.history.path(conversation.leaf_id) if conversation.leaf_id else ()
             self.question_id = next((message.id for message in reversed(path) if message.role == "user"), "")
 
@@ -111,8 +136,7 @@ class _Chat:
             if question in ("/exit", "/bye", "/quit"):
                 return
             if question == "/new":
-                self.conversation_id = self.leaf_id = self.question_id = ""
-                self.system, self.collections = self.manner.system, self.manner.collections
+                self.begin()
                 console.say("a new chat")
             elif question in ("/help", "/?"):
                 console.say(_HELP)
@@ -177,8 +201,9 @@ class _Chat:
         names = chosen_names(typed)
         try:
             if names:
+                check_beside_documents(self.recipe, names, docs_are_new=True)
                 self.documents.look_up(named(names))
-        except RagError as error:
+        except (RagError, UsageError) as error:
             console.error(error.what, error.why, error.hint)
             return
         if names is not None:
@@ -188,6 +213,7 @@ class _Chat:
         console.say(answered_from(self.collections))
 
     def _turn(self, question: str, earlier: tuple[StoredMessage, ...], conversation_id: str) -> Turn:
+        from llmchat_engine import Sampling
         from llmchat_tui.turn import Turn
 
         manner = self.manner
@@ -197,8 +223,10 @@ class _Chat:
             conversation_id,
             system=self.system,
             own_collections=self.collections,
+            own_sampling=manner.own_sampling,
             asked=asked_of(self.collections, manner.asked),
-            sampling=manner.sampling,
+            sampling=self.sampling or Sampling(),
+            recipe=self.recipe,
             overflow=manner.overflow,
             store=manner.store,
         )
@@ -210,6 +238,7 @@ class _Chat:
         from llmchat_tui.cli.sources import account
         from llmchat_tui.cli.talk import Outcome, talk
         from llmchat_tui.cli.usage import usage_line
+        from llmchat_tui.votes import outcome_of
 
         writer = AnswerWriter(binary_stdout(), "plain", color=console.look.color_stdout)
         outcome = Outcome(documents=self.documents)
@@ -223,6 +252,8 @@ class _Chat:
             self._go_on()
         if outcome.begun and (outcome.finished or outcome.abstained):
             self.conversation_id, self.leaf_id = outcome.begun.conversation_id, outcome.begun.reply_id
+        if outcome.polled and outcome.polled.tally:
+            console.say(outcome_of(outcome.polled))
         for line in account(outcome):
             console.say(sanitize_line(line))
         if outcome.finished:

@@ -158,8 +158,7 @@ def talk(
                 if isinstance(answer, Answers):
                     answer.take(event)
                 elif isinstance(event, Token) and event.thought:
-                    console.clear_status()
-                    thoughts.write(event.text)
+                    thoughts.write(event.text, event.count)
                 elif not isinstance(event, Waiting):
                     thoughts.finish()  # nothing else is written into the middle of one
                 _show(event, outcome, answer, console)

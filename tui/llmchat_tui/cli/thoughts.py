@@ -20,10 +20,18 @@ class Thoughts:
         self._console, self._shown = console, shown and not console.look.quiet
         self._terminal = console.look.stderr_is_terminal
         self._held = self._last = ""
+        self._tokens = 0
 
-    def write(self, text: str) -> None:
-        """Writes the next piece; on a terminal without the line breaks around all of it."""
+    def write(self, text: str, tokens: int = 0) -> None:
+        """Writes the next piece; on a terminal without the line breaks around all of it.
+
+        Args:
+            text: the piece.
+            tokens: so many it has; where it is not shown, a status line counts them.
+        """
+        self._tokens += tokens
         if not self._shown:
+            self._console.status(f"thinking, {self._tokens:,} token{'s' * (self._tokens != 1)}")
             return
         if self._terminal:
             text = self._held + text if self._last else text.lstrip("\n")
