@@ -94,7 +94,11 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     assert loaded_by(f"import {module}") & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ask", "--help"], ["chats", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["ask", "--help"], ["chats", "--help"], ["next", "--help"], ["tokenize", "--help"]],
+    ids=" ".join,
+)
 def test_the_command_line_answers_without_heavy_libraries(arguments: list[str]) -> None:
     assert loaded_by(_RUN_MODULE, *arguments) & HEAVY == set()
 
