@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmchat_engine.events import Finished
+from llmchat_engine.events import Finished, nothing_generated
 from llmchat_engine.host.prompt import Prompt
 from llmchat_engine.host.reasons import WORTH_TELLING, why_computed_again
 from llmchat_engine.types import Message, Request, Role, Sampling
@@ -48,6 +50,14 @@ def test_what_differs_is_named(cached: int, reason: str) -> None:
 
 def test_a_chat_that_begins_has_no_reason() -> None:
     assert why(0, CHAT[:2], (3, 500)) == ""
+
+
+def test_examples_were_never_in_a_chat() -> None:
+    examples = Request(CHAT, chat="chat", shared=len(CHAT) - 1)
+    nothing = replace(nothing_generated(examples), cached_tokens=0)
+    assert why_computed_again(examples, Prompt("", (1,) * 600, STARTS), nothing) == ""
+    said = replace(examples, shared=0)
+    assert why_computed_again(said, Prompt("", (1,) * 600, STARTS), nothing) != ""
 
 
 def test_a_reply_that_goes_on_counts_from_where_it_begins() -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WORTH_TELLING = 64
 """Tokens; fewer are computed in a tenth of a second."""
+HEADER = 8
+"""Tokens that can stand between the place where a thought began and the answer that now comes first."""
 
 
 def why_computed_again(request: Request, prompt: Prompt, finished: Finished) -> str:
@@ -23,16 +25,18 @@ def why_computed_again(request: Request, prompt: Prompt, finished: Finished) -> 
         prompt: its ids, and where each message begins in them.
         finished: how much of them was cached.
     """
-    replies = [index for index, message in enumerate(request.messages[:-1]) if message.role == "assistant"]
+    said = request.messages[request.shared : -1]  # examples were said by nobody
+    replies = [message for message in said if message.role == "assistant"]
     again = prompt.before(len(request.messages) - 1) - finished.cached_tokens
     if not replies or again < WORTH_TELLING:
         return ""
     if finished.cached_tokens <= max(0, prompt.starts[0]):
         return "the chat was not in the cache"
-    begun = (index for index, start in enumerate(prompt.starts) if 0 <= start <= finished.cached_tokens)
+    reach = [finished.cached_tokens + HEADER * (message.thought_tokens > 0) for message in request.messages]
+    begun = (index for index, start in enumerate(prompt.starts) if 0 <= start <= reach[index])
     message = request.messages[max(begun, default=0)]
     if message.role == "system":
         return "the system prompt is another one"
-    if message.role == "assistant" and END_OF_THOUGHT in message.text:
+    if message.role == "assistant" and (END_OF_THOUGHT in message.text or message.thought_tokens > 0):
         return "an earlier thought has left the context"
     return "the chat was in the cache only in part"
