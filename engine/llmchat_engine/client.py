@@ -43,7 +43,7 @@ from llmchat_engine.protocol import (
     Welcome,
     to_error,
 )
-from llmchat_engine.questions import ask
+from llmchat_engine.questions import ask, pieces_of
 from llmchat_engine.types import ModelInfo, ModelSpec, Request
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class LocalEngine:
 
     def pieces(self, text: str, *, special: bool = False) -> tuple[TokenPiece, ...]:
         """Returns the tokens of a text one by one."""
-        return ask(self._ready(), Pieces(text, special), PieceList).pieces
+        return pieces_of(ask(self._ready(), Pieces(text, special), PieceList))
 
     def measure(self, request: Request) -> Measured:
         """Counts the prompt of a request part by part. Safe from another thread while a reply is generated."""

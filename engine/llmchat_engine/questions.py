@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from llmchat_engine.answers import TokenPiece
 from llmchat_engine.errors import HostUnreachable
 from llmchat_engine.events import Measured, Queued, Rendered
 from llmchat_engine.protocol import (
@@ -48,6 +49,19 @@ def ask(connection: Connection, question: _Question, kind: type[_Answer]) -> _An
         why = f"{type(news).__name__} in place of {kind.__name__}"
         raise HostUnreachable("the engine answered something else", why, "llmchat stop")
     return news
+
+
+def pieces_of(answer: PieceList) -> tuple[TokenPiece, ...]:
+    """Returns the pieces that an answer is about, one by one.
+
+    Raises:
+        HostUnreachable: it lacks one.
+    """
+    known = {piece.id: piece for piece in answer.known}
+    try:
+        return tuple(known[token] for token in answer.ids)
+    except KeyError as error:
+        raise HostUnreachable("the engine answered something else", f"no piece of {error}", "llmchat stop") from error
 
 
 def _answer(connection: Connection, question: _Question) -> News:

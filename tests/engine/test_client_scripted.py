@@ -17,6 +17,7 @@ import pytest
 from tests.engine.rig import SEED, question
 
 from llmchat_engine import protocol
+from llmchat_engine.answers import TokenPiece
 from llmchat_engine.client import LocalEngine
 from llmchat_engine.errors import ContextFull, EngineDied, EngineError, HostUnreachable, RequestInvalid
 from llmchat_engine.events import Finished, Token, nothing_generated
@@ -141,6 +142,17 @@ def test_the_wrong_answer_to_a_question_is_a_drawn_error(played: PlayedHost, cli
         client.render(question("hello"))
     with pytest.raises(HostUnreachable, match="Pong in place of Measured"):
         client.measure(question("hello"))
+
+
+def test_pieces_that_are_not_all_there_are_a_drawn_error(played: PlayedHost, client: LocalEngine) -> None:
+    lacking = protocol.PieceList((1, 2), (TokenPiece(1, "a", b"a"),))
+
+    def answer(request_id: str, order: Order) -> bytes:
+        return protocol.encode(WELCOME if isinstance(order, protocol.Hello) else lacking, request_id)
+
+    played.answer = answer
+    with pytest.raises(HostUnreachable, match="no piece of 2"):
+        client.pieces("ab")
 
 
 def test_a_silent_host_is_pinged_and_given_up(played: PlayedHost, client: LocalEngine) -> None:

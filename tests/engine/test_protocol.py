@@ -60,7 +60,7 @@ ORDERS: list[Order] = [
 ]
 NEWS: list[News] = [
     Peeked((Filter("top-k 40", 2, (Candidate(1, TEXT, -0.5),), (Candidate(2, TEXT, -9.0),)),), 0.4, 7, 3, 0.1),
-    protocol.PieceList((TokenPiece(5, TEXT, bytes(range(256)), True),)),
+    protocol.PieceList((5, 5), (TokenPiece(5, TEXT, bytes(range(256)), True),)),
     protocol.Welcome(1, 42, None),
     protocol.Welcome(1, 42, FAKE_MODEL),
     Loading(0.5),

@@ -64,25 +64,13 @@ class Counter:
             case Tokenize(text):
                 job.send(Ids(tuple(tools.vocab.tokenize(text, special=False))))
             case Pieces(text, special):
-                job.send(PieceList(pieces_of(text, special, tools.vocab)))
+                ids = tuple(tools.vocab.tokenize(text, special=special))
+                job.send(PieceList(ids, tuple(_piece(token, tools.vocab) for token in set(ids))))
             case Render(request):
                 prompt = build_prompt(request, tools.template, PieceIds(tools.vocab))
                 job.send(Rendered(prompt.text, prompt.ids))
             case Measure(request):
                 job.send(measure(request, tools.template, tools.vocab, tools.lengths, tools.n_ctx))
-
-
-def pieces_of(text: str, special: bool, vocab: Vocab) -> tuple[TokenPiece, ...]:
-    """Returns the tokens of a text one by one.
-
-    Args:
-        text: any text.
-        special: whether the names of special tokens in it are those tokens.
-        vocab: the tokens.
-    """
-    ids = vocab.tokenize(text, special=special)
-    known = {token: _piece(token, vocab) for token in set(ids)}  # of a long text most come again and again
-    return tuple(known[token] for token in ids)
 
 
 def _piece(token: int, vocab: Vocab) -> TokenPiece:
