@@ -119,6 +119,19 @@ def open_sampling(config: Config, own: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def check_documents(recipe: Recipe, collections: Sequence[str]) -> None:
+    """Raises where a chat shall reason and be answered from documents.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if collections and (recipe.votes or recipe.cot != "off"):
+        why = "from documents there is one answer, without a chain of thought"
+        raise UsageError(
+            "this chat reasons, and asks no documents", why, "another chat without -t, or without documents"
+        )
+
+
 def keep_as_template(app: App, flags: AskFlags, asked: Template, system: str, given: Mapping[str, Any]) -> Path:
     """Writes the template of --save and returns its file.
 

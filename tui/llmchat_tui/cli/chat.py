@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.ask_recipe import check_documents, open_sampling, sampling_for
 from llmchat_tui.cli.options import (
     cache_options,
     keeps_cache,
@@ -27,7 +28,6 @@ from llmchat_tui.cli.options import (
 from llmchat_tui.cli.prompting_options import template_options
 from llmchat_tui.errors import UsageError
 from llmchat_tui.recipe import PLAIN, Recipe
-from llmchat_tui.recipe_words import check_beside_documents
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, Sampling
@@ -83,7 +83,7 @@ def chat(
 
     begins = _begins(app, template, params, sampling_given(dict(given), pairs))
     names = _collections(app, docs, collections or begins.collections)
-    check_beside_documents(begins.recipe, names)
+    check_documents(begins.recipe, names)
     system = begins.system if system is None else system
     if plain:
         from llmchat_tui.asked import by_settings
@@ -139,8 +139,6 @@ def _begins(app: App, name: str, params: Sequence[tuple[str, str]], given: Mappi
     Raises:
         UserError: there is no such template, it cannot be used, or a parameter is missing.
     """
-    from llmchat_tui.cli.ask_recipe import open_sampling, sampling_for
-
     if not name:
         if params:
             raise UsageError("--param is about a template", "there is none", "add -t NAME")

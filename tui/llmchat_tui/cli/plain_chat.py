@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from llmchat_rag import RagError
 from llmchat_tui.asked import asked_of, named, of_chat
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.ask_recipe import check_documents
 from llmchat_tui.documents_words import answered_from, chosen_names
 from llmchat_tui.errors import UsageError
 from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
-from llmchat_tui.recipe_words import check_beside_documents
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class _Chat:
             self.conversation_id, self.leaf_id = conversation.id, conversation.leaf_id
             self.system = conversation.system
             self.collections = of_chat(self.collections, conversation.collections)
-            check_beside_documents(self.recipe, self.collections)
+            check_documents(self.recipe, self.collections)
             path = self.history.path(conversation.leaf_id) if conversation.leaf_id else ()
             self.question_id = next((message.id for message in reversed(path) if message.role == "user"), "")
 
@@ -201,7 +201,7 @@ class _Chat:
         names = chosen_names(typed)
         try:
             if names:
-                check_beside_documents(self.recipe, names, docs_are_new=True)
+                check_documents(self.recipe, names)
                 self.documents.look_up(named(names))
         except (RagError, UsageError) as error:
             console.error(error.what, error.why, error.hint)
