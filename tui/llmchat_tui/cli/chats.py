@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmchat_tui.cli.common import app_of, console_of, print_json, print_rows, print_text
+from llmchat_tui.cli.ratings import export_ratings, ratings
 from llmchat_tui.console import fit_line, terminal_columns
 from llmchat_tui.errors import UsageError
 from llmchat_tui.sanitize import sanitize_line
@@ -26,6 +27,10 @@ _SHORT_ID = 10  # an id starts with 10 characters of time, so fewer do not tell 
 @click.group()
 def chats() -> None:
     """Find, read, export, import and remove chats; REF is an id, the start of one, or a title."""
+
+
+chats.add_command(ratings)
+chats.add_command(export_ratings)
 
 
 @chats.command(name="list")

@@ -1,6 +1,6 @@
 """`Reader`: all that can be asked of the conversations on disk, and the lock and the connection it takes.
 
-Writes nothing; the SQL is in tree.py, branches.py, typed.py and search.py. Knows no engine and no screen.
+Writes nothing; the SQL is in tree.py, branches.py, typed.py, rated.py and search.py. Knows no engine and no screen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from llmchat_tui.history import branches, search, tree, typed
+from llmchat_tui.history import branches, rated, search, tree, typed
 from llmchat_tui.history.faults import translated
 from llmchat_tui.history.values import Conversation, Hit, Node, StoredMessage
 
@@ -119,6 +119,11 @@ class Reader:
     def titled(self, query: str, limit: int = 50) -> list[Conversation]:
         """Returns the chats whose title holds every word of the query, in any case, the one written last first."""
         return search.find_titles(self._db, query, limit)
+
+    @guarded
+    def rated(self) -> list[tuple[StoredMessage, StoredMessage]]:
+        """Returns the replies of all chats that the user rated, the oldest first, each behind its question."""
+        return rated.rated(self._db)
 
     @guarded
     def prompts(self, limit: int = 100) -> list[str]:

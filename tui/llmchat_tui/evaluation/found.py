@@ -1,0 +1,86 @@
+"""The answer in a reply: the number, the option, the JSON that it says, among all that it says besides.
+
+Small models seldom answer with the answer alone. Where an answer is marked, and what a number is, the engine's votes
+know; this adds options and words. Knows texts only: what is right is grading.py's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from fractions import Fraction
+
+from llmchat_engine.prompting import answers_key
+from llmchat_engine.prompting.answers_key import Kind, canonical
+from llmchat_engine.prompting.answers_text import Place, last, marked
+from llmchat_tui.evaluation.items import LETTERS
+
+_ARTICLES = re.compile(r"^(?:an?|the) ")
+_LETTER = re.compile(r"[(\[*\"'`]*\b([A-Za-z])\b[)\]*\"'`]*\s*(?:[.):,;]|$|\n)")
+"""An option's letter: with a mark behind it or nothing, so that `A dog` names none."""
+
+
+def normal(text: str) -> str:
+    """Returns a text as it is compared: without case, punctuation, articles in front and more than one space."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = "".join(mark if mark.isalnum() or unicodedata.combining(mark) else " " for mark in folded)
+    return _ARTICLES.sub("", " ".join(words.split())) or folded.strip()
+
+
+def stated(text: str) -> str:
+    """Returns what a text marks as its answer ("answer is", "Answer:", "####", a box); empty where it marks none."""
+    return _at(marked(text), text)
+
+
+def number_in(text: str) -> Fraction | None:
+    """Returns the number that a text gives as its answer: the one it marks, else the last one in it."""
+    parts = (stated(text), _last(text, "number"), text)
+    return next((found for part in parts if part and (found := answers_key.number_in(part)) is not None), None)
+
+
+def option_in(text: str, choices: Sequence[str]) -> int | None:
+    """Returns the place of the option that a text names by its letter or its words; None for none or several."""
+    for part in filter(None, (stated(text), text.strip())):
+        place = _by_letter(part, len(choices))
+        if place is None:
+            place = _by_text(part, choices)
+        if place is not None:
+            return place
+    return None
+
+
+def json_in(text: str) -> str:
+    """Returns the JSON that a text has: all of it, what it marks as its answer, or the last value; else nothing."""
+    parts = (text.strip(), stated(text), _last(text, "json"))
+    return next((part for part in parts if part and canonical(part)), "")
+
+
+def _last(text: str, kind: Kind) -> str:
+    return _at(last(text, kind), text)
+
+
+def _at(place: Place | None, text: str) -> str:
+    return text[place.start : place.end] if place else ""
+
+
+def _by_letter(text: str, count: int) -> int | None:
+    """Returns the option whose letter a text begins with, or the only one that stands in it with a mark.
+
+    A reply that lists the options again, a line for each, names none.
+    """
+    begin = [found[1] for line in text.splitlines() if (found := _LETTER.match(line.strip()))]
+    letters = begin if _LETTER.match(text) else [found for found in _LETTER.findall(text) if found.isupper()]
+    places = {LETTERS.index(letter.upper()) for letter in letters}
+    return places.pop() if len(places) == 1 and max(places) < count else None
+
+
+def _by_text(text: str, choices: Sequence[str]) -> int | None:
+    """Returns the option whose words are the text, or stand in it where those of no other do."""
+    said, options = normal(text), [normal(choice) for choice in choices]
+    if said in options:
+        return options.index(said)
+    within = [place for place, option in enumerate(options) if option and f" {option} " in f" {said} "]
+    # Of `blue` and `dark blue` the longer one holds the other.
+    longest = [one for one in within if not any(one != other and options[one] in options[other] for other in within)]
+    return longest[0] if len(longest) == 1 else None
