@@ -63,6 +63,20 @@ ONE_BY_ONE = {
             ("temp(0.7)", partial(independent.temperature, value=0.7)),
         ),
     ),
+    "typical behind top-n-sigma": Case(
+        replace(BARE, typical_p=0.5, top_n_sigma=1.5),
+        (
+            ("top_n_sigma(1.5)", partial(independent.top_n_sigma, count=1.5)),
+            ("typical(0.5)", partial(independent.typical, share=0.5)),
+        ),
+    ),
+    "typical behind a bias": Case(
+        replace(BARE, typical_p=0.5, logit_bias=("#300=-inf",)),
+        (
+            ("logit_bias(#300=-inf)", lambda row: independent.only(row, np.arange(len(row)) != 300)),
+            ("typical(0.5)", partial(independent.typical, share=0.5)),
+        ),
+    ),
     "behind top-n-sigma": Case(
         Sampling(temperature=1.5, top_k=30, top_p=0.9, min_p=0.02, top_n_sigma=2.0),
         (

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _WARN = 3
 _DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 """What a repeated run does not reach across, as in llama-server."""
+_SURELY_OUT = 1e-30
+"""Typical multiplies each probability with its logarithm: one of 0, of a token that top-n-sigma or a bias ruled out,
+makes the entropy no number, and what is kept has nothing to do with it (32,766 tokens of SmolLM2's in place of 187)."""
 
 
 def import_bindings() -> Any:
@@ -138,7 +141,13 @@ class SamplerChain:
         if name == "dry":
             breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
             return self._c.llama_sampler_init_dry(vocab.pointer, *numbers, breakers, len(_DRY_BREAKERS))
-        return getattr(self._c, f"llama_sampler_init_{name}")(*numbers)
+        own = getattr(self._c, f"llama_sampler_init_{name}")(*numbers)
+        if name != "typical":
+            return own
+        both = self._c.llama_sampler_chain_init(self._c.llama_sampler_chain_default_params())
+        self._c.llama_sampler_chain_add(both, self._c.llama_sampler_init_min_p(_SURELY_OUT, 1))
+        self._c.llama_sampler_chain_add(both, own)
+        return both
 
     def accept(self, token: int) -> None:
         """Tells the penalties about a token that was not sampled here (the prompt's tail)."""
