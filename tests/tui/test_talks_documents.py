@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.tui.documented import make_store, open_documents
+from tests.tui.scored import ScoringEngine, pieces
 from tests.tui.talk_stage import PATIENCE, Stage, gated
 
 from llmchat_rag.citing import citing_grammar
@@ -20,6 +22,8 @@ from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.sources import sources_of, verdicts_of
 from llmchat_tui.talk import Failed, Talk
 from llmchat_tui.talks import Talks
+from llmchat_tui.token_scoring import TokenScoring
+from llmchat_tui.token_view import ScoredReply
 
 WHEN = "When was Rome founded by Romulus?"
 YEAR = "Rome was founded in 753 BC [1]."
@@ -194,3 +198,20 @@ def test_marks_that_cannot_be_made_do_not_end_the_next_turn(stage: Stage, monkey
     assert stage.talks.close(PATIENCE)
     assert stage.news.empty()
     assert newest(stage, talk).status == "complete"
+
+
+def test_a_reply_from_documents_is_scored_behind_its_passages(stage: Stage) -> None:
+    talk = stage.talks.begin(collections=("notes",))
+    answering, scoring = gated(YEAR), ScoringEngine(parts=pieces(YEAR))
+    stage.engines.append(answering)
+    stage.talks.ask(talk, WHEN)
+    stage.take_until(Checked)
+    reply = newest(stage, talk)
+    scoring.may_end.set()
+    events = TokenScoring(scoring, stage.talks._documents).run(stage.talks.turn_of(talk, reply), reply, 0.0)
+    assert any(isinstance(event, ScoredReply) for event in events)
+    again, before = (
+        re.sub(r"doc \w+>", "doc>", request.messages[-1].text)
+        for request in (scoring.scored[0][0], answering.requests[0])
+    )
+    assert again == before and "who ruled" in again, "all but the fence, which is another one each time"

@@ -70,7 +70,7 @@ class Course:
         """
         if not self._turn.earlier and not self._grounding:
             return
-        request = self._request(Begun("", "", ""))
+        request = self.request(Begun("", "", ""))
         with closing(self._engine.generate(request)) as events:  # closed at `Loaded`, before anything is run
             for event in events:
                 if isinstance(event, Finished):
@@ -124,7 +124,7 @@ class Course:
             RagError: the documents cannot be read.
         """
         if self._grounding and self._model and not self._stopped:
-            yield from self._grounding.fill(reply, self._model, self._request(reply.begun))
+            yield from self._grounding.fill(reply, self._model, self.request(reply.begun))
             self._stopped = self._grounding.stopped
 
     def answer(self, reply: GrowingReply) -> Generator[TurnEvent, None, None]:
@@ -154,7 +154,7 @@ class Course:
         if self._stopped:
             yield self._stopped
             return
-        with closing(self._asked(self._request(begun))) as events:
+        with closing(self._asked(self.request(begun))) as events:
             for event in events:
                 if self._model is None or not isinstance(event, (Loading, Loaded)):
                     yield event
@@ -162,14 +162,15 @@ class Course:
     def _asked(self, request: Request) -> Generator[Event | Polled, None, None]:
         """Asks the model as the recipe says; a reply that goes on has its reasons behind it."""
         recipe = self._turn.recipe
-        if recipe.votes and not self._turn.prefill:
+        if recipe.votes and not self._turn.goes_on:
             return vote(self._engine, request, recipe.votes)
-        if recipe.cot != "off" and not self._turn.prefill and self._turn.answers == 1:
+        if recipe.cot != "off" and not self._turn.goes_on and self._turn.answers == 1:
             return reason(self._engine, request)
         has_end = not self._grounding or self._grounding.grammar  # sentences that cite are few and short
         return self._engine.generate(request) if has_end else out_of_circles(self._engine, request)
 
-    def _request(self, begun: Begun) -> Request:
+    def request(self, begun: Begun) -> Request:
+        """Returns what the engine is asked: the path with what was made room for, and how to answer."""
         turn, seen = self._turn, self.seen
         messages = path = self._path()
         if self._grounding and self._grounding.prompt:
@@ -223,7 +224,7 @@ class Course:
     def _begun(self) -> tuple[Message, ...]:
         """Returns what the reply begins with, as the message that it goes on."""
         turn = self._turn
-        if not (turn.prefill or turn.prefill_ids):
+        if not turn.goes_on:
             return ()
         return (Message("assistant", turn.prefill, turn.prefill_ids, turn.prefill_key, turn.prefill_thought_tokens),)
 

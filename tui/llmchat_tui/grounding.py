@@ -22,7 +22,7 @@ from llmchat_tui.sources import kept_source, kept_sources, packed_verdicts
 from llmchat_tui.thoughts import without_thoughts
 
 if TYPE_CHECKING:
-    from llmchat_rag.context import Source
+    from llmchat_rag.context import ContextBlock, Source
     from llmchat_rag.map_reduce import Step
     from llmchat_tui.documents import Asked, Documents, Retrieval
     from llmchat_tui.growing import GrowingReply
@@ -65,12 +65,12 @@ class Grounding:
     @property
     def grammar(self) -> str:
         """What holds the reply to citations of the passages it is given; empty where that is not wanted."""
-        return self._citing(self._sources, goes_on=bool(self._turn.prefill))
+        return self._citing(self._sources, goes_on=self._turn.goes_on)
 
     @property
     def abstains(self) -> bool:
         """Whether the question is not worth the model's time; a reply that has begun goes on."""
-        return bool(self._retrieval and self._retrieval.verdict == "abstain" and not self._turn.prefill)
+        return bool(self._retrieval and self._retrieval.verdict == "abstain" and not self._turn.goes_on)
 
     def search(self, meanwhile: Generator[TurnEvent, None, None]) -> Generator[TurnEvent, None, None]:
         """Searches, and yields what happens meanwhile.
@@ -134,14 +134,32 @@ class Grounding:
         if found.whole is not None:
             yield from self._read_whole(reply, model, request, found)
             return
+        block = self._block(found, model, request)
+        self.block, self.fence = block.text, block.fence
+        yield self._cite(reply, block.sources, block.tokens, block.left_out)
+
+    def recall(self, model: ModelInfo, request: Request) -> None:
+        """Makes the block again that a reply with the turn's sources was given; keeps nothing.
+
+        Args:
+            model: the model.
+            request: what it would be asked without them.
+
+        Raises:
+            ContextFull: there is no room for a passage.
+            EngineError: nothing can be counted.
+        """
+        self.block = self._block(self._documents.recalled(self._turn.cited), model, request).text
+
+    def _block(self, found: Retrieval, model: ModelInfo, request: Request) -> ContextBlock:
+        """Returns what stands before the question, in the room that is left beside the path."""
         prompt = self._engine.measure(request).total
         room = model.n_ctx - prompt - reserve_of(request.sampling.max_tokens, model.n_ctx)
         budget = min(int(MOST_OF_CONTEXT * model.n_ctx), MOST_TOKENS, room)
         block = self._documents.block(found, self._count, budget)
         if not block.sources:
             raise ContextFull(prompt + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
-        self.block, self.fence = block.text, block.fence
-        yield self._cite(reply, block.sources, block.tokens, block.left_out)
+        return block
 
     def check(self, reply: GrowingReply) -> Checked | None:
         """Compares a reply that ended with what it cites, and keeps the verdicts; does nothing a second time.

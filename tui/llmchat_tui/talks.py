@@ -13,12 +13,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from llmchat_engine import Engine, EngineError, Sampling
+from llmchat_engine import Engine, EngineError, Sampling, Token
 from llmchat_rag.errors import RagError
 from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
 from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Abstained, Ended, Grounded, Started
+from llmchat_tui.growing import Beginning
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
 from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
@@ -152,20 +153,67 @@ class Talks:
         """
         as_it_was = text is None or text == reply.text
         turn = replace(
-            self._turn(talk, overflow),
-            question_id=reply.parent_id,
+            self._as_answered(talk, reply, overflow),
             prefill=reply.text if text is None else text,
             prefill_ids=_spoken_ids(reply) if as_it_was else (),
             prefill_key=reply.model_key if as_it_was else "",
             prefill_thought=reply.thought if as_it_was else "",
             prefill_thought_tokens=reply.thought_tokens if as_it_was else 0,
+        )
+        self._start(talk, turn, reply.id)
+
+    def branch_at_token(
+        self, talk: Talk, reply: StoredMessage, begins: Beginning, overflow: Overflow | None = None
+    ) -> None:
+        """Has one more reply go on from some of a reply's tokens and another one behind them; the old one stays.
+
+        Args:
+            talk: the chat.
+            reply: the reply.
+            begins: its first tokens and the other one, with their text.
+            overflow: as for `ask`.
+        """
+        turn = replace(
+            self._as_made(talk, reply, overflow),
+            prefill=begins.text,
+            prefill_ids=begins.token_ids,
+            prefill_key=begins.model_key,
+            prefill_thought=begins.thought,
+            prefill_thought_tokens=begins.thought_tokens,
+        )
+        self._start(talk, turn, reply.id)
+
+    def turn_of(self, talk: Talk, reply: StoredMessage) -> Turn:
+        """Returns the turn that a reply was made in, as far as that was kept: what was asked, behind what, and how.
+
+        Reads the chat; safe from any thread.
+        """
+        return self._with_question(self._as_made(talk, reply))
+
+    def _as_made(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None = None) -> Turn:
+        """Returns the turn that a reply was made in, without the path."""
+        recipe, system = reply.settings.get("recipe", {}), reply.settings.get("system", talk.system)
+        return replace(
+            self._as_answered(talk, reply, overflow),
+            system=system if isinstance(system, str) else talk.system,
+            recipe=recipe_of(recipe if isinstance(recipe, dict) else {}),
+            raw=reply.settings.get("raw") is True,
+        )
+
+    def _as_answered(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None) -> Turn:
+        """Returns a turn that answers what a reply does from what it was answered from, without the path."""
+        asked = asked_in(reply.settings) if self._documents else None
+        recipe = replace(talk.recipe, cot="off", votes=0) if asked else talk.recipe  # documents have one answer
+        return replace(
+            self._turn(talk, overflow),
+            recipe=recipe,
+            question_id=reply.parent_id,
             sent=reply.sent,
             left_out=reply.left_out,
             summary=reply.summary,
-            asked=asked_in(reply.settings) if self._documents else None,
+            asked=asked,
             cited=numbered(sources_of(reply.settings)),
         )
-        self._start(talk, turn, reply.id)
 
     def branch(self, talk: Talk, message_id: str) -> None:
         """Lets the next question follow this message, also when the chat is opened again; what is behind it stays.
@@ -199,6 +247,12 @@ class Talks:
             arguments = (running.request_id, answer)
             threading.Thread(target=running.engine.cancel, args=arguments, daemon=True).start()
 
+    def conclude(self, talk: Talk, answer: int | None = None) -> None:
+        """Closes the thought of the reply, or of one of several, so that the model answers now."""
+        if running := talk.running:
+            arguments = (running.request_id, answer)  # in a thread, as `stop`
+            threading.Thread(target=running.engine.conclude, args=arguments, daemon=True).start()
+
     def settle(self, news: News) -> str:
         """Takes news into the chat they are about; returns the queued message that shall go out now, if any."""
         talk = self._open.get(news.key)
@@ -210,6 +264,9 @@ class Talks:
             begun = news.event.begun
             talk.running.begun = begun
             talk.conversation_id, talk.leaf_id = begun.conversation_id, begun.reply_id
+        elif isinstance(news.event, Token):
+            thinks = talk.drafts.think if talk.drafts else news.event.thought
+            talk.running.thinks = thinks and talk.recipe.cot == "off"  # that is two passes: nothing closes the first
         elif isinstance(news.event, Grounded):
             talk.running.documents = news.event.tokens
         elif isinstance(news.event, (Ended, Abstained, Failed)):
@@ -294,17 +351,22 @@ class Talks:
         """Returns a turn with the path that it follows."""
         if not turn.question_id:
             return replace(turn, earlier=self._history.path(behind) if behind else ())
-        *earlier, question = self._history.path(turn.question_id)
-        turn = replace(turn, question=question.text, earlier=tuple(earlier))
-        if turn.prefill:
+        turn = self._with_question(turn)
+        if turn.goes_on:
             return turn
         # Another answer sees what the one in its place saw, or the user would be asked what to leave out once more.
-        shown = next((m for m in self._history.path(behind) if m.parent_id == question.id), None) if behind else None
+        shown = next((m for m in self._history.path(behind) if m.parent_id == turn.question_id), None) if behind else None
         if shown is None:
             return turn
         # It was answered from other documents than the chat has now: another answer is comparable, or it is none.
-        asked = asked_in(shown.settings) if self._documents and turn.answers == 1 else None
+        is_one = turn.answers == 1 and not turn.recipe.votes and turn.recipe.cot == "off"
+        asked = asked_in(shown.settings) if self._documents and is_one else None
         return replace(turn, left_out=shown.left_out, summary=shown.summary, asked=asked or turn.asked)
+
+    def _with_question(self, turn: Turn) -> Turn:
+        """Returns a turn about a question on disk with the question, and the path that that follows."""
+        *earlier, question = self._history.path(turn.question_id)
+        return replace(turn, question=question.text, earlier=tuple(earlier))
 
 
 def _check_idle(talk: Talk) -> None:

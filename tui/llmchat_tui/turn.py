@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Engine, EngineError, Sampling
-from llmchat_engine.prompting.chain_of_thought import asked
 from llmchat_engine.types import new_request_id
 from llmchat_rag.errors import RagError
 from llmchat_tui.composing import compose
@@ -94,7 +93,12 @@ class Turn:
     @property
     def asks(self) -> str:
         """The question as the model is given it."""
-        return self.sent or asked(self.recipe.wrapped(self.question), self.recipe.cot)
+        return self.sent or self.recipe.asks(self.question)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the reply has begun, be it with a thought alone."""
+        return bool(self.prefill or self.prefill_ids)
 
 
 def run(
