@@ -177,6 +177,16 @@ def test_a_kill_at_any_line_loses_the_question_that_was_asked_alone(home: Path, 
     assert run_child(home, "eval", str(data), play=Play((Part("3"),))).out.splitlines()[1].split()[1] == "2/4"
 
 
+def test_two_models_of_one_file_name_are_two_and_one_named_twice_is_one(home: Path, data: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "same.gguf" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"no engine reads this")
+    models = ("-m", paths[0], "-m", paths[1], "-m", paths[0])
+    rows = json.loads(evaluate(home, data, *models, "--json").out)["rows"]
+    assert [row["model"] for row in rows] == [str(path) for path in paths]
+
+
 def entry(way: str, item: str, right: bool, model: str = "m", **more: Any) -> Entry:
     return Entry("k", item, "number", way, model, "key", "?", "1", "1", right, **more)
 

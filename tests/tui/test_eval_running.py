@@ -178,6 +178,11 @@ def test_several_models_are_asked_one_after_the_other(bench: Bench) -> None:
     assert [(entry.model, entry.item) for entry in found if entry.right] == [("a", "i0"), ("b", "i1")]
 
 
+def test_a_known_reply_belongs_to_the_model_by_its_name_of_now(bench: Bench) -> None:
+    bench.entries(FakeEngine(), "old")
+    assert {entry.model for entry in bench.entries(FakeEngine(), "new")} == {"new"}
+
+
 def test_upcoming_tells_how_far_it_is(bench: Bench) -> None:
     bench.ways = (ZERO,)
     bench.items = ITEMS[:2]

@@ -76,12 +76,12 @@ def evaluate(app: App, /, options: tuple[tuple[str, str], ...], **flags: Any) ->
 
     path, load = find_set(flags["data"]), model_flags(flags)
     items = read_items(path)[: flags["limit"]]
-    specs = [app.spec(name, **load) for name in dict.fromkeys(flags["models"] or ("",))]
+    specs = list(dict.fromkeys(app.spec(name, **load) for name in flags["models"] or ("",)))
     make_run = _comparison(app, path, items, flags, option_pairs(options))
     log_path = flags["log_file"] or _log_path(app, path)
     with ExitStack() as stack, catch_signals() as interrupts:
         run = make_run(stack.enter_context(Log.open(log_path, fresh=flags["fresh"])))
-        subjects = [_subject(spec, stack.enter_context(app.engine(spec))) for spec in specs]
+        subjects = [_subject(spec, specs, stack.enter_context(app.engine(spec))) for spec in specs]
         entries = _asked(run, subjects, app.console(), interrupts)
         if interrupts.code:
             _tell_stopped(app.console(), len(entries), log_path)
@@ -139,19 +139,24 @@ def _embedding(app: App) -> Embed:
     return lambda texts: [vector(text) for text in texts]
 
 
-def _subject(spec: ModelSpec, engine: Engine) -> Subject:
-    """Returns a model with the key of its content, which is read from the file: a run that is known loads nothing."""
+def _subject(spec: ModelSpec, all_specs: Sequence[ModelSpec], engine: Engine) -> Subject:
+    """Returns a model with its name, the path where two files are called alike, and the key of its content.
+
+    That is read from the file where it can be: a run of which everything is known loads no model.
+    """
     from llmchat_engine.errors import ModelError
     from llmchat_engine.events import Loaded
     from llmchat_engine.models.gguf import model_key, read_header
     from llmchat_tui.evaluation.running import Subject
 
+    alike = sum(other.path.stem == spec.path.stem for other in all_specs) > 1
+    name = str(spec.path) if alike else spec.path.stem
     try:
-        return Subject(spec.path.stem, model_key(spec.path, read_header(spec.path)), engine)
+        return Subject(name, model_key(spec.path, read_header(spec.path)), engine)
     except ModelError:  # the engine says why, or can load it all the same
         with closing(engine.load()) as events:
             key = next((event.model.key for event in events if isinstance(event, Loaded)), "")
-        return Subject(spec.path.stem, key, engine)
+        return Subject(name, key, engine)
 
 
 def _asked(run: Run, subjects: Sequence[Subject], console: Console, interrupts: Interrupts) -> list[Entry]:

@@ -115,7 +115,7 @@ class Run:
                         raise error
                     self._log.add(entry)
                 done += 1
-                yield self._judged(item, entry)
+                yield replace(self._judged(item, entry), model=subject.name)  # the file may have had another name
 
     def _cell(self, item: Item, way: Way, subject: Subject) -> _Cell:
         recipe = self._examples.recipe(way, item)
