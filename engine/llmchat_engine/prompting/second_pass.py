@@ -63,13 +63,18 @@ class SecondPass:
 
     def events(self) -> Generator[Event, None, None]:
         """Yields the answer as it comes, without blanks around it; `end` is how it ended."""
-        blanks = _Blanks()
+        blanks, queued = _Blanks(), Queued(0)
         try:
             with closing(self._engine.generate(self.request)) as events:
                 for event in events:
                     if isinstance(event, Token):
                         yield replace(event, text=blanks.trimmed(event.text))
-                    elif isinstance(event, (Waiting, Queued)):
+                    elif isinstance(event, Queued):
+                        queued = event  # the first pass may be what is ahead: told where it lasts
+                    elif isinstance(event, Waiting):
+                        if queued.ahead:
+                            yield queued
+                        queued = Queued(0)
                         yield event
                     elif isinstance(event, Finished):
                         self.end = event
