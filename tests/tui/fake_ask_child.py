@@ -34,6 +34,7 @@ class Part(msgspec.Struct, frozen=True):
     notice: str = ""
     crash: str = ""
     """Raise EngineDied with these words before the first token."""
+    thought: str = ""
 
 
 class Play(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ class ScriptedEngine:
         for event in self.inner.generate(request):
             if isinstance(event, Token):
                 for piece in cut(event.text, self.play.piece):
-                    yield Token(piece)
+                    yield Token(piece, thought=event.thought)
                     shown += len(piece)
                     report("taken", shown, time.monotonic())
             else:
@@ -134,7 +135,7 @@ def report(*words: object) -> None:
 def script_of(part: Part) -> Script:
     """Returns a part as the engine takes it."""
     error = EngineDied(part.crash, "scripted", "ask again") if part.crash else None
-    return Script(part.text, part.crash_after, part.hang_after, error, part.notice)
+    return Script(part.text, part.crash_after, part.hang_after, error, part.notice, part.thought)
 
 
 def app_of(play: Play, scripts: tuple[Part, ...]) -> App:

@@ -52,6 +52,15 @@ def test_what_documents_take_is_taken_from_what_is_free() -> None:
     assert (gauge.free, gauge.level) == (11, "amber")
 
 
+def test_worked_examples_are_a_part_of_their_own() -> None:
+    measured = Measured(2, (10, 5, 6, 7, 8, 30), 7, 100)
+    gauge = gauge_of(measured, has_system=True, has_draft=True, shots=2)
+    assert gauge.segments() == [("system", 12), ("shots", 11), ("history", 15), ("draft", 37)]
+    assert gauge.used == measured.total
+    alone = gauge_of(measured, has_system=False, has_draft=False, shots=6)
+    assert alone.segments() == [("system", 2), ("shots", 66), ("history", 7)]
+
+
 def test_empty_parts_are_not_named() -> None:
     assert Gauge(0, 3, 0, 10).segments() == [("history", 3)]
     assert gauge_of(Measured(0, (), 0, 10), has_system=False, has_draft=False).segments() == []

@@ -12,9 +12,12 @@ from tests.tui.stored import add_turn
 
 from llmchat_engine import EngineDied, EngineError, Event, HostError, Loaded, Loading, Request, RequestInvalid
 from llmchat_engine.events import Measured
+from llmchat_engine.prompting.few_shot import Shot
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine
 from llmchat_tui.history import History, ReplyEnd
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady, Presence, PresenceNews, Wish
+from llmchat_tui.recipe import Recipe
+from llmchat_tui.turn import Turn, compose
 
 PATIENCE = 20.0
 
@@ -121,6 +124,20 @@ def test_what_was_left_out_is_not_counted_and_its_summary_is(stage: Stage, histo
     assert stage.counted(Wish(begun.reply_id, "", "a draft", growing=True)).messages == (7, 2, 3, 3)
     history.finish(begun.reply_id, ReplyEnd("It grew", "complete", settings={"left_out": 2}))
     assert stage.counted(Wish(begun.reply_id, "", "a draft")).messages == (2, 3, 3)
+
+
+def test_what_is_counted_is_the_prompt_that_the_turn_would_send(stage: Stage, history: History) -> None:
+    shots = (Shot("one and one", "two"), Shot("two and two", "four"))
+    recipe = Recipe(shots=shots, wrapper="Add: $input", cot="zero-shot", think="off", keep_thoughts=True)
+    leaf = history.conversation(add_turn(history, "two words", "and three more")).leaf_id
+    stage.ready()
+    stage.presence.count(Wish(leaf, "be brief", "five and six", recipe=recipe))
+    counted, request = stage.take(), stage.engine.measured.get()
+    assert isinstance(counted, Counted) and (counted.has_system, counted.shots) == (True, 4)
+    turn = Turn("five and six", history.path(leaf), system="be brief", recipe=recipe)
+    assert request.messages == compose(turn.system, turn.earlier, turn.asks, recipe=recipe)
+    assert (request.think, request.keep_thoughts) == ("off", True)
+    assert len(counted.measured.messages) == 1 + 4 + 2 + 1
 
 
 def test_wishes_that_came_while_the_model_loads_are_one(stage: Stage) -> None:

@@ -63,7 +63,18 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "docs", "answer this chat from documents, by the names of collections", "[NAME...|all|off]", action="documents"
     ),
+    Command("template", "choose how this chat's questions are asked", "[NAME|off]", action="templates"),
+    Command("think", "whether a reasoning model thinks, or the longest thought in tokens", "on|off|auto|N"),
+    Command("answer", "close the thought and answer now", action="answer_now"),
+    Command("thoughts", "show all thoughts whole, or fold them", action="fold_thoughts"),
+    Command("keep-thoughts", "keep earlier thoughts in the prompt", "on|off"),
+    Command("cot", "have the model reason step by step before it answers", "off|zero-shot|few-shot"),
+    Command("votes", "have several chains of thought vote on the answer", "N|off"),
+    Command("chains", "the chains of thought that voted on the last reply", action="chains"),
+    Command("schema", "have answers follow a JSON schema, as in: /schema name, age int", "TEXT|FILE|off"),
     Command("sources", "what the last reply stands on, and the marks of its sentences", action="sources"),
+    Command("tokens", "how likely each token of the last reply was, and a branch from another", action="tokens"),
+    Command("rate", "rate the last reply as good or bad; the same once more takes that away", "+|- [NOTE]"),
     Command("set", "set a sampling value of this chat, as in: /set temperature 0.2", "NAME VALUE"),
     Command("show", "what is in force", "[info|system|parameters]"),
     Command("again", "answer the last question once more", aliases=("regen", "regenerate", "retry"), action="again"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import Engine, ModelSpec, Sampling
 from llmchat_tui.asked import Asked, by_settings
@@ -19,6 +19,7 @@ from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
 from llmchat_tui.paths import Paths
 from llmchat_tui.places import working_directory
+from llmchat_tui.recipe import PLAIN, Recipe
 from llmchat_tui.shelf import Shelf
 from llmchat_tui.updates import Updates
 
@@ -50,6 +51,10 @@ class Desk:
     """The system prompt that the flag gave for new chats."""
     wanted_collections: tuple[str, ...] = ()
     """The collections of documents that the flags gave for new chats."""
+    wanted_recipe: Recipe = PLAIN
+    """How the questions of new chats are asked, as the flags say."""
+    wanted_sampling: Mapping[str, Any] = field(default_factory=dict)
+    """What new chats keep as their own sampling, by name."""
     start: Conversation | None = None
     """The chat to go on with; None begins a new one."""
     wanted_overflow: Overflow | None = None

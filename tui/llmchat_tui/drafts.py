@@ -25,7 +25,11 @@ class Draft:
     number: int
     """From 0 on."""
     text: str = ""
+    thought: str = ""
+    """What was thought before it."""
+    thought_tokens: int = 0
     tokens: int = 0
+    """Of both."""
     state: State = "growing"
     reason: str = ""
     """Why it ended, where the engine ended it."""
@@ -38,8 +42,12 @@ class Draft:
         now = time.monotonic()
         self._began = self._began or now
         self.seconds = now - self._began
-        self.text += event.text
         self.tokens += event.count
+        if event.thought:
+            self.thought += event.text
+            self.thought_tokens += event.count
+        else:
+            self.text += event.text
 
     def end(self, state: State, reason: str = "") -> None:
         """Takes its end; does nothing a second time."""
@@ -47,9 +55,14 @@ class Draft:
             self.state, self.reason = state, reason
 
     @property
+    def thinks(self) -> bool:
+        """Whether it grows, and no word of its text has come behind a thought."""
+        return self.state == "growing" and bool(self.thought_tokens) and not self.text
+
+    @property
     def is_empty(self) -> bool:
         """Whether it ended before it had a word: then nothing is kept of it."""
-        return self.state in ("stopped", "failed") and not self.text
+        return self.state in ("stopped", "failed") and not (self.text or self.thought)
 
 
 @dataclass(slots=True)
@@ -71,6 +84,11 @@ class Drafts:
     def growing(self) -> list[Draft]:
         """Those that have not ended."""
         return [draft for draft in self.each if draft.state == "growing"]
+
+    @property
+    def think(self) -> bool:
+        """Whether one of them thinks."""
+        return any(draft.thinks for draft in self.each)
 
     def take(self, event: TurnEvent) -> None:
         """Takes what concerns them."""

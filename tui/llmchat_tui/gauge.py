@@ -20,11 +20,13 @@ class Gauge:
     n_ctx: int
     documents: int = 0
     """What the turn that runs was given of documents; they leave with it."""
+    shots: int = 0
+    """The worked examples behind the system prompt."""
 
     @property
     def used(self) -> int:
         """The prompt's length."""
-        return self.system + self.history + self.documents + self.draft
+        return self.system + self.shots + self.history + self.documents + self.draft
 
     @property
     def free(self) -> int:
@@ -42,6 +44,7 @@ class Gauge:
         """Returns the parts that are not empty, in the order of the prompt."""
         parts = (
             ("system", self.system),
+            ("shots", self.shots),
             ("history", self.history),
             ("docs", self.documents),
             ("draft", self.draft),
@@ -49,7 +52,7 @@ class Gauge:
         return [(name, count) for name, count in parts if count]
 
 
-def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool, documents: int = 0) -> Gauge:
+def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool, documents: int = 0, shots: int = 0) -> Gauge:
     """Returns the gauge of a measured prompt.
 
     Args:
@@ -57,11 +60,13 @@ def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool, documents
         has_system: whether the first message is a system prompt.
         has_draft: whether the last message is the draft; what opens the reply then counts as draft, else as history.
         documents: what stands of documents in the prompt, which the measured messages are without.
+        shots: so many messages behind the system prompt are worked examples.
     """
     messages = list(measured.messages)
     system = measured.before + (messages.pop(0) if has_system and messages else 0)
     draft = messages.pop() + measured.after if has_draft and messages else 0
-    return Gauge(system, sum(messages) + (0 if draft else measured.after), draft, measured.n_ctx, documents)
+    examples, history = sum(messages[:shots]), sum(messages[shots:]) + (0 if draft else measured.after)
+    return Gauge(system, history, draft, measured.n_ctx, documents, examples)
 
 
 def bar(share: float, width: int) -> str:

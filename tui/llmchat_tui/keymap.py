@@ -54,6 +54,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("edit", "e", "edit", "Change a question and ask again, or a reply and go on from it.", "message"),
     Action("continue_reply", "c", "continue", "Have the reply go on exactly where it ended.", "message"),
     Action("sources", "s", "sources", "Show what the reply stands on, passage by passage.", "message"),
+    Action("chains", "v", "votes", "Show the chains of thought that voted on the reply.", "message", False),
+    Action("tokens", "t", "tokens", "Show how likely each token was, and branch from another one.", "message"),
+    Action("rate_up", "plus", "good", "Rate the reply as good; once more takes that away.", "message", False),
+    Action("rate_down", "minus", "bad", "Rate the reply as bad, with a note if you like.", "message", False),
     Action("branch", "b", "branch", "Let the next question follow this reply.", "message"),
     Action("copy_message", "y", "copy", "Copy the message.", "message"),
     Action("next_code", "u", "next code", "Select the next code block; y then copies it.", "message"),
@@ -66,7 +70,7 @@ ACTIONS: tuple[Action, ...] = (
         False,
     ),
     Action("next_sibling", "right", "next version", "Show the version of it behind this one.", "message", False),
-    Action("unfold", "enter", "unfold", "Show all of a long message, or fold it.", "message", False),
+    Action("unfold", "enter", "unfold", "Show all of a message and of its thought, or fold it.", "message", False),
     Action("previous_message", "k,up", "up", "Go to the message before.", "message", False),
     Action("next_message", "j,down", "down", "Go to the next message, or back to the prompt.", "message", False),
     Action("first_message", "g,home", "first", "Go to the first message.", "message", False),
@@ -93,6 +97,9 @@ ACTIONS: tuple[Action, ...] = (
         "accept_missing", "y", "forget missing", "Forget the files that are gone, where half of them are.", "documents"
     ),
     Action("remove_collection", "d,delete", "remove", "Forget the collection; its files stay.", "documents"),
+    Action(
+        "answer_now", "ctrl+enter,f8", "answer now", "While it thinks: close the thought, and answer now.", "anywhere"
+    ),
     Action("back", "escape", "back", "Stop the reply; else go one step closer to the prompt.", "anywhere"),
     Action("commands", "ctrl+p", "commands", "Every command, by name.", "anywhere"),
     Action("help", "f1", "help", "This page.", "anywhere"),
@@ -100,6 +107,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("search_chats", "ctrl+r", "search", "Search all chats, or go to another one.", "anywhere"),
     Action("model", "ctrl+o", "model", "Choose the model.", "anywhere"),
     Action("documents", "ctrl+l", "documents", "The collections of documents.", "anywhere"),
+    Action("fold_thoughts", "ctrl+t", "thoughts", "Show all thoughts whole, or fold them.", "anywhere", False),
+    Action("templates", "f7", "template", "Choose a template: how questions are asked.", "anywhere", False),
     Action("settings", "f2", "settings", "The settings, as they stand in config.toml.", "anywhere", False),
     Action("chat_settings", "f3", "this chat", "System prompt and sampling of this chat.", "anywhere", False),
     Action("chat_list", "f4", "chat list", "Show or hide the list of chats.", "anywhere", False),

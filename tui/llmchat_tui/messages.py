@@ -102,6 +102,36 @@ class SourcesWanted(Message):
 
 
 @dataclass
+class ChainsWanted(Message):
+    """Show the chains of thought that voted on this reply."""
+
+    message_id: str
+
+
+@dataclass
+class UnfoldThought(Message):
+    """Show all of what was thought before this reply, or fold it."""
+
+    message_id: str
+
+
+@dataclass
+class TokensWanted(Message):
+    """Show the tokens of this reply and how likely they were."""
+
+    message_id: str
+
+
+@dataclass
+class Rated(Message):
+    """The user found this reply good or bad."""
+
+    message_id: str
+    rating: int
+    """1 is good, -1 is bad."""
+
+
+@dataclass
 class SiblingWanted(Message):
     """Show another message that has the place of this one."""
 

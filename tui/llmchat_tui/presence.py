@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from llmchat_engine import Engine, EngineError, Loaded, Loading, Message, ModelInfo, Request
 from llmchat_engine.events import Measured
+from llmchat_tui.composing import compose, examples
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.overflow import seen_of
-from llmchat_tui.turn import compose
+from llmchat_tui.recipe import PLAIN, Recipe
 
 SETTLE_SECONDS = 0.12
 """How long a draft must rest before it is counted: typing comes at 5 to 12 keys a second."""
@@ -54,6 +55,8 @@ class Wish:
     """Whether the message `leaf_id` is a reply that is still being written."""
     documents: int = 0
     """Tokens of documents that this reply is written from; they are on no path, and come back as they are."""
+    recipe: Recipe = PLAIN
+    """How the draft would be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Counted:
     measured: Measured
     has_system: bool = False
     """Whether the first message is a system prompt, or a summary in the place of what was left out."""
+    shots: int = 0
+    """So many messages behind it are worked examples."""
 
 
 PresenceNews = ModelLoading | ModelReady | ModelFailed | Counted
@@ -119,9 +124,7 @@ class Presence:
         while (task := self._next(ready)) is not None:
             try:
                 if isinstance(task, Wish):
-                    messages = self._messages(task)
-                    has_system = bool(messages) and messages[0].role == "system"
-                    self._say(Counted(task, self._engine.measure(Request(messages)), has_system))
+                    self._say(self._counted(task))
                 else:
                     ready = False
                     self._load()
@@ -154,6 +157,12 @@ class Presence:
             elif isinstance(event, Loaded):
                 self._say(ModelReady(event.model, event.seconds))
 
+    def _counted(self, wish: Wish) -> Counted:
+        messages, recipe = self._messages(wish), wish.recipe
+        has_system = bool(messages) and messages[0].role == "system"
+        request = Request(messages, think=recipe.think, keep_thoughts=recipe.keep_thoughts)
+        return Counted(wish, self._engine.measure(request), has_system, len(examples(recipe)))
+
     def _messages(self, wish: Wish) -> tuple[Message, ...]:
         """Returns what the model sees of the path, and the draft; a path that was read stays until its end changes."""
         if wish.growing or self._path[0] != wish.leaf_id:
@@ -161,8 +170,8 @@ class Presence:
             self._path = (None if wish.growing else wish.leaf_id, path)
         path = self._path[1]
         seen = seen_of(path)
-        draft = self._expand(wish.draft) if wish.draft.strip() else ""
-        messages = compose(wish.system, path, draft, left_out=seen.left_out, summary=seen.summary)
+        draft = wish.recipe.asks(self._expand(wish.draft)) if wish.draft.strip() else ""
+        messages = compose(wish.system, path, draft, left_out=seen.left_out, summary=seen.summary, recipe=wish.recipe)
         return messages if draft else messages[:-1]
 
     def _say(self, news: PresenceNews) -> None:

@@ -43,6 +43,8 @@ class Running:
     begun: Begun | None = None
     documents: int = 0
     """Tokens of documents that stand before its question."""
+    thinks: bool = False
+    """Whether a thought grows that can be closed, for the model to answer now."""
 
 
 @dataclass(eq=False, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.tui.screen.chatting import chatting
+from tests.tui.screen.snapshots_asking import the_asking
 from tests.tui.screen.snapshots_documents import the_documents
 from tests.tui.screen.snapshots_walk import Walk
 from textual.css.query import DOMQuery
@@ -142,6 +143,7 @@ async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.Monkey
         for scene in (the_chat, the_pages, the_prompt, the_replies, the_branches):
             await scene(Walk(run), album)
     await the_documents(size, home.parent / "documented", album)
+    await the_asking(size, home.parent / "asking", album)
     for name, refuse, found in (("welcome", no_model, LOCAL[:0]), ("welcome-installed", other_model, LOCAL[:1])):
         monkeypatch.setattr(Desk, "models", lambda _desk, found=found: found)
         async with chatting(home, size=size, make_spec=refuse) as run:

@@ -70,7 +70,7 @@ class Walk:
 
     def _is_counted(self) -> bool:
         talk = self.run.chat.talk
-        wish = Wish(talk.leaf_id, talk.system, self.run.draft, talk.running is not None)
+        wish = Wish(talk.leaf_id, talk.system, self.run.draft, talk.running is not None, recipe=talk.recipe)
         told = (message.news for message in reversed(self.run.messages) if isinstance(message, ModelNews))
         counted = next((news for news in told if isinstance(news, Counted)), None)
         return counted is not None and counted.wish == wish

@@ -17,15 +17,18 @@ from llmchat_tui.commands import Call
 from llmchat_tui.drafts import USUAL
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import (
+    ChainsWanted,
     ChatListChanged,
     Copied,
     DraftsWanted,
     LeaveMessages,
     OpenChat,
     PromptLeft,
+    Rated,
     SourcesWanted,
+    TokensWanted,
 )
-from llmchat_tui.screens import chat_actions, chat_documents
+from llmchat_tui.screens import chat_actions, chat_documents, chat_ratings, chat_recipe, chat_tokens
 from llmchat_tui.screens.chat_branches import ChatBranches
 from llmchat_tui.widgets.chat_list import ChatOptions
 from llmchat_tui.widgets.preview import DocumentPreview
@@ -74,6 +77,21 @@ class ChatScreen(ChatBranches):
         """Shows what a reply stands on."""
         message.stop()
         chat_documents.show_sources(self, message.message_id)
+
+    def on_chains_wanted(self, message: ChainsWanted) -> None:
+        """Shows the chains of thought that voted on a reply."""
+        message.stop()
+        chat_recipe.chains(self, message.message_id)
+
+    def on_tokens_wanted(self, message: TokensWanted) -> None:
+        """Shows the tokens of a reply."""
+        message.stop()
+        chat_tokens.show(self, message.message_id)
+
+    def on_rated(self, message: Rated) -> None:
+        """Keeps what the user thinks of a reply."""
+        message.stop()
+        chat_ratings.rate(self, message.message_id, message.rating)
 
     def on_chat_options_wanted(self, message: ChatOptions.Wanted) -> None:
         """Renames, deletes and brings back chats."""
@@ -141,7 +159,10 @@ class ChatScreen(ChatBranches):
         """Shows an empty chat."""
         from_list = self.query_one(ChatOptions).has_focus
         await self.show_talk(
-            self.talks.begin(self.desk.system, collections=self.desk.wanted_collections), focus=not from_list
+            self.talks.begin(
+                self.desk.system, self.desk.wanted_sampling, self.desk.wanted_collections, self.desk.wanted_recipe
+            ),
+            focus=not from_list,
         )
 
     def action_search_chats(self) -> None:
@@ -169,6 +190,30 @@ class ChatScreen(ChatBranches):
     def action_drafts(self) -> None:
         """Answers in several drafts to choose from."""
         self.post_message(DraftsWanted(USUAL))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Returns whether a key does something now: a thought can be closed only while one grows."""
+        return self.is_thinking if action == "answer_now" else super().check_action(action, parameters)
+
+    def action_answer_now(self) -> None:
+        """Has the model close its thought and answer."""
+        chat_recipe.answer(self)
+
+    def action_fold_thoughts(self) -> None:
+        """Shows all thoughts whole, or folds them."""
+        self.toggle_thoughts()
+
+    def toggle_thoughts(self) -> None:
+        """Shows all thoughts of the chat whole, or folds them."""
+        transcript = self.transcript
+        unfolded = not transcript.unfolds_thoughts
+        self.run_worker(transcript.fold_thoughts(unfolded), group="thoughts")
+        if not transcript.has_thoughts:
+            self.chat_app.tell(f"thoughts will be {'shown whole' if unfolded else 'folded'}")
+
+    def action_templates(self) -> None:
+        """Opens the list of templates."""
+        chat_recipe.open_templates(self)
 
     def action_documents(self) -> None:
         """Opens the collections of documents."""

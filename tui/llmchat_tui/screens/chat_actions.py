@@ -16,6 +16,7 @@ from llmchat_tui.errors import UsageError, UserError
 from llmchat_tui.history import title_of
 from llmchat_tui.messages import ChatListChanged
 from llmchat_tui.places import whole_path
+from llmchat_tui.recipe_words import recipe_line
 from llmchat_tui.widgets.ending import short_name
 
 if TYPE_CHECKING:
@@ -244,7 +245,8 @@ def open_chat_settings(screen: ChatScreen) -> None:
     from llmchat_tui.screens.chat_settings import ChatSettingsScreen
 
     talk = screen.talk
-    page = ChatSettingsScreen(talk.title or "new chat", talk.system, talk.sampling, screen.desk.sampling())
+    asked = recipe_line(talk.recipe)
+    page = ChatSettingsScreen(talk.title or "new chat", talk.system, talk.sampling, screen.desk.sampling(), asked)
     screen.app.push_screen(page, partial(_configured, screen, talk.key))
 
 

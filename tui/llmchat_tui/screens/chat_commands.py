@@ -11,7 +11,15 @@ from llmchat_tui.commands import Call
 from llmchat_tui.config import sampling_value
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Again, BranchHere, ContinueReply, Copied, EditMessage
-from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, chat_facts
+from llmchat_tui.screens import (
+    chat_actions,
+    chat_documents,
+    chat_drafts,
+    chat_facts,
+    chat_ratings,
+    chat_recipe,
+    chat_tokens,
+)
 from llmchat_tui.widgets.answer import code_blocks
 
 if TYPE_CHECKING:
@@ -194,7 +202,18 @@ _HANDLERS: dict[str, Handler] = {
     "model": _model,
     "system": _system,
     "docs": chat_documents.docs,
+    "template": chat_recipe.template,
+    "think": chat_recipe.think,
+    "answer": chat_recipe.answer,
+    "thoughts": lambda screen, _: screen.toggle_thoughts(),
+    "keep-thoughts": chat_recipe.keep_thoughts,
+    "cot": chat_recipe.cot,
+    "votes": chat_recipe.votes,
+    "chains": lambda screen, _: chat_recipe.chains(screen, screen.talk.leaf_id),
+    "schema": chat_recipe.schema,
     "sources": lambda screen, _: chat_documents.show_sources(screen, screen.talk.leaf_id),
+    "tokens": lambda screen, _: chat_tokens.show(screen, screen.talk.leaf_id),
+    "rate": chat_ratings.command,
     "set": _set,
     "show": chat_facts.show,
     "again": _again,

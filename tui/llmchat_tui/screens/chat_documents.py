@@ -14,6 +14,7 @@ from llmchat_rag.errors import RagError
 from llmchat_tui.asked import ALL
 from llmchat_tui.documents_words import answered_from, chosen_names
 from llmchat_tui.errors import UserError
+from llmchat_tui.recipe_words import check_beside_documents
 from llmchat_tui.sources import KeptSource, sources_of, verdicts_of
 
 if TYPE_CHECKING:
@@ -65,11 +66,19 @@ def _used(screen: ChatScreen, key: str, name: str | None) -> None:
     if name in own:
         give(screen, key, tuple(other for other in own if other != name))
     elif talk is screen.talk:
-        choose(screen, (*own, name))
+        try:
+            choose(screen, (*own, name))
+        except UserError as error:
+            screen.chat_app.tell_error(error)
 
 
 def choose(screen: ChatScreen, names: Sequence[str]) -> None:
-    """Gives the shown chat collections, once it is known that they are there, and gets ready to search them."""
+    """Gives the shown chat collections, once it is known that they are there, and gets ready to search them.
+
+    Raises:
+        UsageError: they do not go with how its questions are asked.
+    """
+    check_beside_documents(screen.talk.recipe, names, docs_are_new=True)
     key, documents, app = screen.talk.key, screen.desk.documents, screen.chat_app
 
     def work() -> None:

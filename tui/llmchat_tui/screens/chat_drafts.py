@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmchat_tui.commands import UnknownCommand, parse
-from llmchat_tui.drafts import FEWEST, MOST, USUAL
+from llmchat_tui.drafts import FEWEST, MOST, USUAL, Draft
 from llmchat_tui.errors import UsageError, UserError
 from llmchat_tui.events import Ended, TurnEvent
 from llmchat_tui.history import title_of
@@ -17,6 +17,7 @@ from llmchat_tui.messages import DraftsWanted
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import joined
 from llmchat_tui.talk import Failed, Talk
+from llmchat_tui.thoughts import Thought
 from llmchat_tui.widgets.message import MessageView
 from llmchat_tui.widgets.reply import ReplyView
 
@@ -94,7 +95,10 @@ def open_page(screen: ChatTurns) -> None:
     talk, question = screen.talk, screen.transcript.last_question
     if talk.drafts and screen.app.screen is screen:
         page = DraftsScreen(
-            title_of(question.text if question else talk.title), talk.drafts, partial(screen.talks.stop, talk)
+            title_of(question.text if question else talk.title),
+            talk.drafts,
+            partial(screen.talks.stop, talk),
+            partial(screen.talks.conclude, talk),
         )
         screen.app.push_screen(page, partial(_chosen, screen, talk))
 
@@ -122,8 +126,9 @@ async def _chosen(screen: ChatTurns, talk: Talk, number: int | None) -> None:
 def _growing_view(screen: ChatTurns, talk: Talk, number: int) -> ReplyView:
     """Returns the view of a draft that goes on growing among the messages."""
     drafts, model = talk.drafts, screen.chat_app.model
-    text = drafts.each[number].text if drafts else ""
-    return ReplyView(text, talk.leaf_id, model=model.name if model else "", growing=True)
+    draft = drafts.each[number] if drafts else Draft(number)
+    thought = Thought(draft.thought, draft.thought_tokens, draft.seconds if draft.thinks else 0.0)
+    return ReplyView(draft.text, talk.leaf_id, model=model.name if model else "", growing=True, thought=thought)
 
 
 def _refusal(screen: ChatTurns) -> str:
@@ -132,6 +137,8 @@ def _refusal(screen: ChatTurns) -> str:
         return "a reply is being written; Esc stops it"
     if screen.talk.collections:
         return "from documents there is one answer; /docs off asks none"
+    if screen.talk.recipe.votes:
+        return "votes come to one answer; /votes off has drafts again"
     if screen.editing and screen.editing.role == "assistant":
         return "a reply goes on once; Enter sends it"
     return ""

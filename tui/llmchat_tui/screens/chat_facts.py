@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmchat_engine import EngineError, Request
 from llmchat_tui.errors import UserError
+from llmchat_tui.recipe_words import recipe_rows
 from llmchat_tui.screens import chat_actions
 from llmchat_tui.settings import SAMPLING_KEYS
 from llmchat_tui.widgets.bars import ContextGauge
@@ -24,7 +25,8 @@ def show(screen: ChatScreen, argument: str) -> None:
         lines = [f"{name:<20}{_said(getattr(sampling, name))}" for name in sorted(SAMPLING_KEYS)]
         _info(screen, "sampling of this chat", "\n".join(lines))
     else:
-        _info(screen, "model", _model_facts(screen))
+        asked = [f"{name:<17}{value}" for name, value in recipe_rows(screen.talk.recipe)]
+        _info(screen, "model", "\n".join([_model_facts(screen), "", "how this chat asks", *asked]))
 
 
 def _said(value: object) -> str:
@@ -79,8 +81,8 @@ def stats(screen: ChatScreen, _argument: str) -> None:
 
 
 def prompt(screen: ChatScreen, _argument: str) -> None:
-    """Shows the exact prompt; rendered in a thread: the host may be busy."""
-    app, talk = screen.chat_app, screen.talk
+    """Shows the exact prompt, with all that stands around the question; rendered in a thread: the host may be busy."""
+    app, talk, recipe = screen.chat_app, screen.talk, screen.talk.recipe
     draft, spec = screen.composer.prompt.draft, screen.chat_app.spec
     if spec is None:
         app.tell("there is no model yet", "warning")
@@ -96,9 +98,11 @@ def prompt(screen: ChatScreen, _argument: str) -> None:
             path = screen.desk.history.path(talk.leaf_id) if talk.leaf_id else ()
             with closing(screen.desk.make_engine(spec)) as engine:
                 seen = seen_of(path)
-                question = screen.desk.with_files(draft) or "…"
-                messages = compose(talk.system, path, question, left_out=seen.left_out, summary=seen.summary)
-                rendered = engine.render(Request(messages))
+                question = recipe.asks(screen.desk.with_files(draft) or "…")
+                messages = compose(
+                    talk.system, path, question, left_out=seen.left_out, summary=seen.summary, recipe=recipe
+                )
+                rendered = engine.render(Request(messages, think=recipe.think, keep_thoughts=recipe.keep_thoughts))
         except (UserError, EngineError) as error:
             app.call_later(app.tell_error, error)
             return

@@ -22,6 +22,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.keeping import Keeper
 from llmchat_tui.presence import Wish
+from llmchat_tui.recipe_words import recipe_name
 from llmchat_tui.talk import Talk
 from llmchat_tui.talks import Talks
 from llmchat_tui.widgets.bars import ContextGauge, Header, KeyBar
@@ -54,13 +55,16 @@ class ChatRoom(Screen[None]):
     ChatRoom.-low Header { display: none; }
     ChatRoom.-low DocumentPreview { max-height: 1; }
     ChatRoom.-low Transcript { padding-top: 0; }
+    ChatRoom.-low ThoughtView > Tail { height: 1; }
     """
     LAYERS: ClassVar[tuple[str, ...]] = ("default", "over")
 
     def __init__(self, desk: Desk, talks: Talks) -> None:
         super().__init__()
         self.desk, self.talks = desk, talks
-        self.talk: Talk = talks.begin(desk.system, collections=desk.wanted_collections)
+        self.talk: Talk = talks.begin(
+            desk.system, desk.wanted_sampling, desk.wanted_collections, desk.wanted_recipe
+        )
         """The chat that is shown."""
         self._transcripts: dict[str, Transcript] = {}
         """By chat: the shown one, and those whose reply goes on in the background."""
@@ -68,6 +72,8 @@ class ChatRoom(Screen[None]):
         self.editing: StoredMessage | None = None
         """The question that the next message takes the place of, or the reply that goes on from it."""
         self._before_edit = ""
+        self.is_thinking = False
+        """Whether the reply of the shown chat is still being thought about."""
         self.keeper = Keeper(desk.history, self._not_kept, forget=desk.forget_chat)
 
     @property
@@ -198,11 +204,21 @@ class ChatRoom(Screen[None]):
         marks |= {talk.conversation_id: "●" for talk in self.talks.all() if talk.unread}
         self.chat_list.show(self.talk.conversation_id, marks)
         self.query_one(KeyBar).stops = self.talk.running is not None
+        self.show_thinking()
         self.count()
 
+    def show_thinking(self) -> None:
+        """Shows the key that has the model answer now, while a thought grows; takes it away afterwards."""
+        running = self.talk.running
+        thinks = running is not None and running.thinks
+        if thinks != self.is_thinking:
+            self.is_thinking = thinks
+            self.refresh_bindings()
+
     def show_documents(self) -> None:
-        """Shows which documents the chat asks: in the header, or beside the gauge where there is no room for one."""
-        line = documents_line(self.talk.collections)
+        """Shows how the chat asks, and which documents: in the header, or beside the gauge where there is none."""
+        parts = (documents_line(self.talk.collections), recipe_name(self.talk.recipe))
+        line = " · ".join(part for part in parts if part)
         self.query_one(Header).show_documents(line)
         self.query_one(ContextGauge).documents = line if self.has_class("-low") else ""
 
@@ -215,11 +231,11 @@ class ChatRoom(Screen[None]):
         if edited is None:
             running = talk.running
             documents = running.documents if running else 0
-            presence.count(Wish(talk.leaf_id, talk.system, draft, running is not None, documents))
+            presence.count(Wish(talk.leaf_id, talk.system, draft, running is not None, documents, talk.recipe))
         elif edited.role == "user":
-            presence.count(Wish(edited.parent_id, talk.system, draft))
+            presence.count(Wish(edited.parent_id, talk.system, draft, recipe=talk.recipe))
         else:  # as long as the text is, within a few words
-            presence.count(Wish(edited.id, talk.system, ""))
+            presence.count(Wish(edited.id, talk.system, "", recipe=talk.recipe))
 
     def _look(self, query: str, limit: int) -> Found:
         return Found(*self.keeper.look(query, limit))

@@ -47,7 +47,9 @@ class ChatSettingsScreen(Panel[ChatSettings | None]):
         Binding("escape", "leave", "discard"),
     ]
 
-    def __init__(self, title: str, system: str, sampling: Mapping[str, Any], inherited: Sampling) -> None:
+    def __init__(
+        self, title: str, system: str, sampling: Mapping[str, Any], inherited: Sampling, asked: str = ""
+    ) -> None:
         """Shows nothing yet.
 
         Args:
@@ -55,10 +57,11 @@ class ChatSettingsScreen(Panel[ChatSettings | None]):
             system: its system prompt.
             sampling: what it has of its own.
             inherited: what counts where it has nothing.
+            asked: how its questions are asked, where not as they are written.
         """
         super().__init__(f"This chat: {title}")
         self._system, self._sampling, self._inherited = system, dict(sampling), inherited
-        self._shown_system = ""
+        self._shown_system, self._asked = "", asked
 
     def compose_body(self) -> ComposeResult:
         """Yields the system prompt and a row for every sampling value."""
@@ -66,6 +69,8 @@ class ChatSettingsScreen(Panel[ChatSettings | None]):
             yield line("System prompt", "title")
             yield TextArea(sanitize(self._system), compact=True, placeholder="none")
             yield line(_COST, "hint")
+            if self._asked:
+                yield line(f"Asked with {self._asked}. F7 and /template, /cot, /votes, /think change that.", "hint")
             yield from (self._row(field.name, field.description) for field in fields() if field.table)
 
     def on_mount(self) -> None:

@@ -19,7 +19,7 @@ from llmchat_tui.history import StoredMessage, title_of
 from llmchat_tui.messages import DraftChanged, ModelNews, Submitted, TalkNews
 from llmchat_tui.overflow import ContextOverflow, Overflow
 from llmchat_tui.presence import Counted, ModelFailed, ModelLoading, ModelReady
-from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, overflow, turn_paint
+from llmchat_tui.screens import chat_actions, chat_documents, chat_drafts, chat_recipe, overflow, turn_paint
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.chat_room import ChatRoom, joined
 from llmchat_tui.talk import Failed, News, Talk
@@ -148,7 +148,9 @@ class ChatTurns(ChatRoom):
             if attempt.follows is not None:
                 await transcript.end_at(attempt.follows)
             await transcript.add(*attempt.views())
-            turn_paint.begin(transcript, self.chat_app.model)
+            if attempt.kind not in ("continue", "branch") and (question := transcript.last_question):
+                question.sent = chat_recipe.sent(talk, attempt.text)
+            turn_paint.begin(transcript, self.chat_app.model, held=bool(talk.recipe.schema))
         if talk is self.talk:
             self.query_one(Header).show_title(talk.title)
         return True
@@ -189,9 +191,11 @@ class ChatTurns(ChatRoom):
             await self._turned(news, talk, question, is_new)
         elif isinstance(news.event, Loaded):
             self.chat_app.join_model_again()
-        elif talk is self.talk and self._is_to_count(news):
-            self._counted_at = time.monotonic()
-            self.count()  # the reply takes room while it comes
+        elif talk is self.talk:
+            self.show_thinking()
+            if self._is_to_count(news):
+                self._counted_at = time.monotonic()
+                self.count()  # the reply takes room while it comes
         if queued:
             await self._send_queued(talk, queued)
         if talk is not self.talk and not talk.running:
@@ -283,12 +287,13 @@ class ChatTurns(ChatRoom):
                 self.query_one(ContextGauge).gauge = None
                 if not self.talk.running:
                     self.chat_app.tell_error(error)
-            case Counted(wish, measured, has_system):
+            case Counted(wish, measured, has_system, shots):
                 gauge = gauge_of(
                     measured,
                     has_system=has_system,
                     has_draft=bool(wish.draft.strip()),
                     documents=wish.documents,
+                    shots=shots,
                 )
                 self.query_one(ContextGauge).gauge = gauge
 

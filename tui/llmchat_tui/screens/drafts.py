@@ -49,22 +49,32 @@ class DraftsScreen(Panel[int | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "stop all, then close"),
+        Binding("ctrl+enter,f8", "answer_now", "answer now", id="answer_now"),
         *(Binding(str(number), f"choose({number - 1})", show=False) for number in range(1, 10)),
     ]
 
-    def __init__(self, question: str, drafts: Drafts, stop: Callable[[int | None], None]) -> None:
+    def __init__(
+        self,
+        question: str,
+        drafts: Drafts,
+        stop: Callable[[int | None], None],
+        conclude: Callable[[int], None] = lambda _number: None,
+    ) -> None:
         """Shows nothing yet.
 
         Args:
             question: what they answer.
             drafts: what comes of them.
             stop: stops one, or all.
+            conclude: closes the thought of one, so that it is answered now.
         """
         super().__init__(question)
-        self._drafts, self._stop = drafts, stop
+        self._drafts, self._stop, self._conclude = drafts, stop, conclude
         self._views = [DraftView(draft) for draft in drafts.each]
         self._at = drafts.chosen
         self._next_paint = 0.0
+        self._thought = False
+        """Whether one thought at the last look."""
 
     def compose_body(self) -> ComposeResult:
         """Yields the line of all drafts, and the columns."""
@@ -111,6 +121,16 @@ class DraftsScreen(Panel[int | None]):
         else:
             self.dismiss(number)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Returns whether a key does something now: a thought can be closed only while one grows."""
+        if action == "answer_now":
+            return self._drafts.think
+        return super().check_action(action, parameters)
+
+    def action_answer_now(self) -> None:
+        """Has the draft of the focus close its thought and answer."""
+        self._conclude(self._at)
+
     def action_leave(self) -> None:
         """Stops all drafts; closes the page when none grows."""
         if self._drafts.growing:
@@ -150,6 +170,9 @@ class DraftsScreen(Panel[int | None]):
         for view in self._views:
             view.tell()
         self._write_strip()
+        if self._drafts.think != self._thought:
+            self._thought = self._drafts.think
+            self.refresh_bindings()
         now = time.monotonic()
         behind = [view for view in self._views if view.display and view.is_behind]
         if not behind or now < self._next_paint:

@@ -74,7 +74,7 @@ class Row(Vertical):
     def compose(self) -> ComposeResult:
         """Yields the row."""
         with Horizontal():
-            yield Static(Content(self.field), classes="name")
+            yield Static(Content(sanitize_line(self.field)), classes="name")
             yield self._control()
         yield Static(classes="note")
 

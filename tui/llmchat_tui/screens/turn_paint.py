@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmchat_engine import Finished, Loaded, Loading, ModelInfo, Notice, Prefill, Queued, Restored, Token, Waiting
+from llmchat_engine.prompting.vote import Polled
 from llmchat_tui.cited import marks_of, source_line
 from llmchat_tui.documents_words import searching_line
 from llmchat_tui.events import (
@@ -23,7 +24,9 @@ from llmchat_tui.events import (
 from llmchat_tui.history import ReplyStatus
 from llmchat_tui.sources import KeptVerdict
 from llmchat_tui.talk import Failed
+from llmchat_tui.thoughts import Thought
 from llmchat_tui.turn import stats_of
+from llmchat_tui.votes import ended_vote, progress_of
 from llmchat_tui.widgets.divider import LeftOutMark
 from llmchat_tui.widgets.ending import end_line, restored_in
 from llmchat_tui.widgets.reply import ReplyView
@@ -32,9 +35,10 @@ from llmchat_tui.widgets.transcript import Transcript
 STOPS = "   Esc stops"
 
 
-def begin(transcript: Transcript, model: ModelInfo | None) -> None:
-    """Prepares the newest reply for what will come."""
+def begin(transcript: Transcript, model: ModelInfo | None, *, held: bool = False) -> None:
+    """Prepares the newest reply for what will come; `held` says whether that follows a JSON schema."""
     if view := transcript.last_reply:
+        view.answer.held = held
         if model is not None:
             view.name_model(model.name)
         view.note("starting" + STOPS)
@@ -73,8 +77,11 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed, collections: 
         case Prefill(done, total, cached) if done < total:
             known = f", {cached:,} were known" if cached else ""
             view.note(f"reading {done:,} of {total:,} tokens{known}{STOPS}")
-        case Token(text, count):
-            view.add(text, count)
+        case Token(text, count, thought=thought):
+            view.add(text, count, thought=thought)
+        case Polled():
+            view.polled = event
+            view.show_votes(progress_of(event))
         case Notice(text):
             view.warn(text)
         case Ended(_, finished, _):
@@ -134,10 +141,16 @@ def _mark_of(event: LeftOut) -> LeftOutMark:
 
 async def _end(view: ReplyView, finished: Finished) -> None:
     await view.finish(finished.text)
+    thought = Thought(finished.thought, finished.thought_tokens, finished.thought_seconds, not finished.text)
+    await view.end_thought(thought)
+    view.show_votes(ended_vote(view.polled))
     status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
-    view.note(*end_line(status, stats_of(finished), warnings=view.warnings))
+    in_thought = bool(thought) and thought.is_cut
+    view.note(*end_line(status, stats_of(finished), warnings=view.warnings, in_thought=in_thought))
 
 
 async def _fail(view: ReplyView, failed: Failed) -> None:
     await view.finish()
+    await view.end_thought()
+    view.show_votes(ended_vote(view.polled))
     view.note(*end_line("failed", {}, failed.error.what))

@@ -20,8 +20,10 @@ from textual.widgets._markdown import (
     MarkdownFence,
     MarkdownList,
     MarkdownOrderedList,
+    MarkdownStream,
 )
 
+from llmchat_tui.partial_json import as_markdown
 from llmchat_tui.sanitize import sanitize, sanitize_line
 from llmchat_tui.widgets.signs import Marks, cleaned, signed, with_carriers, without_carriers
 
@@ -158,8 +160,13 @@ class Answer(Markdown):
     Answer MarkdownH1, Answer MarkdownH2 { content-align: left middle; text-style: bold; margin: 0 0 1 0; }
     """
 
-    def __init__(self, text: str = "", *, growing: bool = False, marks: Marks = ()) -> None:
-        super().__init__(text or None, parser_factory=lambda: CleanParser(self.marks), open_links=False)
+    def __init__(self, text: str = "", *, growing: bool = False, marks: Marks = (), held: bool = False) -> None:
+        self._is_json = False
+        self.held = held
+        """Whether it follows a JSON schema."""
+        super().__init__(
+            self._shown(text, marks) or None, parser_factory=lambda: CleanParser(self.marks), open_links=False
+        )
         self.growing = growing
         """Whether more is to come; colours of long code wait for the end."""
         self.marks = marks
@@ -173,6 +180,40 @@ class Answer(Markdown):
         for block in super()._parse_markdown(found):
             _sign(block)
             yield block
+
+    async def show(self, text: str) -> None:
+        """Shows a whole reply; one that is JSON in lines."""
+        await self.update(self._shown(text, self.marks))
+
+    async def grow(self, text: str, new: str, stream: MarkdownStream) -> None:
+        """Shows by how much a reply has grown; JSON is laid out anew, since what closes it moves.
+
+        Args:
+            text: all of it.
+            new: the end of it that is new.
+            stream: takes what is no JSON.
+        """
+        was_json, shown = self._is_json, self._shown(text, self.marks)
+        if not self._is_json and not was_json:
+            await stream.write(new)
+        elif not self._is_json or not await self._change_block(shown):
+            await self.update(shown)
+
+    def _shown(self, text: str, marks: Marks) -> str:
+        """Returns the Markdown that a reply is shown as; marks stand at places of the text as it is."""
+        laid_out = None if marks else as_markdown(text, held=self.held)
+        self._is_json = laid_out is not None
+        return text if laid_out is None else laid_out
+
+    async def _change_block(self, markdown: str) -> bool:
+        """Shows one code block in the place of another; returns whether that is all there is to show."""
+        shown = self.children[0] if len(self.children) == 1 else None
+        blocks = list(self._parse_markdown(CleanParser().parse(markdown)))
+        if not isinstance(shown, Fence) or len(blocks) != 1:
+            return False
+        async with self.lock:
+            await shown._update_from_block(blocks[0])
+        return True
 
     def code_blocks(self) -> list[Fence]:
         """Returns the code blocks in order."""

@@ -27,6 +27,8 @@ def standing(draft: Draft) -> str:
     """Returns how a draft goes or went, in a few words."""
     count = f"{draft.tokens:,} token{'s' * (draft.tokens != 1)}" if draft.tokens else ""
     speed = draft.tokens / draft.seconds if draft.seconds else 0.0
+    if draft.thinks:
+        return f"thinking… {count}"
     how = f"{speed:,.0f} tok/s" if draft.state == "growing" and speed else _CUT.get(draft.reason, "")
     if draft.state in ("stopped", "failed"):
         how = draft.state if draft.text else f"{draft.state} before a word came"

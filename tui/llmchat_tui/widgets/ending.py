@@ -24,7 +24,12 @@ def short_name(model: str) -> str:
 
 
 def end_line(
-    status: ReplyStatus, stats: Mapping[str, Any], error: str = "", warnings: Sequence[str] = ()
+    status: ReplyStatus,
+    stats: Mapping[str, Any],
+    error: str = "",
+    warnings: Sequence[str] = (),
+    *,
+    in_thought: bool = False,
 ) -> tuple[str, str]:
     """Returns the line under a reply that ended, and how loud it is: nothing, `amber` or `red`.
 
@@ -33,8 +38,11 @@ def end_line(
         stats: what was measured, as `turn.stats_of` keeps it; empty where nothing was.
         error: what failed, where something did.
         warnings: what was told on the way.
+        in_thought: whether it ended inside its thought: nothing is there to be continued.
     """
     ending, level = ending_of(status, str(stats.get("reason", "")), error)
+    if in_thought:
+        ending = ending.replace("   c continue", "   r again" if status == "complete" else "")
     parts = (ending, *warnings, str(stats.get("recomputed") or ""), statistics_of(stats))
     return " · ".join(part for part in parts if part), level
 

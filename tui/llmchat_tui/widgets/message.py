@@ -15,6 +15,7 @@ from llmchat_tui.sanitize import sanitize_line
 
 WALKING = frozenset({"previous_message", "next_message", "first_message", "last_message"})
 """Actions on messages that are the transcript's."""
+_RATINGS = {1: "  +", -1: "  −"}
 
 
 class WhoLine(Widget):
@@ -24,11 +25,16 @@ class WhoLine(Widget):
 
     def __init__(self, who: str) -> None:
         super().__init__(classes="who")
-        self._who, self._place = who, ""
+        self._who, self._place, self._rating = who, "", 0
 
     def name_writer(self, who: str) -> None:
         """Says who wrote."""
         self._who = who
+        self.refresh()
+
+    def show_rating(self, rating: int) -> None:
+        """Shows what the user thinks of it; 0 says nothing."""
+        self._rating = rating
         self.refresh()
 
     def show_place(self, number: int, count: int) -> None:
@@ -39,7 +45,8 @@ class WhoLine(Widget):
     def render(self) -> RenderResult:
         """Returns the line, the place at its right end."""
         room = self.content_size.width - len(self._place)
-        who = Content(sanitize_line(self._who)).truncate(max(0, room - 1), ellipsis=True, pad=True)
+        rating = _RATINGS.get(self._rating, "")
+        who = Content(sanitize_line(self._who) + rating).truncate(max(0, room - 1), ellipsis=True, pad=True)
         return Content.assemble(who, " ", (self._place, "$text-accent"))
 
 

@@ -21,29 +21,39 @@ class QuestionView(MessageView):
     """A question, as plain text; a long one is folded."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(
-        "message", leave_out=WALKING | {"continue_reply", "branch", "next_code", "sources"}
+        "message",
+        leave_out=WALKING | {"continue_reply", "branch", "next_code", "sources", "tokens", "rate_up", "rate_down"},
     )
     DEFAULT_CSS = """
     QuestionView > .said { height: auto; color: $text; }
     QuestionView > .who { color: $text-accent; }
     """
 
-    def __init__(self, text: str, message_id: str = "") -> None:
+    def __init__(self, text: str, message_id: str = "", sent: str = "") -> None:
         super().__init__(text, message_id, "You")
+        self.sent = sent
+        """What the model was given in its place; empty where that is the text."""
         self._folded = True
 
     def compose(self) -> ComposeResult:
         """Makes the two parts."""
         yield self.who
-        yield Static(Content(self._shown()), classes="said", markup=False)
+        yield Static(self._shown(), classes="said", markup=False)
 
     def action_unfold(self) -> None:
-        """Shows all of a long question, or folds it."""
+        """Shows all of a long question, and what it was sent as where that differs; or folds it."""
         self._folded = not self._folded
-        self.query_one(".said", Static).update(Content(self._shown()))
+        self.query_one(".said", Static).update(self._shown())
 
-    def _shown(self) -> str:
-        return folded(self.text) if self._folded else sanitize(self.text)
+    def _shown(self) -> Content:
+        if self._folded:
+            return Content(folded(self.text))
+        said = Content(sanitize(self.text))
+        if self.sent in ("", self.text):
+            return said
+        return Content.assemble(
+            said, ("\n\nthe model was given:\n", "$text-accent"), (sanitize(self.sent), "$text-muted")
+        )
 
 
 def folded(text: str) -> str:

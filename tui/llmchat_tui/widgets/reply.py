@@ -6,6 +6,7 @@ Shows what it is told. Knows no engine and no database.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -15,15 +16,27 @@ from textual.events import Click
 from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
+from llmchat_engine.prompting.vote import Polled
 from llmchat_tui.bindings import bindings_of
 from llmchat_tui.cited import SourceLine
-from llmchat_tui.messages import BranchHere, ContinueReply, Copied, SourcesWanted
+from llmchat_tui.messages import (
+    BranchHere,
+    ChainsWanted,
+    ContinueReply,
+    Copied,
+    Rated,
+    SourcesWanted,
+    TokensWanted,
+    UnfoldThought,
+)
 from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.thoughts import NO_THOUGHT, Thought
 from llmchat_tui.widgets.answer import Answer, Fence
 from llmchat_tui.widgets.ending import short_name
 from llmchat_tui.widgets.message import WALKING, MessageView
 from llmchat_tui.widgets.signs import Marks
 from llmchat_tui.widgets.source_line import SourceLineView
+from llmchat_tui.widgets.thought import ThoughtView
 
 PAINT_SECONDS = 1 / 20
 """Between two paints of a growing reply: at 200 tokens a second ten tokens, which the eye takes for a flow."""
@@ -46,7 +59,15 @@ class ReplyView(MessageView):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("message", leave_out=WALKING)
 
     def __init__(
-        self, text: str = "", message_id: str = "", *, model: str = "", growing: bool = False, marks: Marks = ()
+        self,
+        text: str = "",
+        message_id: str = "",
+        *,
+        model: str = "",
+        growing: bool = False,
+        marks: Marks = (),
+        thought: Thought = NO_THOUGHT,
+        held: bool = False,
     ) -> None:
         super().__init__(text, message_id, short_name(model) or "reply")
         self.growing = growing
@@ -65,14 +86,21 @@ class ReplyView(MessageView):
         self.first_note = ("", "")
         """What the line says from the start, and how loudly."""
         self._line = Static("", classes="note -empty", markup=False)
+        self.polled: Polled | None = None
+        """How its vote stands, where one was taken in this run."""
+        self._votes = Static("", classes="note -empty", markup=False)
         self._sources = SourceLineView()
-        self.answer = Answer(text, growing=growing, marks=marks)
+        self.thought = ThoughtView(thought)
+        """What was thought before the answer."""
+        self.answer = Answer(text, growing=growing, marks=marks, held=held)
         """The Markdown."""
 
     def compose(self) -> ComposeResult:
-        """Makes the four parts."""
+        """Makes the parts."""
         yield self.who
+        yield self.thought
         yield self.answer
+        yield self._votes
         yield self._sources
         yield self._line
 
@@ -87,17 +115,26 @@ class ReplyView(MessageView):
         """Says who writes."""
         self.who.name_writer(short_name(model))
 
-    def add(self, text: str, count: int = 1) -> None:
-        """Takes the next piece of the text, and the number of tokens that it is made of.
+    def add(self, text: str, count: int = 1, *, thought: bool = False) -> None:
+        """Takes the next piece.
 
-        What it goes on from is told first, made of none, and stands there already.
+        What it goes on from is told first, made of no token, and stands there already.
+
+        Args:
+            text: of the answer, or of what is thought before it.
+            count: so many tokens make it.
+            thought: which of the two it is.
         """
         if not count and not self._tokens and text == self.begins_with:
             return
         if not self._tokens:
             self._began = self._noted = time.monotonic()
         self._tokens += count
-        self._waiting.append(text)
+        if thought:
+            self.thought.add(text, count)
+        else:
+            self.thought.stop()
+            self._waiting.append(text)
 
     def warn(self, text: str) -> None:
         """Tells that something was replaced or left out; it stays in the line at the end."""
@@ -107,7 +144,7 @@ class ReplyView(MessageView):
     def hold(self) -> None:
         """Paints less often for a moment, and between two keys: the user types."""
         self._typed = time.monotonic()
-        if self._waiting and self._typed >= self._painted + BETWEEN_SECONDS:
+        if (self._waiting or self.thought.grows) and self._typed >= self._painted + BETWEEN_SECONDS:
             self.set_timer(BEHIND_KEY_SECONDS, self._paint)
 
     async def _paint_by_clock(self) -> None:
@@ -116,13 +153,16 @@ class ReplyView(MessageView):
 
     async def _paint(self) -> None:
         now = time.monotonic()
-        if not self._waiting or self._stream is None or now < self._next_paint:
+        is_due = self._waiting or self.thought.is_behind
+        if not is_due or self._stream is None or now < self._next_paint:
             return
         text = self._take()
         self.text += text
         self._next_paint = now + TYPING_SECONDS  # until it is known how long this one took
         self._show_speed(now)
-        await self._stream.write(text)
+        await self.thought.paint()
+        if text:
+            await self.answer.grow(self.text, text, self._stream)
         self.call_after_refresh(self._rest, now)
 
     def _take(self) -> str:
@@ -164,11 +204,17 @@ class ReplyView(MessageView):
     async def _write_anew(self) -> None:
         """Writes the whole text; while old blocks go and new ones come, the place keeps its height, and so the eye."""
         self.answer.styles.min_height = self.answer.size.height
-        await self.answer.update(self.text)
+        await self.answer.show(self.text)
         self.call_after_refresh(self._free_height, self.answer)
 
     def _free_height(self, answer: Answer) -> None:
         answer.styles.min_height = None
+
+    async def end_thought(self, thought: Thought | None = None) -> None:
+        """Takes the end of the thought; None keeps what has come of it, as where the engine died in it."""
+        self.thought.stop()
+        said = bool(self.text or self._waiting)
+        await self.thought.end(replace(self.thought.thought, is_cut=not said) if thought is None else thought)
 
     def note(self, text: str, level: str = "") -> None:
         """Shows a line under the reply.
@@ -186,6 +232,19 @@ class ReplyView(MessageView):
     def show_sources(self, line: SourceLine) -> None:
         """Shows what the reply stands on, in a line under it; an empty one takes it away."""
         self._sources.show(line)
+
+    def show_votes(self, line: str) -> None:
+        """Shows how the chains of thought voted, in a line under it; empty takes it away."""
+        self._votes.set_class(not line, "-empty")
+        self._votes.update(Content(sanitize_line(line)))
+
+    def action_unfold(self) -> None:
+        """Asks to show all of what was thought before the answer, or to fold it."""
+        self.post_message(UnfoldThought(self.message_id))
+
+    def action_chains(self) -> None:
+        """Asks for the chains of thought that voted."""
+        self.post_message(ChainsWanted(self.message_id))
 
     def action_next_code(self) -> None:
         """Picks the next code block, the first after the last."""
@@ -220,6 +279,18 @@ class ReplyView(MessageView):
     def action_sources(self) -> None:
         """Asks for what the reply stands on."""
         self.post_message(SourcesWanted(self.message_id))
+
+    def action_tokens(self) -> None:
+        """Asks for its tokens and how likely they were."""
+        self.post_message(TokensWanted(self.message_id))
+
+    def action_rate_up(self) -> None:
+        """Tells that it is good."""
+        self.post_message(Rated(self.message_id, 1))
+
+    def action_rate_down(self) -> None:
+        """Tells that it is bad."""
+        self.post_message(Rated(self.message_id, -1))
 
     def on_blur(self) -> None:
         """Lets go of the picked code block."""

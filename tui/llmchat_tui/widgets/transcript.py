@@ -5,12 +5,13 @@ What is mounted of them is window.py's. Knows no engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from llmchat_tui.bindings import bindings_of
-from llmchat_tui.messages import LeaveMessages
+from llmchat_tui.messages import LeaveMessages, UnfoldThought
 from llmchat_tui.widgets.message import WALKING, MessageView
 from llmchat_tui.widgets.question import QuestionView
 from llmchat_tui.widgets.reply import ReplyView
@@ -104,6 +105,37 @@ class Transcript(MessageWindow, can_focus=False):
             view.focus(scroll_visible=False)
             self.call_after_refresh(self._show_again, view, above)
         self.call_after_refresh(self._fill)
+
+    @property
+    def has_thoughts(self) -> bool:
+        """Whether a mounted reply was thought about."""
+        return any(isinstance(view, ReplyView) and view.thought.thought for view in self.views)
+
+    async def fold_thoughts(self, unfolded: bool) -> None:
+        """Shows all thoughts whole, those to come too, or folds them; what the user looks at stays where it is."""
+        self.unfolds_thoughts = unfolded
+        replies = [view for view in self.views if isinstance(view, ReplyView)]
+        shown = [view for view in self.views if view.virtual_region.bottom > self.scroll_y]
+        if shown:
+            await self._fold(replies, unfolded, next((view for view in shown if view.has_focus), shown[0]))
+
+    async def on_unfold_thought(self, message: UnfoldThought) -> None:
+        """Shows all of one thought, or folds it."""
+        message.stop()
+        view = self.view_of(message.message_id)
+        if isinstance(view, ReplyView):
+            await self._fold([view], not view.thought.unfolded, view)
+
+    async def _fold(self, replies: Sequence[ReplyView], unfolded: bool, seen: MessageView) -> None:
+        """Folds or unfolds thoughts while a message stays in its place; behind one that grows the eye follows it."""
+        above, self._brought = max(0.0, seen.virtual_region.y - self.scroll_y), None
+        follows = is_growing(self.views[-1]) and self.is_vertical_scroll_end
+        if not follows:
+            self.anchor(False)
+        for view in replies:
+            await view.thought.fold(unfolded)
+        if not follows:
+            self.call_after_refresh(self._show_again, seen, above)
 
     def focus_last(self) -> None:
         """Goes to the newest message that is mounted."""

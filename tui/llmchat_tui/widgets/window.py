@@ -21,6 +21,8 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.history import StoredMessage
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.sources import sources_of, verdicts_of
+from llmchat_tui.thoughts import Thought
+from llmchat_tui.votes import ended_vote, poll_of
 from llmchat_tui.widgets.divider import Divider, LeftOutMark, mark_of
 from llmchat_tui.widgets.ending import end_line
 from llmchat_tui.widgets.message import MessageView
@@ -77,6 +79,8 @@ class MessageWindow(VerticalScroll, can_focus=False):
         """The message that the user went to since others began to come or go."""
         self.left_out = LeftOutMark()
         """What of the path the model does not see."""
+        self.unfolds_thoughts = False
+        """Whether thoughts are shown whole, those to come too."""
         self._is_gone = False
         """Whether what is not mounted cannot be read any more."""
 
@@ -259,7 +263,9 @@ class MessageWindow(VerticalScroll, can_focus=False):
         if start >= end:
             return []
         try:
-            views = [stored_view(message) for message in self._pages.tail(self._path[end - 1], end - start)]
+            messages = self._pages.tail(self._path[end - 1], end - start)
+            behind = self._pages.tail(self._path[end], 1) if end < len(self._path) else ()
+            views = stored_views(messages, behind)
             for view in views:
                 self.show_version(view)
             return views
@@ -278,6 +284,8 @@ class MessageWindow(VerticalScroll, can_focus=False):
         made = list(views)
         for view in made:
             view.styles.max_width = self._width
+            if isinstance(view, ReplyView):
+                view.thought.unfolded = self.unfolds_thoughts
         await self.mount_all(made, before=before)
         self._show_lines()
 
@@ -304,13 +312,35 @@ def is_growing(view: MessageView) -> bool:
     return isinstance(view, ReplyView) and view.growing
 
 
+def stored_views(messages: Sequence[StoredMessage], behind: Sequence[StoredMessage] = ()) -> list[MessageView]:
+    """Returns the views of messages on disk.
+
+    Args:
+        messages: a stretch of a path.
+        behind: the message that follows it, where one does: how a question was asked stands with its reply.
+    """
+    views = [stored_view(message) for message in messages]
+    for view, reply in zip(views, (*messages[1:], *behind), strict=False):
+        if isinstance(view, QuestionView):
+            view.sent = reply.sent
+    return views
+
+
 def stored_view(message: StoredMessage) -> MessageView:
     """Returns the view of a message on disk."""
     if message.role == "user":
         return QuestionView(message.text, message.id)
+    is_cut = not message.text and message.status != "streaming"
+    thought = Thought(message.thought, message.thought_tokens, message.thought_seconds, is_cut)
     model, verdicts = message.settings.get("model", ""), verdicts_of(message.settings)
     marks = marks_of(message.text, verdicts)
-    view = ReplyView(message.text, message.id, model=model if isinstance(model, str) else "", marks=marks)
-    view.first_note = end_line(message.status, message.stats, message.error)
+    name = model if isinstance(model, str) else ""
+    recipe = message.settings.get("recipe")
+    held = isinstance(recipe, dict) and bool(recipe.get("schema"))
+    view = ReplyView(message.text, message.id, model=name, marks=marks, thought=thought, held=held)
+    in_thought = bool(thought) and is_cut
+    view.who.show_rating(message.rating)
+    view.first_note = end_line(message.status, message.stats, message.error, in_thought=in_thought)
+    view.show_votes(ended_vote(poll_of(message.settings)))
     view.show_sources(source_line(sources_of(message.settings), verdicts))
     return view
