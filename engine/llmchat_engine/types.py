@@ -172,3 +172,5 @@ class ModelInfo:
     sampling: Sampling
     """The sampling a request gets where it leaves a field open."""
     build: str
+    thinks: bool = False
+    """Whether it marks what it thinks before it answers."""

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.engine.rig import SEED, host_pids, kill_hosts, until
@@ -18,6 +19,9 @@ from llmchat_engine.client import LocalEngine
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.launch import Places
 from llmchat_engine.types import ModelSpec
+
+if TYPE_CHECKING:
+    from tests.engine.thinkers import Thinker
 
 LEAVES_WITHIN = 5.0
 StartEngine = Callable[..., LocalEngine]
@@ -108,3 +112,19 @@ def engine(verdicts: Path, tiny_chat: Path) -> Iterator[LocalEngine]:
 def llama() -> Llama:
     """llama.cpp in this process, for what a host does not tell."""
     return Llama()
+
+
+@pytest.fixture
+def open_thinker(llama: Llama, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Thinker]]:
+    """Loads tiny models that think, by the name of their family."""
+    from tests.engine.thinkers import Thinker, thinker_path
+
+    opened: list[Thinker] = []
+
+    def make(kind: str) -> Thinker:
+        opened.append(Thinker(llama, thinker_path(kind, models), monkeypatch))
+        return opened[-1]
+
+    yield make
+    for thinker in opened:
+        thinker.close()

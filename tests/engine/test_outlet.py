@@ -35,6 +35,19 @@ def test_what_comes_at_once_is_joined_per_answer(monkeypatch: pytest.MonkeyPatch
     assert sent[3:] == [END]
 
 
+def test_thought_and_answer_are_never_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet, "_TOKEN_INTERVAL", 1e9)
+    sent: list[News] = []
+    way = Outlet(sent.append)
+    way._sent_at = 1e12
+    for text, answer, thought in (("a", 0, True), ("x", 1, True), ("b", 0, True), ("c", 0, False), ("y", 1, False)):
+        way.send(Token(text, 1, answer, (), thought))
+    way.send(END)
+    assert sent == [
+        Token("ab", 2, 0, (), True), Token("c", 1, 0), Token("x", 1, 1, (), True), Token("y", 1, 1), END,
+    ]  # fmt: skip
+
+
 def test_the_first_token_goes_out_at_once() -> None:
     sent: list[News] = []
     Outlet(sent.append).send(Token("a"))

@@ -18,8 +18,8 @@ from llmchat_engine.host.template import CHATML, ChatTemplate
 from llmchat_engine.types import Message, Request
 
 KEY = "k" * 64
-SPECIAL = {UNK, BOS, EOS, IM_START, IM_END}
-"""The control tokens. (llama.cpp always reads user-defined ones, here `<think>`, as tokens.)"""
+SPECIAL = {UNK, BOS, EOS, IM_START, IM_END, IM_END + 1, IM_END + 2}
+"""The control tokens, and the marks of a thought, which are user-defined: llama.cpp reads such tokens in any text."""
 
 
 @pytest.fixture(scope="module")

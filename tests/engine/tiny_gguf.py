@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from gguf import GGUFWriter, LlamaFileType, TokenType
@@ -39,6 +41,7 @@ def tiny_llama(
     width: int = 64,
     chat: bool = True,
     extra: dict[str, int | float | str] | None = None,
+    marks: dict[int, str] | None = None,
 ) -> Path:
     """Writes a llama with two layers, four heads and two key-value heads.
 
@@ -52,6 +55,7 @@ def tiny_llama(
         width: Width of the model; a multiple of 32.
         chat: False ends a text with `</s>` alone, as a base model does.
         extra: More keys for the header, written by their Python type.
+        marks: Control tokens that take the place of others, by id.
 
     Returns:
         `path`.
@@ -61,7 +65,7 @@ def tiny_llama(
     writer.add_head_count_kv(2)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(width // 4)
-    _vocabulary(writer, vocab, template, chat)
+    _vocabulary(writer, vocab, template, chat, marks or {})
     for key, value in (extra or {}).items():
         _add(writer, key, value)
     _tensors(writer, _attention_shapes(vocab, width, layers, kv_width=width // 2), seed)
@@ -224,11 +228,15 @@ def _begin(path: Path, arch: str, layers: int, width: int, n_ctx_train: int) -> 
     return writer
 
 
-def _vocabulary(writer: GGUFWriter, vocab: int, template: str | None, chat: bool) -> None:
-    texts = tokens(vocab)
+def _vocabulary(
+    writer: GGUFWriter, vocab: int, template: str | None, chat: bool, marks: Mapping[int, str] = MappingProxyType({})
+) -> None:
+    texts = [marks.get(number, text) for number, text in enumerate(tokens(vocab))]
     types = [TokenType.CONTROL] * BYTE_0 + [TokenType.BYTE] * 256 + [TokenType.NORMAL] * (vocab - BYTE_0 - 256)
     types[UNK] = TokenType.UNKNOWN
     types[IM_END + 1] = types[IM_END + 2] = TokenType.USER_DEFINED
+    for number in marks:
+        types[number] = TokenType.CONTROL
     writer.add_tokenizer_model("llama")
     writer.add_token_list(texts)
     writer.add_token_scores([0.0] * BYTE_0 + [-float(n) for n in range(vocab - BYTE_0)])

@@ -70,8 +70,7 @@ class Beams:
     def _told(self, strand: Strand, ids: Sequence[int], limit: int) -> Iterator[Token]:
         """Adds what is certain by now to the reply."""
         for token in ids[len(strand.ids) :]:
-            if shown := strand.take(token, ends=self._vocab.is_eog(token), limit=limit):
-                yield shown
+            yield from strand.take(token, ends=self._vocab.is_eog(token), limit=limit)
 
 
 def _shared(wanted: Sequence[int], line: Line) -> int:

@@ -5,6 +5,7 @@ Knows one context and its cache; no messages, no sockets, no threads. Stopped by
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -24,6 +25,7 @@ from llmchat_engine.host.llama import Llama, sampler_chain
 from llmchat_engine.host.logprobs import token_logprob
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.strands import Picker, Strand, alive
+from llmchat_engine.host.thinking import Thought, ThoughtPlan
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
 
@@ -67,6 +69,8 @@ class Manner:
     """GBNF, checked; empty for none."""
     stopped: Collection[int] = ()
     """The answers that are to end, by index; may grow meanwhile."""
+    thought: ThoughtPlan | None = None
+    """What is known of the thoughts to come; None for a model that does not think."""
 
 
 class Decoder:
@@ -90,7 +94,7 @@ class Decoder:
             GenerationFailed: llama.cpp refused a batch, or the grammar cannot be followed.
         """
         ids, clock = list(prompt), _Clock()
-        count, biases = self._sequences(manner), self._biases(manner.sampling)
+        count, biases = self._sequences(manner), self._biases(manner)
         if count > 1:
             want = replace(want, room=self._room(ids, count, manner))
         taken = yield from self.feeder.read(ids, want)
@@ -138,10 +142,11 @@ class Decoder:
         longest = self._context.n_ctx - len(ids)
         return min(longest, count * min(longest, manner.sampling.max_tokens or longest))
 
-    def _biases(self, sampling: Sampling) -> dict[int, float]:
+    def _biases(self, manner: Manner) -> dict[int, float]:
         """Returns what is added to which logits; what cannot be read is refused before a prompt is."""
         vocab = self._model.vocab
-        return logit_biases(sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
+        biases = logit_biases(manner.sampling.logit_bias, partial(vocab.tokenize, special=False), vocab.size)
+        return biases | dict.fromkeys(manner.thought.forbidden if manner.thought else (), -math.inf)
 
     def _strand(
         self, index: int, line: Line, ids: list[int], manner: Manner, biases: dict[int, float], chains: ExitStack
@@ -154,10 +159,13 @@ class Decoder:
         for token in ids[len(ids) - looks_back(sampling, len(ids)) :]:
             drawn.accept(token)
         picker: Picker = drawn
-        if manner.grammar:
+        plan, constrained = manner.thought, bool(manner.grammar)
+        thought = Thought(plan, vocab.piece, constrained=constrained) if plan else None
+        if constrained:
             constraint = chains.enter_context(closing(Constraint(self._llama, vocab, manner.grammar)))
-            picker = ConstrainedChain(drawn, constraint)
-        return Strand(index, line, picker, Detokenizer(vocab.piece, sampling.stop), sampling, bool(manner.grammar))
+            picker = ConstrainedChain(drawn, constraint, thought)
+        words, end_mark = Detokenizer(vocab.piece, sampling.stop), plan.form.end if plan else -1
+        return Strand(index, line, picker, words, sampling, thought, end_mark, constrained)
 
     def _limit(self, manner: Manner) -> int:
         """Returns the most tokens that there is room for behind the prompt."""
@@ -170,7 +178,8 @@ class Decoder:
         while running:
             shown = [self._pick(strand, manner, limit) for strand in running if strand.reason is None]
             clock.tick()
-            yield from filter(None, shown)
+            for tokens in shown:
+                yield from tokens
             if going_on := alive(running):
                 self._extend(going_on)
             if ended := [strand for strand in running if strand.reason is not None]:
@@ -178,12 +187,14 @@ class Decoder:
                     yield from self._ended(strand, several=len(strands) > 1)
                 running = alive(going_on)
 
-    def _pick(self, strand: Strand, manner: Manner, limit: int) -> Token | None:
+    def _pick(self, strand: Strand, manner: Manner, limit: int) -> Sequence[Token]:
         """Chooses the next token of one answer; returns the text that may be shown now."""
         if self._context.aborted or strand.index in manner.stopped:
             strand.reason = "cancelled"
-            return None
-        token = strand.picker.sample(self._context, strand.row)
+            return ()
+        if strand.thought is not None and manner.thought and strand.index in manner.thought.concluded:
+            strand.thought.conclude()
+        token = strand.choose(self._context)
         if manner.logprobs is not None:
             row = self._context.logits(strand.row)
             strand.note(token_logprob(row, token, manner.logprobs, self._model.vocab.shown))
@@ -204,8 +215,7 @@ class Decoder:
 
     @staticmethod
     def _ended(strand: Strand, *, several: bool) -> Iterator[Token | Answered]:
-        if rest := strand.flush():
-            yield rest
+        yield from strand.flush()
         answer = strand.end()
         if several:
             yield Answered(strand.index, answer)
@@ -245,6 +255,9 @@ class Decoder:
             complete=first.complete,
             logprob=first.logprob,
             answers=answers if len(answers) > 1 else (),
+            thought=first.thought,
+            thought_tokens=first.thought_tokens,
+            thought_seconds=thought.seconds if (thought := strands[0].thought) else 0.0,
         )
 
 

@@ -49,9 +49,13 @@ class Detokenizer:
 
     def push(self, token: int) -> str:
         """Takes the next token and returns the text that may be shown now, often none."""
+        return self.push_bytes(self._piece(token))
+
+    def push_bytes(self, data: bytes) -> str:
+        """Takes the next token as bytes, where they are not all that it has, and returns what may be shown now."""
         if self.stopped:
             return ""
-        new = self._decoder.decode(self._piece(token))
+        new = self._decoder.decode(data)
         self._decoded += len(new)
         half = self._decoder.getstate()[0]
         self._ends.append(-1 if half else self._decoded)

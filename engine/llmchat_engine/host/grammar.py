@@ -11,6 +11,7 @@ import codecs
 import ctypes
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine.errors import GenerationFailed, RequestInvalid
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from llmchat_engine.host.context import Context
+    from llmchat_engine.host.thinking import Thought
 
 LONGEST_STEP = 2.0
 """Seconds that one token may take; a whole vocabulary of 152,000 takes 0.05. What passes it would double next."""
@@ -56,19 +58,20 @@ class Constraint:
         """Tokens without text that were drawn: never allowed, and not to be drawn again."""
         self._checked = -1
 
-    def choose(self, chain: SamplerChain, row: npt.NDArray[np.float32]) -> int:
+    def choose(self, chain: SamplerChain, row: npt.NDArray[np.float32], besides: Sequence[int] = ()) -> int:
         """Returns the next token, not yet accepted, neither by the chain nor by the grammar.
 
         Args:
             chain: The samplers; what they drew first and the grammar refused counts as drawn from their seed.
             row: The logits, one per token of the vocabulary. Not changed.
+            besides: Tokens that may come whatever the grammar says, if they are what is drawn first.
 
         Raises:
             GenerationFailed: no token of the vocabulary fits, or the grammar takes too long.
         """
         self._candidates.fill(row)
         token = chain.choose(self._candidates)
-        return token if self._fits(token) else self._choose_allowed(chain, row, token)
+        return token if token in besides or self._fits(token) else self._choose_allowed(chain, row, token)
 
     def accept(self, token: int) -> None:
         """Goes on behind a token; an end-of-generation token changes nothing.
@@ -144,23 +147,31 @@ class Constraint:
 
 
 class ConstrainedChain:
-    """A chain and a constraint as one: what an answer under a grammar draws its tokens from."""
+    """A chain and a constraint as one: what an answer under a grammar draws its tokens from, and a thought freely."""
 
-    def __init__(self, chain: SamplerChain, constraint: Constraint) -> None:
-        """Takes both; whoever made them closes them."""
-        self._chain, self._constraint = chain, constraint
+    def __init__(self, chain: SamplerChain, constraint: Constraint, thought: Thought | None = None) -> None:
+        """Takes them; whoever made them closes them. A thought is the reply's own, fed by whoever draws."""
+        self._chain, self._constraint, self._thought = chain, constraint, thought
 
     def sample(self, context: Context, index: int = -1) -> int:
         """Returns the next token from the logits behind the index-th token of the last batch, and accepts it."""
-        token = self._constraint.choose(self._chain, context.logits(index))
-        self._constraint.accept(token)
+        if self._thought is not None and self._thought.free:
+            return self._chain.sample(context, index)
+        openers = self._thought.openers if self._thought else ()
+        token = self._constraint.choose(self._chain, context.logits(index), openers)
+        if token not in openers:
+            self._constraint.accept(token)
         self._chain.accept(token)
         return token
+
+    def accept(self, token: int) -> None:
+        """Tells the chain about a token of a thought that was not drawn; the grammar is for the answer."""
+        self._chain.accept(token)
 
     @property
     def complete(self) -> bool:
         """Whether the answer may end here."""
-        return self._constraint.complete
+        return not (self._thought is not None and self._thought.free) and self._constraint.complete
 
 
 def _decoded(data: bytes) -> tuple[bool, bytes]:

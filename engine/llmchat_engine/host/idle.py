@@ -56,12 +56,13 @@ def next_turn(request: Request, finished: Finished, model_key: str, want: Want) 
     if request.private or request.raw or not request.chat:
         return None
     path = request.next_messages or request.messages
-    reply = Message("assistant", finished.text, finished.token_ids, model_key)
+    reply = Message("assistant", finished.text, finished.token_ids, model_key, finished.thought_tokens)
     if path[-1].role == "assistant":
         begun, path = path[-1], path[:-1]
         known = begun.token_ids and finished.token_ids and begun.model_key == model_key
         ids = begun.token_ids + finished.token_ids if known else ()
-        reply = replace(reply, text=begun.text + finished.text, token_ids=ids)
+        thought = begun.thought_tokens + finished.thought_tokens if known else 0
+        reply = replace(reply, text=begun.text + finished.text, token_ids=ids, thought_tokens=thought)
     return NextTurn(replace(request, messages=(*path, reply, ANY_QUESTION)), replace(want, exact=False, shift=False))
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from llmchat_engine.errors import GenerationFailed, ModelUnreadable
 from llmchat_engine.host.llama import Llama
+from llmchat_engine.host.thought_forms import MARKS
 
 _MMAP = 1
 _PIECE_BYTES = 256
@@ -139,9 +142,18 @@ class Vocab:
         self.eos = int(bindings.llama_vocab_eos(pointer))
         self.add_bos = bool(bindings.llama_vocab_get_add_bos(pointer)) and self.bos >= 0
         self._piece = ctypes.create_string_buffer(_PIECE_BYTES)
+        # llama.cpp reads user-defined tokens in any text, and in many models these marks are such tokens.
+        marks = [text for mark in MARKS for text in mark[:2] if len(self._ids(text, special=False)) == 1]
+        self._mark = re.compile("|".join(map(re.escape, marks))) if marks else None
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Returns the ids of a text; with `special`, texts like "<|im_start|>" become their one token."""
+        if special or self._mark is None or not (found := list(self._mark.finditer(text))):
+            return self._ids(text, special=special)
+        cuts = [0, *(mark.start() + 1 for mark in found), len(text)]
+        return [token for start, end in pairwise(cuts) for token in self._ids(text[start:end], special=False)]
+
+    def _ids(self, text: str, *, special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 16
         ids = (ctypes.c_int32 * room)()

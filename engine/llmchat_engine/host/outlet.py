@@ -1,9 +1,14 @@
-"""Tokens joined to few messages on their way to a client. Knows no sockets: it is given a way to send."""
+"""Tokens joined to few messages on their way to a client, thought and answer apart.
+
+Knows no sockets: it is given a way to send.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 
 from llmchat_engine.events import Token
 from llmchat_engine.protocol import News
@@ -31,11 +36,17 @@ class Outlet:
             self._flush()
 
     def _flush(self) -> None:
-        for answer in sorted({token.answer for token in self._pending}):
-            parts = [token for token in self._pending if token.answer == answer]
-            text = "".join(token.text for token in parts)
-            logprobs = tuple(logprob for token in parts for logprob in token.logprobs)
-            self._send(Token(text, sum(token.count for token in parts), answer, logprobs))
+        by_answer = sorted(self._pending, key=attrgetter("answer"))
+        for _, run in groupby(by_answer, key=attrgetter("answer", "thought")):
+            self._send(_joined(list(run)))
         if self._pending:
             self._pending.clear()
             self._sent_at = time.perf_counter()
+
+
+def _joined(parts: list[Token]) -> Token:
+    """Returns several tokens of one answer as one."""
+    first = parts[0]
+    logprobs = tuple(logprob for token in parts for logprob in token.logprobs)
+    text, count = "".join(token.text for token in parts), sum(token.count for token in parts)
+    return Token(text, count, first.answer, logprobs, first.thought)

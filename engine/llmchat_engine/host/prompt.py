@@ -7,13 +7,14 @@ everything that people or models wrote with special tokens off.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.host.template import ChatTemplate, Piece, RenderedPrompt
-from llmchat_engine.types import Message, Request
+from llmchat_engine.host.template_pieces import END_OF_THOUGHT
+from llmchat_engine.types import Message, Request, Thinking
 
 
 class Tokenizer(Protocol):
@@ -43,6 +44,10 @@ class Prompt:
     starts: tuple[int, ...] = ()
     """Where each message of the request begins in `ids`; -1 for one that is not in there or blank."""
     notice: str = ""
+    opening: int = 0
+    """Where in `ids` the template's own text begins that opens the reply."""
+    begun: int = 0
+    """Where the reply begins that is continued; the end where none is."""
 
     def before(self, message: int) -> int:
         """Returns how many ids stand before a message; 0 where it is not there."""
@@ -79,19 +84,32 @@ def build_prompt(request: Request, template: ChatTemplate, pieces: PieceIds) -> 
         TemplateError: the model's template failed.
     """
     laid_out = lay_out(request, template, pieces.vocab)
-    ids: list[int] = []
+    head = _bos(laid_out, pieces)
+    ids, opening = [*head], len(head)
     starts = [-1] * len(request.messages)
+    begun = len(starts) - 1 if is_continued(request) else -1
     for piece in laid_out.pieces:
-        if piece.message is not None:
-            for index in laid_out.origins[piece.message]:
-                starts[index] = len(ids)
+        origin = () if piece.message is None else laid_out.origins[piece.message]
+        for index in origin:
+            starts[index] = len(ids)
         ids += pieces.of(piece)
-    if lacks_bos(pieces.vocab, ids[:1]):
-        ids.insert(0, pieces.vocab.bos)
-        starts = [start + (start >= 0) for start in starts]
+        if origin and begun not in origin:
+            opening = len(ids)
     if not ids:
         raise RequestInvalid("the prompt is empty", "there is nothing to complete")
-    return Prompt(laid_out.text, tuple(ids), tuple(starts), laid_out.notice)
+    end = starts[begun] if begun >= 0 else len(ids)
+    return Prompt(laid_out.text, tuple(ids), tuple(starts), laid_out.notice, opening, end)
+
+
+def is_continued(request: Request) -> bool:
+    """Returns whether the last message is a reply that the model goes on with."""
+    return not request.raw and bool(request.messages) and request.messages[-1].role == "assistant"
+
+
+def _bos(laid_out: RenderedPrompt, pieces: PieceIds) -> list[int]:
+    """Returns the model's first token where the prompt does not begin with it."""
+    first = next((ids[:1] for piece in laid_out.pieces if (ids := pieces.of(piece))), ())
+    return [pieces.vocab.bos] if lacks_bos(pieces.vocab, first) else []
 
 
 def lay_out(request: Request, template: ChatTemplate, vocab: Tokenizer) -> RenderedPrompt:
@@ -108,19 +126,37 @@ def lay_out(request: Request, template: ChatTemplate, vocab: Tokenizer) -> Rende
         whole = (Piece(text, special=False, message=0),) if request.messages else ()
         return RenderedPrompt(whole, text, (tuple(range(len(request.messages))),))
     messages = tuple(_with_known_ids(message, vocab.size) for message in request.messages)
-    begun = messages[-1] if messages and messages[-1].role == "assistant" else None
+    begun = messages[-1] if is_continued(request) else None
     if begun is not None:
         messages = messages[:-1]
         if not messages:
             raise RequestInvalid("there is nothing to go on with", "a reply follows a question")
     last_ids = (message.token_ids[-1] for message in request.messages if message.token_ids)
     end_texts = vocab.end_texts(token for token in last_ids if token < vocab.size)
-    rendered = template.render(messages, end_texts=end_texts, now=request.now or None)
-    if begun is None:
-        return rendered
-    piece = Piece(begun.text, False, template.own_ids(begun, end_texts), len(rendered.origins))
-    pieces, origins = (*rendered.pieces, piece), (*rendered.origins, (len(messages),))
-    return replace(rendered, pieces=pieces, text=rendered.text + begun.text, origins=origins)
+    think, keep = _thinking(request, begun, template), request.keep_thoughts
+    rendered = template.render(messages, end_texts=end_texts, now=request.now or None, think=think, keep_thoughts=keep)
+    return rendered if begun is None else _with_begun(rendered, begun, len(messages), template, end_texts)
+
+
+def _thinking(request: Request, begun: Message | None, template: ChatTemplate) -> Thinking:
+    """Returns how the template is to open the reply: a thought that has opened itself is closed where it stands."""
+    if request.think != "off" or begun is None or begun.thought_tokens <= 0 or template.thoughts is None:
+        return request.think
+    opening = template.thoughts.opening[:1]
+    return "on" if opening and begun.token_ids[:1] == opening else "off"
+
+
+def _with_begun(
+    rendered: RenderedPrompt, begun: Message, index: int, template: ChatTemplate, end_texts: Mapping[int, str]
+) -> RenderedPrompt:
+    """Returns a prompt with the reply that is continued at its end."""
+    ids, form, own = template.own_ids(begun, end_texts), template.thoughts, rendered.pieces[-1:]
+    pieces = [Piece(begun.text, False, ids, len(rendered.origins))]
+    answers = begun.text.strip() and not (begun.thought_tokens > 0 and ids) and END_OF_THOUGHT not in begun.text
+    if answers and form and own and own[0].special and (missing := form.into_answer(own[0].text)):
+        pieces.insert(0, Piece(missing, special=True))
+    text = "".join([rendered.text, *(piece.text for piece in pieces)])
+    return replace(rendered, pieces=(*rendered.pieces, *pieces), text=text, origins=(*rendered.origins, (index,)))
 
 
 def _with_known_ids(message: Message, size: int) -> Message:

@@ -5,7 +5,7 @@ Knows no jobs and no sockets; what each part does is told in its own file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.host.parking import Parking
 from llmchat_engine.host.sequences import Kind, Sequences
+from llmchat_engine.host.thinking import ThoughtPlan, plan_thought, settled
 from llmchat_engine.kvstore import KvStore
 from llmchat_engine.protocol import Load
 from llmchat_engine.types import ModelInfo, Request
@@ -66,6 +67,27 @@ class Residents:
     def cache(self) -> SequenceCache:
         """The sequences."""
         return self.decoder.cache
+
+    def begin(
+        self, request: Request, concluded: Collection[int] = (), *, drawn: bool = False
+    ) -> tuple[Prompt, ThoughtPlan | None]:
+        """Returns the prompt of a request, and what is known of the thought behind it.
+
+        Args:
+            request: what is asked.
+            concluded: the answers whose thought is to be closed, by index.
+            drawn: whether a reply is drawn token by token; else what it would begin with by force ends the prompt.
+
+        Raises:
+            RequestInvalid: there is nothing to complete, or a budget cannot be kept.
+            TemplateError: the model's template failed.
+        """
+        prompt = self.prompter.prompt(request)
+        plan = plan_thought(request, prompt, self.prompter.template.thoughts, concluded)
+        if plan is None or drawn:
+            return prompt, plan
+        lead, plan = settled(plan, self.model.vocab.piece)
+        return replace(prompt, ids=prompt.ids + lead), plan
 
     def scorer(self, want: Want) -> Scorer:
         """Returns what scores texts; `want` says whose they are."""
@@ -130,9 +152,11 @@ def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[
 def template_of(model: Model, model_key: str) -> ChatTemplate:
     """Returns a new template of the model; each belongs to one thread."""
     from llmchat_engine.host.template import ChatTemplate
+    from llmchat_engine.host.thought_forms import thought_form
 
-    vocab = model.vocab
-    return ChatTemplate(model.chat_template, bos=vocab.text(vocab.bos), eos=vocab.text(vocab.eos), model_key=model_key)
+    vocab, source = model.vocab, model.chat_template
+    bos, eos, thoughts = vocab.text(vocab.bos), vocab.text(vocab.eos), thought_form(source, vocab)
+    return ChatTemplate(source, bos=bos, eos=eos, model_key=model_key, thoughts=thoughts)
 
 
 def _store(order: Load, context: Context, info: ModelInfo, log: Callable[[str], None]) -> KvStore | None:
@@ -168,4 +192,5 @@ def _describe(
         template_key=template.key,
         sampling=sampling.model_defaults(metadata),
         build=f"llama.cpp {llama.version()}",
+        thinks=template.thoughts is not None,
     )

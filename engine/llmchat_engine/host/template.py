@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import jinja2
 
@@ -22,7 +22,10 @@ from llmchat_engine.host.template_forms import Form, forms
 from llmchat_engine.host.template_limits import Limits, TimeUp, bounded
 from llmchat_engine.host.template_pieces import Piece, Replies, hide, left_out, split, without_thoughts
 from llmchat_engine.host.template_sandbox import Refused, Sandbox
-from llmchat_engine.types import Message
+from llmchat_engine.types import Message, Thinking
+
+if TYPE_CHECKING:
+    from llmchat_engine.host.thought_forms import ThoughtForm
 
 __all__ = ["ChatTemplate", "Limits", "Piece", "RenderedPrompt"]
 
@@ -59,6 +62,8 @@ _BROKEN = (
     ValueError,
 )
 """What Python code written by a stranger raises; Jinja compiles a template to Python."""
+_Told = Mapping[str, object]
+"""What a template may ask beside the messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,18 @@ class ChatTemplate:
     Attributes:
         kind: whose template it is.
         key: identity of its source, 16 hex digits.
+        thoughts: how the model marks its thoughts.
     """
 
     def __init__(
-        self, source: str | None, *, bos: str, eos: str, model_key: str, limits: Limits = DEFAULT_LIMITS
+        self,
+        source: str | None,
+        *,
+        bos: str,
+        eos: str,
+        model_key: str,
+        limits: Limits = DEFAULT_LIMITS,
+        thoughts: ThoughtForm | None = None,
     ) -> None:
         """Takes a template without running it, so that a broken one does not keep its model from loading.
 
@@ -92,13 +105,14 @@ class ChatTemplate:
             eos: text of its last token.
             model_key: the model whose token ids may be used.
             limits: how far the template may go.
+            thoughts: how the model marks its thoughts; None for one that does not think.
         """
         own = source if source and source.strip() else None
         self.kind: Literal["model", "chatml"] = "model" if own else "chatml"
         self._source = own or CHATML
         self.key = sha256(self._source.encode("utf-8", "replace")).hexdigest()[:16]
         self._specials = {"bos_token": bos, "eos_token": eos}
-        self._model_key, self._limits = model_key, limits
+        self._model_key, self._limits, self.thoughts = model_key, limits, thoughts
         self._sandbox = Sandbox(limits.output)
         self._compiled: jinja2.Template | None = None
 
@@ -108,6 +122,8 @@ class ChatTemplate:
         *,
         end_texts: Mapping[int, str] = MappingProxyType({}),
         now: float | None = None,
+        think: Thinking = "auto",
+        keep_thoughts: bool = False,
     ) -> RenderedPrompt:
         """Returns the prompt that asks the model for its next reply.
 
@@ -116,14 +132,17 @@ class ChatTemplate:
             end_texts: end-of-generation ids and their texts. A template writes the end of a reply itself, so such an id
                 at the end of a reply is left to it.
             now: Unix time for templates that print the date; the same time gives the same prompt again.
+            think: whether a model that thinks is to.
+            keep_thoughts: whether earlier replies keep their thoughts.
 
         Raises:
             TemplateError: the template is broken, refuses the messages, or ran past its limits.
         """
         moment = datetime.fromtimestamp(time.time() if now is None else now)
-        replies = Replies(self._model_key, end_texts)
+        told = {"strftime_now": moment.strftime, **(self.thoughts.variables(think) if self.thoughts else {})}
+        replies = Replies(self._model_key, end_texts, self.thoughts, keep_thoughts)
         with _strangers_code(self._limits), bounded(self._limits):
-            prompt = self._first_accepted(messages, moment, replies)
+            prompt = self._first_accepted(messages, told, replies)
         if prompt is not None:
             notice = prompt.notice or (NO_TEMPLATE if self.kind == "chatml" else "")
             return replace(prompt, notice=notice)
@@ -131,18 +150,18 @@ class ChatTemplate:
         return replace(spare.render(messages, end_texts=end_texts, now=now), notice=UNCLEAR_TEMPLATE)
 
     def own_ids(self, message: Message, end_texts: Mapping[int, str]) -> tuple[int, ...]:
-        """Returns the ids of a reply of this model without the end of generation; none of another model's."""
-        return Replies(self._model_key, end_texts).ids(message)
+        """Returns all ids of a reply of this model but for the end of generation; none of another model's."""
+        return Replies(self._model_key, end_texts).whole(message)
 
-    def _first_accepted(self, messages: Sequence[Message], moment: datetime, replies: Replies) -> RenderedPrompt | None:
+    def _first_accepted(self, messages: Sequence[Message], told: _Told, replies: Replies) -> RenderedPrompt | None:
         """Returns the prompt of the messages as the template takes them, or None where it cannot be split."""
         refusal: Refused | None = None
         for form in forms(messages):
             try:
-                prompt = self._split(form, moment, replies)
+                prompt = self._split(form, told, replies)
                 answers = replace(form, messages=tuple(without_thoughts(form.messages)))
                 if prompt is None and answers != form:
-                    prompt = self._split(answers, moment, replies)
+                    prompt = self._split(answers, told, replies)
                 return prompt
             except Refused as error:
                 refusal = refusal or error
@@ -150,17 +169,17 @@ class ChatTemplate:
             raise refusal
         return None
 
-    def _split(self, form: Form, moment: datetime, replies: Replies) -> RenderedPrompt | None:
-        plain = self._run(form.messages, moment)
+    def _split(self, form: Form, told: _Told, replies: Replies) -> RenderedPrompt | None:
+        plain = self._run(form.messages, told)
         hidden, stands_for = hide(form.messages, self._source)
-        skeleton = self._run(hidden, moment)
+        skeleton = self._run(hidden, told)
         missing = left_out(skeleton, stands_for)
         if missing and all(message.role == "system" for message in missing):
             raise Refused("it leaves the system prompt out")
         pieces = None if missing else split(skeleton, plain, stands_for, replies)
         return None if pieces is None else RenderedPrompt(pieces, plain, form.origins, form.notice)
 
-    def _run(self, messages: Sequence[Message], moment: datetime) -> str:
+    def _run(self, messages: Sequence[Message], told: _Told) -> str:
         size = sum(len(message.text) + MESSAGE_OVERHEAD for message in messages)
         self._sandbox.room = self._limits.room(size)
         return self._template().render(
@@ -168,8 +187,8 @@ class ChatTemplate:
             add_generation_prompt=True,
             tools=None,
             documents=None,
-            strftime_now=moment.strftime,
             **self._specials,
+            **told,
         )
 
     def _template(self) -> jinja2.Template:

@@ -12,8 +12,12 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from llmchat_engine.types import Message
+
+if TYPE_CHECKING:
+    from llmchat_engine.host.thought_forms import ThoughtForm
 
 END_OF_THOUGHT = "</think>"
 
@@ -48,13 +52,27 @@ class Replies:
 
     model_key: str
     end_texts: Mapping[int, str]
+    thoughts: ThoughtForm | None = None
+    keep_thoughts: bool = False
 
-    def ids(self, message: Message) -> tuple[int, ...]:
+    def whole(self, message: Message) -> tuple[int, ...]:
         """Returns the ids of a reply without the end-of-generation token, or none."""
         ids = message.token_ids
         if message.role != "assistant" or message.model_key != self.model_key:
             return ()
         return ids[:-1] if ids and ids[-1] in self.end_texts else ids
+
+    def ids(self, message: Message) -> tuple[int, ...]:
+        """Returns the ids of an earlier reply as they stand in the prompt, or none: without its thought, or with it."""
+        ids, thought = self.whole(message), max(0, message.thought_tokens)
+        if not (thought and ids and self.thoughts and self.keep_thoughts):
+            return ids[thought:]
+        return self.thoughts.whole(ids, thought)
+
+    def heading(self, message: Message) -> str:
+        """Returns what the template writes before an earlier reply although the reply's ids hold it."""
+        kept = self.keep_thoughts and message.thought_tokens > 0 and self.whole(message)
+        return self.thoughts.heading if kept and self.thoughts else ""
 
 
 def without_thoughts(messages: Sequence[Message]) -> list[Message]:
@@ -104,8 +122,12 @@ def split(
         piece = _match(*stands_for[mark], plain, position, own_text, replies)
         if piece is None:
             return None
-        pieces += [piece, Piece(own_text, special=True)]
         position += len(piece.text) + len(own_text)
+        heading = replies.heading(stands_for[mark][1]) if piece.token_ids else ""
+        if heading and pieces[-1].text.endswith(heading):
+            pieces[-1] = Piece(pieces[-1].text.removesuffix(heading), special=True)
+            piece = replace(piece, text=heading + piece.text)
+        pieces += [piece, Piece(own_text, special=True)]
     fits = position == len(plain) and plain.startswith(own_texts[0])
     return tuple(piece for piece in pieces if piece.text) if fits else None
 

@@ -29,6 +29,7 @@ from llmchat_engine.host.outlet import Outlet
 from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
+from llmchat_engine.host.thinking import DOES_NOT_THINK
 from llmchat_engine.protocol import (
     Generate,
     Load,
@@ -158,12 +159,14 @@ class Worker:
     def _generate(self, job: Job, request: Request) -> None:
         residents = self._loaded()
         self._drop_forgotten()
-        prompt = residents.prompter.prompt(request)
+        prompt, thought = residents.begin(request, job.concluded, drawn=not request.beams)
         if prompt.notice:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
         if request.answers > 1 and resolved.temperature == 0:
             job.send(Notice("at temperature 0 every answer is the same"))
+        if request.think == "on" and not residents.info.thinks:
+            job.send(Notice(DOES_NOT_THINK))
         want = _want(request, resolved, prompt)
         outlet = Outlet(job.send)
         manner = Manner(
@@ -174,6 +177,7 @@ class Worker:
             request.logprobs,
             _constraint(request),
             job.stopped,
+            thought,
         )
         events = residents.decoder.generate(prompt.ids, manner, want)
         upcoming = None
@@ -193,7 +197,7 @@ class Worker:
     def _score(self, job: Job, request: Request, continuations: Sequence[str | Sequence[int]]) -> None:
         residents = self._loaded()
         self._drop_forgotten()
-        prompt = residents.prompter.prompt(request)
+        prompt, _ = residents.begin(request)
         texts = [_ids_of(text, residents.model.vocab) for text in continuations]
         scorer = residents.scorer(_own(request))
         self._tell_all(job, scorer.score(prompt.ids, texts, request.logprobs), request)
@@ -201,7 +205,7 @@ class Worker:
     def _peek(self, job: Job, request: Request, count: int) -> None:
         residents = self._loaded()
         self._drop_forgotten()
-        prompt = residents.prompter.prompt(request)
+        prompt, _ = residents.begin(request)
         if prompt.notice:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)

@@ -1,0 +1,63 @@
+"""Thoughts through a real host: told over the wire, closed by an order from another thread, gone with the next turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.engine.conftest import StartEngine
+from tests.engine.thinkers import WHERE, in_order, thinker_path
+
+from llmchat_engine.client import LocalEngine
+from llmchat_engine.events import Event, Loaded, Token
+from llmchat_engine.types import Message, Request, Sampling
+
+NO_END = ("#6=-inf", "#4=-inf", "#2=-inf")
+"""Neither the mark that closes a thought nor an end of generation is ever drawn."""
+
+
+@pytest.fixture
+def r1(start: StartEngine, models: Path) -> LocalEngine:
+    return start(thinker_path("r1", models), keepalive=0.0)
+
+
+def lasting(**more: object) -> Request:
+    return Request((WHERE,), Sampling(temperature=0.0, max_tokens=900, logit_bias=NO_END), chat="a", **more)  # type: ignore[arg-type]
+
+
+def test_a_model_that_thinks_says_so(r1: LocalEngine) -> None:
+    (loaded,) = (event for event in r1.load() if isinstance(event, Loaded))
+    assert loaded.model.thinks
+
+
+def test_answer_now(r1: LocalEngine) -> None:
+    request, answered = lasting(), 0
+    seen: list[Event] = []
+    for event in r1.generate(request):
+        seen.append(event)
+        if isinstance(event, Token):
+            if event.thought:
+                r1.conclude(request.id)
+            answered += event.count * (not event.thought)
+            if answered > 5:
+                r1.cancel(request.id)
+    finished = in_order(seen)
+    closing = r1.render(Request((Message("assistant", "\n"),), raw=True)).token_ids
+    assert 0 < finished.thought_tokens < 900
+    assert finished.text
+    assert finished.token_ids[finished.thought_tokens - 4 : finished.thought_tokens] == (*closing, 6, *closing * 2)
+
+
+def test_two_turns(r1: LocalEngine) -> None:
+    request = lasting(think_budget=300)
+    finished = in_order([*r1.generate(request)])
+    assert 300 <= finished.thought_tokens <= 310
+    key = next(event.model.key for event in r1.load() if isinstance(event, Loaded))
+    reply = Message("assistant", finished.text, finished.token_ids, key, finished.thought_tokens)
+    path = (WHERE, reply, Message("user", "And then?"))
+    turn = Request(path, Sampling(temperature=0.0, max_tokens=3), chat="a", think="off")
+    before = r1.measure(turn)
+    assert before.total < finished.prompt_tokens + 900 - 300 + 60
+    last = in_order([*r1.generate(turn)])
+    assert last.cached_tokens >= before.before + before.messages[0]
+    assert last.thought == ""
