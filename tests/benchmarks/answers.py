@@ -1,4 +1,4 @@
-"""Eight answers beside one, what probabilities cost, and whether a neighbour in the batch changes a token.
+"""Eight answers beside one, eight votes, what probabilities cost, whether a neighbour in the batch changes a token.
 
 `make bench` runs it behind the rest; `python -m tests.benchmarks.answers` alone. Knows the engine's door and one host.
 """
@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 
 from tests.benchmarks.targets import Target
 
-from llmchat_engine import Engine, Finished, Message, Request, Sampling
+from llmchat_engine import Engine, Event, Finished, Message, Request, Sampling
+from llmchat_engine.prompting.vote import vote
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.bench_host import engine_in, resident, short_directory
 
@@ -41,17 +45,24 @@ def main(arguments: list[str]) -> int:
 
 def _times(engine: Engine, rounds: int) -> list[Target]:
     """Measures each in turn; the first round warms up and does not count."""
-    one, many, told = [], [], []
+    one, many, told, votes, waits = [], [], [], [], []
     for seed in range(rounds + 1):
         one.append(_ask(engine, seed).decode_seconds)
         many.append(_ask(engine, seed, answers=ANSWERS).decode_seconds)
         told.append(_ask(engine, seed, logprobs=10).decode_seconds)
-        print(f"round {seed} of {rounds}: {one[-1]:.2f} s, {many[-1]:.2f} s, {told[-1]:.2f} s", file=sys.stderr)
-    alone, eight, logprobs = (statistics.median(times[1:]) for times in (one, many, told))
+        began = time.perf_counter()
+        votes.append(_vote(engine, seed).decode_seconds)
+        waits.append(time.perf_counter() - began)
+        latest = ", ".join(f"{times[-1]:.2f} s" for times in (one, many, told, votes, waits))
+        print(f"round {seed} of {rounds}: {latest}", file=sys.stderr)
+    alone, eight, logprobs, voted, waited = (statistics.median(times[1:]) for times in (one, many, told, votes, waits))
     print(f"{'one answer of 200 tokens, decode':<44}{alone:8.2f} s")
     print(f"{'eight of them, decode':<44}{eight:8.2f} s")
+    print(f"{'eight votes, none stopped, decode':<44}{voted:8.2f} s")
+    print(f"{'the same from the question to the outcome':<44}{waited:8.2f} s")
     return [
         Target("eight answers, of one's decode time", eight / alone, "<=", 4.0, "x"),
+        Target("eight votes, of one chain's decode time", voted / alone, "<=", 4.0, "x"),
         Target("probabilities of 49,152 tokens, ten told", 1000 * (logprobs - alone) / TOKENS, "<", 1.5, "ms/token"),
     ]
 
@@ -74,6 +85,30 @@ def _ask(engine: Engine, seed: int, answers: int = 1, logprobs: int | None = Non
     *_, last = engine.generate(replace(request, answers=answers, logprobs=logprobs))
     assert isinstance(last, Finished)
     return last
+
+
+def _vote(engine: Engine, seed: int) -> Finished:
+    """Returns the end of the slowest vote: every chain has all its tokens and no answer, and is asked for one."""
+    sampling = Sampling(temperature=0.8, seed=seed, max_tokens=TOKENS)
+    request = Request((Message("user", _QUESTION),), sampling, chat=f"votes {seed}")
+    *_, last = vote(_Endless(engine), request, ANSWERS, stops_early=False)  # type: ignore[arg-type]
+    engine.forget(request.chat)
+    assert isinstance(last, Finished)
+    return last
+
+
+class _Endless:
+    """What a vote needs of an engine; chains do not end by themselves, their answers may."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.tokenize = engine, engine.tokenize
+
+    def generate(self, request: Request) -> Generator[Event, None, None]:
+        """Yields the events of the chains, or of an answer."""
+        if request.answers > 1:
+            request = replace(request, sampling=replace(request.sampling, logit_bias=(_END,)))
+        with closing(self._engine.generate(request)) as events:
+            yield from events
 
 
 def _parser() -> argparse.ArgumentParser:
