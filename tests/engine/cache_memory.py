@@ -14,6 +14,7 @@ from typing import Any, cast
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.feed import Feeder
+from llmchat_engine.host.lines import on_grid
 from llmchat_engine.host.parking import Parking
 from llmchat_engine.host.sequences import Kind, Sequences
 from llmchat_engine.kvstore import KvStore
@@ -34,7 +35,9 @@ class Cell:
     """Its position."""
     holders: set[int]
     tidy: bool = False
-    """Whether it was computed in a whole chunk on the grid, in the cells that an empty context would take."""
+    """Whether it was computed behind others that were, in the cells that an empty context would take."""
+    step: int = 0
+    """Where the batch ended that it was computed in."""
     moved: bool = False
     to_turn: bool = False
 
@@ -106,10 +109,10 @@ class Memory:
         self._turn()
         if self.aborted:
             return False
-        whole = len(ids) == CHUNK and start % CHUNK == 0 and all(cell.tidy for cell in held)
+        tidy = all(cell.tidy for cell in held)
         for offset, (slot, token) in enumerate(zip(free, ids, strict=False)):
-            self.slots[slot] = Cell(token, start + offset, {sequence})
-        for cell in self.held(sequence)[start:] if whole and self.is_tidy(sequence) else ():
+            self.slots[slot] = Cell(token, start + offset, {sequence}, step=start + len(ids))
+        for cell in self.held(sequence)[start:] if tidy and self.is_tidy(sequence) else ():
             cell.tidy = True
         self.batch, self.decoded = [(sequence, start + len(ids) - 1)], self.decoded + len(ids)
         self.states[sequence] = [*self.states.get(sequence, []), *ids] if self.forward else []
@@ -216,7 +219,7 @@ class Memory:
         mine = [cell for cell in self.slots if cell is not None and sequence in cell.holders]
         last = max((cell.at for cell in mine), default=0)
         kept = [cell for cell in mine if not self.window or cell.at > last - self.window]
-        rows = [(SPOILT if cell.to_turn else cell.token, cell.at, cell.tidy, cell.moved) for cell in kept]
+        rows = [(SPOILT if cell.to_turn else cell.token, cell.at, cell.tidy, cell.step, cell.moved) for cell in kept]
         return json.dumps(rows).encode()
 
     def restore(self, state: Any, sequence: int, *, partial: bool = False) -> bool:
@@ -229,8 +232,8 @@ class Memory:
         free = [at for at, cell in enumerate(self.slots) if cell is None]
         if not self.restores or len(free) < len(rows):
             return False
-        for slot, (token, at, tidy, moved) in zip(free, rows, strict=False):
-            self.slots[slot] = Cell(token, at, {sequence}, tidy, moved)
+        for slot, (token, at, tidy, step, moved) in zip(free, rows, strict=False):
+            self.slots[slot] = Cell(token, at, {sequence}, tidy, step, moved)
         self.states[sequence] = [token for token, *_ in sorted(rows, key=lambda row: row[1])] if self.forward else []
         return True
 
@@ -260,7 +263,7 @@ class Script(Feeder):
         taken = self.cache.take(prompt, want)
         assert taken.cached == len(self.cache.ids) < len(prompt)
         assert self.cache.ids.tolist() == list(prompt[: taken.cached])
-        for _ in self._prefill(list(prompt), taken.cached, 0 if want.exact else want.shared, alone=True):
+        for _ in self._prefill(list(prompt), taken.cached, want):
             pass
         for token in reply[:-1] if len(self.cache.ids) == len(prompt) else ():
             if not self._step([token]):
@@ -279,7 +282,7 @@ class Script(Feeder):
             missing = len(line.ids) - len(held)
             assert held == line.ids.tolist()[missing:], line
             assert missing == 0 or len(held) >= self.memory.window > 0
-            assert line.grid <= len(line.ids) and line.grid % CHUNK == 0
+            assert line.grid <= len(line.ids) and line.grid == on_grid(line.grid, line.cut, CHUNK)
         strangers = {holder for cell in self.memory.slots if cell is not None for holder in cell.holders}
         assert strangers <= set(self.numbers()), "cells of nobody"
         assert self.cache.active in lines

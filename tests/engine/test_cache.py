@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.engine.cache_memory import Memory, Script, ramp
 
@@ -126,13 +128,29 @@ def test_what_was_computed_between_other_branches_is_not_exact(script: Script) -
     assert script.run([*long, 1], want=EXACT).cached == 64
 
 
-def test_exact_takes_no_beginning_of_its_own_way() -> None:
-    """Where chunks were cut at the shared beginning, a chat that shares nothing would compute other bits."""
-    script = Script(Memory(forward=True))
-    sizes: list[int] = []
-    script.memory.on_decode = lambda count: sizes.append(count)
-    script.run(ramp(50), want=Want("chat", exact=True, shared=20))
-    assert sizes == [0, 16, 32, 48, 49]
+@pytest.mark.parametrize("way", ["stays", "parked"])
+def test_exact_takes_a_beginning_that_it_shares_with_another_exact_request(way: str) -> None:
+    begins = ramp(75)
+    script, want = Script(Memory()), replace(EXACT, shared=len(begins))
+    script.run([*begins, *ramp(20, 5)], ramp(5), replace(want, chat="one"))
+    if way == "parked":
+        script.cache.sequences.park_beginning(script.cache.active)
+        script.cache.sequences.leave_only(None)
+    assert script.run([*begins, *ramp(20, 6)], ramp(5), replace(want, chat="two")).cached == len(begins)
+    assert script.run([*begins, 7, 8], want=replace(want, chat="three", shared=0)).cached <= 64
+
+
+@pytest.mark.parametrize(
+    ("shared", "steps"), [(0, [0, 16, 32, 48, 49]), (20, [0, 16, 32, 48, 49]), (40, [0, 16, 32, 40, 49])]
+)
+def test_exact_ends_a_chunk_where_a_beginning_ends_that_is_worth_it(shared: int, steps: list[int]) -> None:
+    """Whatever the cache holds: a request that shares something else computes other bits, and takes nothing of it."""
+    for memory in (Memory(), Memory(forward=True)):
+        script = Script(memory)
+        sizes: list[int] = []
+        script.memory.on_decode = sizes.append
+        script.run(ramp(50), want=Want("chat", exact=True, shared=shared))
+        assert sizes == steps
 
 
 def test_a_memory_that_only_goes_forward_is_extended_or_goes_to_a_checkpoint() -> None:

@@ -224,7 +224,7 @@ class DeadDisk:
         return None if self._state is None else Stored(entry.ids, 0, self._state, ())
 
 
-@pytest.mark.parametrize("state", [None, memoryview(b"[[1, 5, false, false]]")], ids=["unreadable", "refused"])
+@pytest.mark.parametrize("state", [None, memoryview(b"[[1, 5, false, 0, false]]")], ids=["unreadable", "refused"])
 def test_a_file_that_cannot_be_brought_back_is_tried_once(state: memoryview | None) -> None:
     disk = DeadDisk(state)
     script = Script(Memory(), store=cast("KvStore", disk))

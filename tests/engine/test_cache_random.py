@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from tests.engine.cache_memory import CHUNK, SPOILT, Memory, Script
@@ -23,6 +24,13 @@ STEPS = 60
 BUDGET = 60_000
 N_CTX = 1024
 FAULTS = ("refuses", "lies", "stubborn", "restores", "saves", "grows")
+
+
+def step_of(at: int, cut: int) -> int:
+    """Returns where the batch ends that an exact run on an empty cache computes a token in."""
+    begins = cut if at >= cut else 0
+    end = begins + ((at - begins) // CHUNK + 1) * CHUNK
+    return min(end, cut) if at < cut else end
 
 
 @dataclass
@@ -120,7 +128,7 @@ class Player:
         reply = self.words(70)
         stop = self.memory.decoded + self.dice.randint(0, 150) if self.dice.random() < 0.2 else 1 << 60
         self.memory.on_decode = lambda decoded: setattr(self.memory, "aborted", decoded >= stop)
-        self.memory.watch = self.exact if exact else lambda _: None
+        self.memory.watch = partial(self.exact, self.script.cache.cut_of(want)) if exact else lambda _: None
         self.script.run(prompt, reply, want)
         self.memory.on_decode, self.memory.watch, self.memory.aborted = lambda _: None, lambda _: None, False
         held = self.script.cache.ids.tolist()
@@ -130,15 +138,20 @@ class Player:
         ids = held if len(held) > len(prompt) else prompt
         self.chats.setdefault(chat, []).append(Told(ids, [*told.ends, len(ids)], len(prompt)))
 
-    def exact(self, sequence: int) -> None:
-        """Fails where an exact request has not the cells of an empty context, or began with other bits."""
+    def exact(self, cut: int, sequence: int) -> None:
+        """Fails where an exact request has not the cells of an empty context, or began with other bits.
+
+        Args:
+            cut: where it ends a chunk early.
+            sequence: that it runs in.
+        """
         if self.memory.forward or self.memory.window or not self.looks_at_cells:
             return
         assert self.memory.is_tidy(sequence)
         held = self.memory.held(sequence)
-        last = len(held) // CHUNK * CHUNK
         grid = self.script.cache.active.grid
-        assert all(cell.tidy for cell in held[: min(grid, last)])
+        steps = [step_of(cell.at, cut) for cell in held[: min(grid, len(held))]]
+        assert [(cell.tidy, cell.step) for cell in held[: len(steps)]] == [(True, step) for step in steps]
 
     def check(self) -> None:
         """Fails where anything is not as it should be."""

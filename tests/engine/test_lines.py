@@ -57,6 +57,25 @@ def test_on_the_grid_no_checkpoint_counts() -> None:
     assert use(ids, [*ids[:7], 99], [4, 6], grid=8, chunk=4) == 0
 
 
+@pytest.mark.parametrize(
+    ("grid", "cut", "wanted", "length"),
+    [
+        (6, 6, 6, 6),  # both end a chunk where the shared beginning ends
+        (10, 6, 6, 10),
+        (10, 6, 0, 4),  # behind the cut the chunks lie elsewhere
+        (8, 0, 6, 4),
+        (10, 6, 5, 4),
+        (4, 0, 6, 4),
+        (8, 0, 8, 8),  # a beginning of whole chunks cuts nothing
+    ],
+)
+def test_on_the_grid_a_shared_beginning_counts_whole(grid: int, cut: int, wanted: int, length: int) -> None:
+    held = Line(0, ids=array("i", range(11)), grid=grid, cut=cut)
+    assert usable(held, None, pack_ids([*range(11), 99]), chunk=4, cut=wanted) == length
+    held.shorten(7, 4)
+    assert (held.grid, held.cut) == ((6, 6) if cut else (4, 0))
+
+
 @settings(max_examples=200, deadline=None)
 @given(IDS, st.lists(st.integers(0, 2), min_size=1, max_size=20), st.none() | st.lists(st.integers(0, 20)))
 def test_what_is_used_is_a_true_beginning_that_can_be_had(

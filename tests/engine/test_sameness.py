@@ -164,7 +164,7 @@ def test_exact_is_the_same_to_the_bit_whatever_happened_before(bench: Bench, sto
     dice = random.Random(SEED)
     exact = replace(CHAT, exact=True, shared=33)
     ids = prompt(700)
-    expected = bench.ask(ids, 12, Want("", exact=True))
+    expected = bench.ask(ids, 12, Want("", exact=True, shared=33))
     bench.begin()
     for _ in range(14):
         want = dice.choice((CHAT, OTHER, Want(), replace(CHAT, shared=33), exact, Want("", private=True)))

@@ -44,7 +44,7 @@ def own_tokens(real: RealHome, question: str) -> int:
     return counts[0] - counts[1] + int(around.split(" tokens")[0].replace(",", ""))
 
 
-@pytest.mark.parametrize("flags", [(), ("--temperature", "0")])
+@pytest.mark.parametrize("flags", [(), ("--temperature", "0"), ("--seed", "5")])
 def test_the_second_question_prefills_itself_alone(real: RealHome, flags: tuple[str, ...]) -> None:
     first = usage(real, "The bee sat on the rose.", *flags)
     assert first["prefilled_tokens"] == first["prompt_tokens"] > 500

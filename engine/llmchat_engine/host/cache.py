@@ -73,6 +73,15 @@ class SequenceCache:
         """Whether the memory can be cut back at any token."""
         return self.sequences.kind.rewindable
 
+    def cut_of(self, want: Want) -> int:
+        """Returns where an exact run ends a chunk early: what begins other chats too can be taken from the cache then.
+
+        Not with a sliding window, of which a state has the last cells alone: they would come back to other places, and
+        sums in another order differ in the last bits unless all moved by a multiple of what is added up at once.
+        """
+        worth = want.exact and want.shared >= WORTH_RESTORING and not self.sequences.kind.window
+        return want.shared if worth else 0
+
     def take(self, prompt: Sequence[int], want: Want) -> Taken:
         """Makes the active sequence hold a prefix of the prompt, at most all but its last token.
 
@@ -134,8 +143,12 @@ class SequenceCache:
         """Records ids that a decode has just added to the active sequence, or to another."""
         line, chunk = line or self.active, self.sequences.kind.chunk
         self.sequences.apart = self.sequences.apart or len(self.sequences.lines) > 1
-        if len(line.ids) == line.grid and len(ids) == chunk and not self.sequences.apart:
-            line.grid += chunk
+        if len(line.ids) == line.grid and not self.sequences.apart:
+            end = line.grid + len(ids)
+            if len(ids) == chunk:
+                line.grid = end
+            elif len(ids) < chunk and end == line.shared and not line.cut:
+                line.grid = line.cut = end
         line.ids.extend(ids)
         line.turning = False
 
@@ -185,12 +198,12 @@ class SequenceCache:
     def _find(self, wanted: bytes, want: Want) -> Restored | None:
         """Makes the longest beginning of the prompt that is computed the active sequence."""
         kind, longest = self.sequences.kind, self.sequences.memory.n_ctx
-        chunk = kind.chunk if want.exact else 0
+        chunk, cut = kind.chunk if want.exact else 0, self.cut_of(want)
         parking = self.sequences.parking
-        line, kept = self._best_line(wanted, chunk)
+        line, kept = self._best_line(wanted, chunk, cut)
         while True:
             length, found = parking.best(
-                wanted, rewindable=kind.rewindable, window=kind.window, chunk=chunk, longest=longest
+                wanted, rewindable=kind.rewindable, window=kind.window, chunk=chunk, cut=cut, longest=longest
             )
             if found is None or length < kept + WORTH_RESTORING:
                 self._use(line, kept, want)
@@ -201,13 +214,13 @@ class SequenceCache:
                 self.sequences.rewind(back, length)
                 origin: Origin = "disk" if isinstance(found, Entry) else "memory"
                 return Restored(len(back.ids), time.perf_counter() - began, origin)
-            line, kept = self._best_line(wanted, chunk)
+            line, kept = self._best_line(wanted, chunk, cut)
 
-    def _best_line(self, wanted: bytes, chunk: int) -> tuple[Line | None, int]:
+    def _best_line(self, wanted: bytes, chunk: int, cut: int) -> tuple[Line | None, int]:
         best, most = None, 0
         for line in sorted(self.sequences.lines, key=lambda line: -line.used):
             points = None if self.sequences.kind.rewindable else [point.length for point in line.checkpoints]
-            length = usable(line, points, wanted, chunk=chunk)
+            length = usable(line, points, wanted, chunk=chunk, cut=cut)
             if length > most and self.sequences.reaches(line, length):
                 best, most = line, length
         return best, most

@@ -33,8 +33,8 @@ class Feeder:
         taken = self.cache.take(ids, want)
         if taken.restored:
             yield taken.restored
-        # Exact is what any run computes, also one of a chat that shares nothing: whole chunks to the last token.
-        for done in self._prefill(ids, taken.cached, 0 if want.exact else want.shared, alone=want.repeatable):
+        # Exact is what any run of the request computes: whole chunks up to its shared beginning, and from there.
+        for done in self._prefill(ids, taken.cached, want):
             yield Prefill(done, len(ids), taken.cached)
         return taken
 
@@ -66,7 +66,7 @@ class Feeder:
                     self.cache.truncate(len(line.ids), line)
         return done
 
-    def _prefill(self, ids: list[int], start: int, shared: int, *, alone: bool) -> Iterator[int]:
+    def _prefill(self, ids: list[int], start: int, want: Want) -> Iterator[int]:
         """Yields the number of prompt tokens in the cache: before, and after each chunk.
 
         Where the answer is to be repeatable the last token is decoded alone: then its logits have the same bits whether
@@ -74,9 +74,10 @@ class Feeder:
         cannot be rewound is remembered there, and where the shared beginning ends.
         """
         yield start
-        alone = alone or not self.cache.rewindable
+        alone = want.repeatable or not self.cache.rewindable
         last = len(ids) - 1 if alone else len(ids)
-        points = () if self.cache.rewindable else (shared, last)
+        ends = self.cache.cut_of(want) if want.exact else 0 if self.cache.rewindable else want.shared
+        points = (ends,) if self.cache.rewindable else (ends, last)
         while start < len(ids):
             end = min(start + self._context.n_batch, last) if start < last else len(ids)
             end = min((point for point in points if start < point < end), default=end)

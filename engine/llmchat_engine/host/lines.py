@@ -25,10 +25,14 @@ class Held(Protocol):
 
     @property
     def grid(self) -> int:
-        """How many of the first were computed in whole chunks on multiples of the chunk.
+        """How many of the first were computed in whole chunks on multiples of the chunk, counted anew from the cut.
 
         That is the part that any run of the same prompt computes in the same way, and so with the same bits.
         """
+
+    @property
+    def cut(self) -> int:
+        """Where a chunk ended early, because what begins other chats too ends there; 0 where none did."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +43,7 @@ class Line:
     chat: str = ""
     ids: array[int] = field(default_factory=lambda: array("i"))
     grid: int = 0
+    cut: int = 0
     checkpoints: list[Checkpoint] = field(default_factory=list)
     """Of a memory that cannot be rewound; the oldest first."""
     store: bool = False
@@ -57,6 +62,11 @@ class Line:
     """What its prefill took."""
     used: int = 0
     """When it was the active one: a counter."""
+
+    def shorten(self, length: int, chunk: int) -> None:
+        """Counts what was computed on the grid anew, where only the first tokens stay as they were computed."""
+        self.grid = min(self.grid, on_grid(length, self.cut, chunk))
+        self.cut = self.cut if self.cut <= self.grid else 0
 
     @property
     def packed(self) -> bytes:
@@ -88,6 +98,7 @@ class Parked:
     shared: bool = False
     """Whether it is the beginning of several chats, and of none alone."""
     seconds: float = 0.0
+    cut: int = 0
 
     @property
     def tokens(self) -> int:
@@ -100,7 +111,13 @@ class Parked:
         return len(self.state) + sum(len(memoryview(point.data)) for point in self.checkpoints)
 
 
-def usable(held: Held, checkpoints: Sequence[int] | None, prompt: bytes, *, chunk: int) -> int:
+def on_grid(length: int, cut: int, chunk: int) -> int:
+    """Returns the last place on the grid up to a length."""
+    begins = cut if cut <= length else 0
+    return begins + (length - begins) // chunk * chunk
+
+
+def usable(held: Held, checkpoints: Sequence[int] | None, prompt: bytes, *, chunk: int, cut: int = 0) -> int:
     """Returns how many tokens of a prompt can be taken from what is held: one at least is left to be computed.
 
     Args:
@@ -108,15 +125,24 @@ def usable(held: Held, checkpoints: Sequence[int] | None, prompt: bytes, *, chun
         checkpoints: the lengths it can be rewound to; None where any will do.
         prompt: the ids to be run, packed.
         chunk: where set, only whole chunks on the grid count.
+        cut: where such a run of the prompt ends a chunk early.
     """
     length = min(common_prefix(held.packed, prompt), len(prompt) // ID_BYTES - 1)
     if chunk:
-        length = min(length, held.grid) // chunk * chunk
+        length = _as_exact(held, min(length, held.grid), cut, chunk)
     if checkpoints is None or length * ID_BYTES == len(held.packed):
         return length
-    if chunk:  # a checkpoint lies where a message ended, not on the grid
-        return 0
+    if chunk:  # a checkpoint lies where a message ended, which is on the grid at the cut alone
+        return length if length == cut and length in checkpoints else 0
     return max((point for point in checkpoints if point <= length), default=0)
+
+
+def _as_exact(held: Held, length: int, cut: int, chunk: int) -> int:
+    """Returns how many of the first tokens are as a run on an empty cache with this cut computes them."""
+    cut = cut if cut % chunk else 0
+    if held.cut != cut:  # behind the first of two cuts the chunks lie elsewhere
+        length = min(length, held.cut or length, cut or length) // chunk * chunk
+    return on_grid(length, cut, chunk)
 
 
 def add_checkpoint(line: Line, checkpoint: Checkpoint) -> None:

@@ -72,7 +72,7 @@ class Parking:
             return self._held.get((chat, packed))
 
     def best(
-        self, prompt: bytes, *, rewindable: bool, chunk: int, longest: int, window: int = 0
+        self, prompt: bytes, *, rewindable: bool, chunk: int, longest: int, window: int = 0, cut: int = 0
     ) -> tuple[int, Found | None]:
         """Returns the most tokens of a prompt that something here can give, and what that is.
 
@@ -82,6 +82,7 @@ class Parking:
             chunk: where set, only whole chunks on the grid count.
             longest: tokens that the context can hold.
             window: the model's sliding window; a state has no more of the layers that it limits.
+            cut: where a run of the prompt on the grid ends a chunk early.
         """
         with self._lock:
             held: list[Found] = list(self._held.values())
@@ -94,7 +95,7 @@ class Parking:
             if found.tokens > longest or not found.packed.startswith(prompt[: (most + (not cheaper)) * ID_BYTES]):
                 continue
             points = None if rewindable and not 0 < window < found.tokens else _points(found)
-            length = usable(found, points, prompt, chunk=chunk)
+            length = usable(found, points, prompt, chunk=chunk, cut=cut)
             if length > most or (cheaper and length == most):
                 most, best = length, found
         return most, best
@@ -109,7 +110,8 @@ class Parking:
         stored = self._store.load(found) if self._store is not None else None
         if stored is None:
             return None
-        return Parked("", found.packed, stored.grid, stored.state, stored.checkpoints, seconds=found.prefill_seconds)
+        points, seconds = stored.checkpoints, found.prefill_seconds
+        return Parked("", found.packed, stored.grid, stored.state, points, seconds=seconds, cut=found.cut)
 
     def drop(self, found: Found) -> None:
         """Forgets what could not be read, or llama.cpp would not take."""
@@ -201,7 +203,7 @@ class Parking:
                 parked.chat,
                 array("i", parked.packed),
                 parked.state,
-                grid=parked.grid,
+                grid=parked.grid if parked.cut in (0, parked.tokens) else 0,  # a file knows no other cut
                 checkpoints=parked.checkpoints,
                 prefill_seconds=parked.seconds,
                 shared=parked.shared,

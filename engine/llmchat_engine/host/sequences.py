@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llmchat_engine.host.lines import Line, Parked, add_checkpoint
+from llmchat_engine.host.lines import Line, Parked, add_checkpoint, on_grid
 from llmchat_engine.host.parking import Found, Parking
 from llmchat_engine.kvstore import Checkpoint, common_prefix
 from llmchat_engine.kvstore.values import ID_BYTES
@@ -96,7 +96,7 @@ class Sequences:
         """Makes an empty sequence hold the first tokens of another, in the same cells."""
         self.memory.copy(source.number, target.number, length)
         target.ids, target.moved_from, target.seconds = source.ids[:length], source.moved_from, source.seconds
-        target.grid, target.checkpoints = source.grid, list(source.checkpoints)
+        target.grid, target.cut, target.checkpoints = source.grid, source.cut, list(source.checkpoints)
         self.rewind(target, length)
 
     def rewind(self, line: Line, length: int) -> None:
@@ -104,7 +104,7 @@ class Sequences:
         if length < len(line.ids) or not self.is_sound(line):
             length = self._cut(line, length)
         del line.ids[length:]
-        line.grid = min(line.grid, length - length % self.kind.chunk)
+        line.shorten(length, self.kind.chunk)
         line.checkpoints = [point for point in line.checkpoints if point.length <= length]
         if line.moved_from is not None and length <= line.moved_from:
             line.moved_from, line.turning = None, False
@@ -121,7 +121,7 @@ class Sequences:
         if known := self.parking.holds(line.chat, line.packed):
             return known
         points, state = tuple(line.checkpoints), memoryview(self.memory.save(line.number))
-        parked = Parked(line.chat, line.packed, line.grid, state, points, line.store, seconds=line.seconds)
+        parked = Parked(line.chat, line.packed, line.grid, state, points, line.store, False, line.seconds, line.cut)
         return self._keep(parked)
 
     def park_beginning(self, line: Line) -> Parked | None:
@@ -136,8 +136,9 @@ class Sequences:
         self.memory.copy(line.number, number, length)
         state = memoryview(self.memory.save(number))
         self.memory.remove(0, sequence=number)
-        grid = min(line.grid, length - length % self.kind.chunk)
-        return self._keep(Parked(line.chat, packed, grid, state, (), line.store, shared=True, seconds=line.seconds))
+        cut = line.cut if line.cut <= length else 0
+        grid = min(line.grid, on_grid(length, cut, self.kind.chunk))
+        return self._keep(Parked(line.chat, packed, grid, state, (), line.store, True, line.seconds, cut))
 
     def evict(self, line: Line) -> None:
         """Has a sequence leave the context; a copy is parked where no other that its chat keeps holds what it does."""
@@ -164,7 +165,8 @@ class Sequences:
         if parked.tokens > self.memory.cells:
             self.memory.grow(parked.tokens, line.number)
         if self.memory.restore(parked.state, line.number):
-            line.ids, line.grid, line.seconds = array("i", parked.packed), parked.grid, parked.seconds
+            line.ids, line.seconds = array("i", parked.packed), parked.seconds
+            line.grid, line.cut = parked.grid, parked.cut
             line.checkpoints = list(parked.checkpoints)
             self.check(line)
         if not line.ids:
@@ -200,7 +202,8 @@ class Sequences:
         else:
             self.memory.shift(line.number, end, start - end)
         del line.ids[start:end]
-        line.grid, line.checkpoints = min(line.grid, start - start % self.kind.chunk), []
+        line.shorten(start, self.kind.chunk)
+        line.checkpoints = []
         line.moved_from = start if line.moved_from is None else min(start, line.moved_from)
         line.turning = self.apart = True
         self.check(line)

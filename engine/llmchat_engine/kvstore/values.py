@@ -66,6 +66,11 @@ class Entry:
         return len(self.packed) // ID_BYTES
 
     @property
+    def cut(self) -> int:
+        """Where a chunk of its prefill ended early: what begins several chats was computed for that alone."""
+        return self.grid if self.shared and self.grid == self.tokens else 0
+
+    @property
     def ids(self) -> array[int]:
         """The ids; a copy, 1 µs for 3,000."""
         return array("i", self.packed)
