@@ -244,3 +244,30 @@ def test_any_bytes_are_a_template_or_say_why(tmp_path: Path, data: bytes) -> Non
     path.write_bytes(data)
     with suppress(TemplateInvalid):
         assert read_template(path).name == "mine"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "system = '''\n" + "a ] \n" * 20_000 + "'''\n",
+        'system = """\n' + "a } \\\\ \n" * 20_000 + '"""\n',
+        "shots = [  # ]\n" + '{input = "a]", output = "b"},\n' * 5_000 + "]\n",
+    ],
+    ids=["literal", "basic", "array"],
+)
+def test_the_line_behind_a_long_value_is_found_at_once(before: str) -> None:
+    from time import process_time
+
+    started = process_time()
+    assert fault(f"{before}x = 1").what.startswith(f"mine.toml:{before.count(chr(10)) + 1}: unknown key x")
+    assert process_time() - started < 5  # quadratic, it took minutes
+
+
+@pytest.mark.parametrize(
+    "value", ['"a\\"]" # [', "'[' # '", '"""a""""  # [', "'''a''''", "['a', [\n]\n]", "{a = {b = '}'}}"]
+)
+def test_where_a_value_ends(value: str) -> None:
+    from llmchat_tui.toml_edit import key_lines
+
+    lines = key_lines(f"first = {value}\nlast = 1\n")
+    assert lines["last"] == 2 + value.count("\n")

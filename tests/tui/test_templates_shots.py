@@ -27,7 +27,7 @@ def test_json_lines(tmp_path: Path) -> None:
 def test_the_answers_of_gsm8k_are_cut() -> None:
     line = r'{"question": "How many?", "answer": "3 + 4 = <<3+4=7>>7.\n#### 7"}'
     (shot,) = (shots._shot(Path("a"), 1, record) for _, record in shots._json_lines(Path("a"), line))
-    assert shot == Shot("How many?", "7", "3 + 4 = <<3+4=7>>7.")
+    assert shot == Shot("How many?", "7", "3 + 4 = 7.")
 
 
 def test_tables(tmp_path: Path) -> None:

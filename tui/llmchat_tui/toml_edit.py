@@ -5,12 +5,22 @@ Knows no file and none of our keys. The text handed in must be valid TOML; what 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+_PART = re.compile(
+    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}'
+    r"|'''(?:[^']|'{1,2}(?!'))*+'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*+"'
+    r"|'[^'\n]*+'|#[^\n]*+|[\[{\]}\n]",
+    re.DOTALL,
+)
+"""What decides where a statement ends: texts and comments, in which nothing counts, brackets, line ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +42,24 @@ class NotEditableError(Exception):
 
 def statements(text: str) -> Iterator[Statement]:
     """Yields the statements of a valid TOML text in order."""
-    lines = text.split("\n")
     table = ""
-    line = 0
-    while line < len(lines):
-        start = lines[line].strip()
+    line = at = 0
+    while at < len(text):
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        start = text[at:stop].strip()
         if start.startswith("["):
             table = next(iter(_leaves(tomllib.loads(start), keep_empty=True)), "")
             yield Statement(table, (), line, line + 1)
         elif start and not start.startswith("#"):
-            end, values = _statement_end(lines, line)
+            stop = _end(text, at)
+            end = line + text.count("\n", at, stop) + 1
             prefix = f"{table}." if table else ""
-            yield Statement(table, tuple(prefix + key for key in _leaves(values)), line, end)
+            # The line end is cut off, and a carriage return is none by itself.
+            keys = _leaves(tomllib.loads(text[at:stop] + "\n"))
+            yield Statement(table, tuple(prefix + key for key in keys), line, end)
             line = end - 1
-        line += 1
+        line, at = line + 1, stop + 1
 
 
 def key_lines(text: str) -> dict[str, int]:
@@ -127,17 +141,14 @@ def _leaves(values: dict[str, Any], keep_empty: bool = False) -> list[str]:
     return [".".join(names)]
 
 
-def _statement_end(lines: list[str], first: int) -> tuple[int, dict[str, Any]]:
-    """Returns the line behind the statement that starts on `first`, and what it sets."""
-    for end in range(first + 1, len(lines) + 1):
-        # Only a line that can close a value is worth parsing; a long text is read once, not once a line.
-        if end > first + 1 and not any(mark in lines[end - 1] for mark in ('"""', "'''", "]", "}")):
-            continue
-        try:
-            return end, tomllib.loads("\n".join(lines[first:end]) + "\n")
-        except tomllib.TOMLDecodeError:
-            continue
-    raise ValueError(f"line {first + 1} is not TOML")
+def _end(text: str, at: int) -> int:
+    """Returns where the line ends on which the statement does that begins at `at`."""
+    depth = 0
+    for found in _PART.finditer(text, at):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if found[0] == "\n" and not depth:
+            return found.start()
+    return len(text)
 
 
 def _replaced(lines: list[str], statement: Statement, value: object) -> str:

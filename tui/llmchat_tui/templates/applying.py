@@ -5,7 +5,6 @@ Knows no file of templates and no engine; what compares examples with the questi
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from llmchat_engine.prompting.few_shot import Embed, Shot, choose
@@ -75,6 +74,8 @@ def _unknown(template: Template, name: str) -> UsageError:
     what = f"the template {template.name} has no parameter {name}"
     if not template.params:
         return UsageError(what, "it has none", f"llmchat templates show {template.name}")
+    import difflib
+
     near = difflib.get_close_matches(name, list(template.params), 1)
     why = f"did you mean {near[0]}?" if near else f"it has {', '.join(template.params)}"
     return UsageError(what, why, f"llmchat templates show {template.name}")

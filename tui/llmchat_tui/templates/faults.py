@@ -5,7 +5,6 @@ Knows TOML's statements and no key by name.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +25,8 @@ class Fault(Exception):
 
 def unknown(key: str, known: Iterable[str]) -> Fault:
     """Returns the fault of a key that does not exist, with the nearest that does."""
+    import difflib
+
     above, _, name = key.rpartition(".")
     near = difflib.get_close_matches(name, list(known), 1)
     why = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +86,8 @@ def full_name(name: str, files: dict[str, Path]) -> str:
         return begins[0]
     if begins:
         raise TemplateMissing(f"several templates begin with {name!r}", ", ".join(begins), "write more of the name")
+    import difflib  # 3 ms, which a name that fits need not wait for
+
     near = difflib.get_close_matches(name, list(files), 3)
     why = f"did you mean {' or '.join(near)}?" if near else ""
     raise TemplateMissing(f"there is no template {name!r}", why, "llmchat templates list")

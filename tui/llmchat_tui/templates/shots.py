@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ _OUTPUTS = ("output", "answer", "completion")
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _STEPS_END = "\n#### "
 """What GSM8K writes between the steps of an answer and its result."""
+_CALCULATION = re.compile(r"<<[^<>\n]*>>")
+"""What it writes for a calculator, which a model would only copy."""
 
 
 def read_shots(path: Path) -> tuple[Shot, ...]:
@@ -80,6 +83,7 @@ def _shot(path: Path, line: int, record: Mapping[str, Any]) -> Shot:
         raise _wrong(path, line, "reasoning is no text")
     if not reasoning and _STEPS_END in output:
         reasoning, _, output = output.rpartition(_STEPS_END)
+        reasoning = _CALCULATION.sub("", reasoning)
     return Shot(given, output.strip(), reasoning)
 
 
