@@ -18,8 +18,9 @@ from llmchat_engine.types import Message, Request, Sampling, new_request_id
 
 MARK = f"\n{ANSWER}"
 """What worked examples write between their reasoning and their answer."""
-THEREFORE = "\n\nTherefore, the answer is"
-"""What asks for an answer where no example has shown a mark (Kojima et al. 2022)."""
+THEREFORE = "\n\nTherefore, the answer is:"
+"""What asks for an answer where no example has shown a mark (Kojima et al. 2022). Without the colon nine of 28 answers
+of SmolLM2 began with one, and one was nothing else."""
 ANSWER_TOKENS = 64
 """The longest answer of one line."""
 ONE_LINE = 'root ::= " "? [^ \\t\\r\\n] [^\\r\\n]* "\\n"?'
