@@ -70,7 +70,8 @@ def scored(
 ) -> ScoredReply:
     """Returns a scored reply; so many of its tokens, from the first on, are its thought."""
     settings = {"thought": {"text": "".join(parts[:thought]), "tokens": thought}} if thought else {"model": "other-7B"}
-    reply = stored("".join(parts[thought:]), len(parts), settings=settings)
+    key = FAKE_MODEL.key if own else "another"
+    reply = stored("".join(parts[thought:]), len(parts), settings=settings, model_key=key)
     tokens = all_told(parts)
     score = Score(sum(token.logprob for token in tokens), len(tokens), tokens)
     return ScoredReply(reply, FAKE_MODEL, score, shown_tokens(tokens, reply, thought), own, marks)

@@ -87,6 +87,13 @@ class TestABranch:
         assert (begins.text, begins.token_ids) == ("", (0, FIRST_OTHER))
         assert (begins.thought, begins.thought_tokens) == ("Let maybe", 2)
 
+    def test_inside_a_chain_of_thought_reasons_on_in_its_answer(self) -> None:
+        found = scored([*pieces("Let me see"), *pieces("It is 42")], thought=3)
+        found.reply.settings["recipe"] = {"cot": "zero-shot"}
+        begins = beginning(found, 1, OTHER)
+        assert (begins.text, begins.token_ids, begins.thought) == ("Let maybe", (0, FIRST_OTHER), "")
+        assert beginning(found, 3, OTHER).thought_tokens == 3
+
     def test_that_closes_a_thought_early_adds_no_text_to_it(self) -> None:
         reply = stored("42", 4, settings={"thought": {"text": "Let me", "tokens": 3}})
         tokens = [told(number, part, 0.5) for number, part in enumerate(("Let", " me", "</think>", "42"))]
@@ -102,7 +109,7 @@ class TestABranch:
         assert refusal(found, 1, OTHER) == ""
         assert "ends" in refusal(found, 1, Candidate(7, "<|im_end|>", -1.0))
         assert "part of a character" in refusal(found, 1, Candidate(8, "\ufffd", -1.0))
-        assert "written by other-7B" in refusal(scored(pieces("Rome was"), own=False), 1, OTHER)
+        assert "other-7B wrote this" in refusal(scored(pieces("Rome was"), own=False), 1, OTHER)
 
     def test_is_refused_inside_a_character(self) -> None:
         parts = cut("a🦀b".encode(), [1, 3])

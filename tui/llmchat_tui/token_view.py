@@ -68,6 +68,16 @@ class ScoredReply:
         tokens = f"{count:,} token{'s' * (count != 1)}"
         return f"{tokens} · mean probability {mean:.2f} · perplexity {self.score.perplexity:,.2f}"
 
+    @property
+    def origin(self) -> str:
+        """Where the tokens come from, if they are not those that were written."""
+        if self.is_own:
+            return ""
+        if self.reply.model_key == self.model.key:
+            return "those are not known: the text was read again"
+        writer = self.reply.settings.get("model", "")
+        return f"{writer if isinstance(writer, str) and writer else 'another model'} wrote this, it was read again"
+
 
 def probability(told: TokenLogprob | Candidate) -> float:
     """Returns how likely a token was, from 0 to 1."""
@@ -116,8 +126,7 @@ def shown_tokens(told: Sequence[TokenLogprob], reply: StoredMessage, thought_tok
 def refusal(scored: ScoredReply, at: int, choice: Candidate) -> str:
     """Returns why no branch can begin with a choice at a place; empty where one can."""
     if not scored.is_own:
-        writer = scored.reply.settings.get("model", "")
-        return f"a branch needs the tokens of the model that is loaded; this was written by {writer or 'another'}"
+        return f"a branch needs the tokens as they were written; {scored.origin}"
     if choice.id in scored.marks and choice.id not in _thought_marks(scored):
         return "with this token the reply ends; there is nothing to go on from"
     if HALF in choice.text or (at and scored.tokens[at - 1].end < 0):
@@ -138,10 +147,19 @@ def beginning(scored: ScoredReply, at: int, choice: Candidate) -> Beginning:
     before = tokens[at - 1].end if at and tokens[at - 1].is_thought == tokens[at].is_thought else 0
     new = "" if choice.id in scored.marks else choice.text
     key = scored.model.key
+    if tokens[at].is_thought and _is_reasoning(scored):
+        return Beginning(reply.thought[:before] + new, ids, key)
     if tokens[at].is_thought:
         return Beginning("", ids, key, reply.thought[:before] + new, len(ids))
     thought_tokens = sum(token.is_thought for token in tokens)
-    return Beginning(reply.text[:before] + new, ids, key, reply.thought, thought_tokens)
+    return Beginning(reply.text[:before] + new, ids, key, reply.thought, thought_tokens, reply.thought_seconds)
+
+
+def _is_reasoning(scored: ScoredReply) -> bool:
+    """Returns whether the thought is an ordinary model's chain of thought: nothing would close it but its answer."""
+    recipe = scored.reply.settings.get("recipe")
+    is_asked_for = isinstance(recipe, dict) and bool(recipe.get("cot") or recipe.get("votes"))
+    return is_asked_for and not any(token.is_thought and token.told.id in scored.marks for token in scored.tokens)
 
 
 def _thought_marks(scored: ScoredReply) -> frozenset[int]:

@@ -197,7 +197,9 @@ class Worker:
     def _score(self, job: Job, request: Request, continuations: Sequence[str | Sequence[int]]) -> None:
         residents = self._loaded()
         self._drop_forgotten()
-        prompt, _ = residents.begin(request)
+        # Ids are a reply as it was written, with what it was forced to begin with; a text is the answer alone.
+        were_drawn = not any(isinstance(text, str) for text in continuations)
+        prompt, _ = residents.begin(request, drawn=were_drawn)
         texts = [_ids_of(text, residents.model.vocab) for text in continuations]
         scorer = residents.scorer(_own(request))
         self._tell_all(job, scorer.score(prompt.ids, texts, request.logprobs), request)

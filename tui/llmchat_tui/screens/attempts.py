@@ -77,7 +77,7 @@ class Attempt:
         goes_on = self.message if self.kind == "continue" else None
         thought = _thought_of(goes_on, self.text)
         if begins := self.begins:
-            goes_on, thought = self.message, Thought(begins.thought, begins.thought_tokens)
+            goes_on, thought = self.message, Thought(begins.thought, begins.thought_tokens, begins.thought_seconds)
         reply = ReplyView(self.text if goes_on else "", growing=True, thought=thought)
         return [QuestionView(self.text), reply] if self.kind in ("ask", "edit") else [reply]
 

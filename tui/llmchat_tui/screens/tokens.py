@@ -120,19 +120,22 @@ class TokensScreen(Panel[Beginning | None]):
             summary.update(Content(sanitize_line(f"{message.news}; {message.news.hint}".rstrip("; "))))
 
     def _show(self, scored: ScoredReply) -> None:
+        if not scored.tokens:
+            self.query_one("#summary", Static).update(Content("there is no text to read"))
+            return
         self._scored = scored
         self.query_one("#summary", Static).update(Content(f"{short_name(scored.model.name)} · {scored.summary}"))
         if not scored.is_own:
             note = self.query_one("#note", Static)
             note.set_class(False, "-empty")
-            note.update(Content(_read_again(scored)))
+            note.update(Content(sanitize_line(scored.origin)))
         self.remove_class("-waits")
         self.text.focus()
         self.text.show(scored.tokens)
 
     def on_token_text_moved(self, message: TokenText.Moved) -> None:
         """Shows what is known of the token at the cursor."""
-        if self._scored is None or not self._scored.tokens:
+        if self._scored is None:
             return
         told = self._scored.tokens[message.token].told
         place = f"token {message.token + 1:,} of {len(self._scored.tokens):,}"
@@ -158,7 +161,8 @@ class TokensScreen(Panel[Beginning | None]):
 
     def action_move(self, tokens: int) -> None:
         """Moves the cursor of the text from wherever the focus is."""
-        self.text.action_move(tokens)
+        if self._scored:
+            self.text.action_move(tokens)
 
     def action_unlikely(self, direction: int) -> None:
         """Goes to the next unlikely token from wherever the focus is."""
@@ -171,9 +175,3 @@ class TokensScreen(Panel[Beginning | None]):
             self.run_worker(self._cancel, thread=True, group="cancel", exit_on_error=False)
         super().action_leave()
 
-
-def _read_again(scored: ScoredReply) -> str:
-    writer = scored.reply.settings.get("model", "")
-    if scored.reply.model_key == scored.model.key:
-        return "its own tokens are not known; the text was read again"
-    return sanitize_line(f"written by {short_name(str(writer)) or 'another model'}: read again by this model")

@@ -136,12 +136,14 @@ class TokenText(ScrollView, can_focus=True):
             self.action_move(found - self.cursor)
 
     def action_move_line(self, lines: int) -> None:
-        """Moves the cursor up or down; empty lines are passed over."""
+        """Moves the cursor up or down, out of a token that stands on several lines too."""
         row, column = self._lines.places[self.cursor]
         column = column if self._column is None else self._column
-        target = max(0, min(row + lines, len(self._lines.rows) - 1))
-        if (token := self._lines.nearest(target, column)) >= 0:
-            self.cursor, self._column = token, column
+        last, step = len(self._lines.rows) - 1, 1 if lines > 0 else -1
+        target = max(0, min(row + lines, last))
+        while self._lines.nearest(target, column) == self.cursor and 0 <= target + step <= last:
+            target += step
+        self.cursor, self._column = self._lines.nearest(target, column), column
 
     def action_page(self, pages: int) -> None:
         """Moves the cursor by what is in sight."""
