@@ -160,10 +160,11 @@ def test_rm(folder: Path) -> None:
         run("rm", "none", "--yes")
 
 
-def test_a_shell_completes_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", ["templates show", "ask -t"])
+def test_a_shell_completes_names(before: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "quick.toml").touch()
     monkeypatch.setenv("_LLMCHAT_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "llmchat templates show q")
+    monkeypatch.setenv("COMP_WORDS", f"llmchat {before} q")
     monkeypatch.setenv("COMP_CWORD", "3")
     result = CliRunner().invoke(cli, [], prog_name="llmchat")
     assert [line.partition(",")[2] for line in result.stdout.splitlines()] == ["qa", "quick"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from llmchat_tui.cli.options import decorated
+from llmchat_tui.cli.templates_common import complete_template
 
 if TYPE_CHECKING:
     from llmchat_engine import Thinking
@@ -104,7 +105,7 @@ def prompting_flags(flags: dict[str, Any]) -> PromptingFlags:
 def template_options(command: _Command) -> _Command:
     """Adds the flags that name a template; they come as `template` and `params`."""
     decorators = (
-        click.option("-t", "--template", default="", metavar="NAME",
+        click.option("-t", "--template", default="", metavar="NAME", shell_complete=complete_template,
                      help="Ask as this template says; llmchat templates lists them."),
         click.option("-r", "--role", "template", hidden=True, metavar="NAME"),
         click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE",
