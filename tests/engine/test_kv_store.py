@@ -194,6 +194,15 @@ def test_a_shared_one_is_one_file(shelf: Shelf, root: Path) -> None:
     assert not files_under(root)
 
 
+def test_a_shared_one_gives_way_to_one_with_more_on_the_grid(shelf: Shelf) -> None:
+    for chat, grid in (("first", 0), ("second", 3), ("third", 0), ("fourth", 3)):
+        shelf.store.save(chat, A, state_of(A), grid=grid, shared=True)
+    found = {entry.chat: entry for entry in shelf.store.entries()}
+    assert [found[chat_name(chat)].grid for chat in ("first", "second", "fourth")] == [0, 3, 3]
+    assert len({entry.inode for entry in found.values()}) == 2
+    assert found[chat_name("second")].cut == 3 and not found[chat_name("first")].cut
+
+
 def test_a_shared_one_of_another_host_is_found(shelf: Shelf, root: Path) -> None:
     other = Shelf(root)
     other.save("first", A, shared=True)

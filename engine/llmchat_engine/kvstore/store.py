@@ -110,7 +110,7 @@ class KvStore:
             shared: Whether it begins other chats too: such a file is one on disk, with a name in each chat.
         """
         packed = pack_ids(ids)
-        if shared and self.share(chat, packed):
+        if shared and self.share(chat, packed, grid):
             return
         directory = files.chat_name(chat)
         origin = Origin(self._key, "" if shared else directory, self._name, grid, prefill_seconds, time.time(), shared)
@@ -124,12 +124,13 @@ class KvStore:
         except OSError as error:
             self._fault(f"{target.name} was not kept", error)
 
-    def share(self, chat: str, ids: Iterable[int] | bytes) -> bool:
+    def share(self, chat: str, ids: Iterable[int] | bytes, grid: int = 0) -> bool:
         """Gives a chat a name for a shared entry that another chat has already.
 
         Args:
             chat: Name of the chat.
             ids: All tokens of the entry.
+            grid: How many of them it must have computed on the grid at least.
 
         Returns:
             Whether the chat has it now; False where nobody has, and it must be saved.
@@ -139,7 +140,7 @@ class KvStore:
         self._index.entries()
         for entry in self._index.named(target.name):
             try:
-                if entry.shared and (entry.path == target or self._link(entry, target)):
+                if entry.shared and entry.grid >= grid and (entry.path == target or self._link(entry, target)):
                     self._index.touch(entry)
                     return True
             except OSError as error:
