@@ -86,6 +86,18 @@ def test_what_templates_are_told() -> None:
     assert harmony.variables("off")["reasoning_effort"] == "low"
 
 
+def test_a_reply_with_its_thought_in_a_later_prompt() -> None:
+    tagged, harmony = thought_form(R1, THINK), thought_form(GPT_OSS, Words(*HARMONY))
+    assert isinstance(tagged, Tagged)
+    assert isinstance(harmony, Harmony)
+    mark, end = tagged.marks or (0, 0)
+    assert tagged.whole((7, end, 8), 2) == (*tagged.opening, 7, end, 8)
+    assert tagged.whole((mark, 7, end, 8), 3) == (mark, 7, end, 8)
+    assert tagged.whole((7, 8), 1) == (7, 8), "the prompt had closed it"
+    assert harmony.whole((harmony.channel, 7, 8), 2) == (harmony.channel, 7, 8)
+    assert harmony.whole((7, 8), 1) == (*harmony.final, 7, 8)
+
+
 TEXTS = st.text(st.sampled_from("ab<>/think \né漢"), max_size=30)
 CUTS = st.lists(st.integers(0, 120), max_size=60)
 
@@ -123,7 +135,9 @@ def test_spelled_marks_are_found_wherever_tokens_are_cut(thought: str, answer: s
     end: Answer = strand.end()
     before, _, behind = f"\n{thought}\n</think>\n\n{answer}".partition("</think>")
     assert end.thought == before.strip()
-    assert end.text.lstrip("\n") == behind.lstrip() or end.text.strip() == behind.strip()
+    assert behind.endswith(end.text)
+    assert not behind.removesuffix(end.text).strip()
+    assert not end.text.startswith("\n")
     assert sum(event.count for event in events) <= len(tokens)
     assert "".join(event.text for event in events if not event.thought) == end.text
     assert "".join(event.text for event in events if event.thought) == end.thought

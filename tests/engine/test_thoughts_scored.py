@@ -35,7 +35,7 @@ def test_its_tokens_have_the_probabilities_that_they_had(
     told = [one for event in events if isinstance(event, Token) for one in event.logprobs]
     (finished,) = (event for event in events if isinstance(event, Finished))
     order = Score(replace(request, id=new_request_id()), (finished.token_ids,))
-    (found,) = (event for event in thinker._serve(order, lambda *_: None) if isinstance(event, Scored))
+    (found,) = (event for event in thinker.serve(order) if isinstance(event, Scored))
     assert found.prompt_tokens == finished.prompt_tokens
     scored = found.scores[0].tokens
     assert tuple(token.id for token in scored) == finished.token_ids

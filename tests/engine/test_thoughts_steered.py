@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from tests.engine.thinkers import OpenThinker, Thinker, asked, notices
 
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.events import Finished, Token
+from llmchat_engine.events import Finished, Peeked, Scored, Token
 from llmchat_engine.host.jobs import Job
-from llmchat_engine.protocol import News
+from llmchat_engine.protocol import News, Peek, Score, Work
 from llmchat_engine.types import Request, Sampling
 
 OPENING = {"qwen3": "<think>\n", "spelled": "<think>\n"}
@@ -232,9 +233,14 @@ def test_beams_search_behind_what_is_forced(open_thinker: OpenThinker) -> None:
         thinker.events(asked(think_budget=-1))
 
 
-def test_scores_and_peeks_are_of_the_answer_where_nothing_is_thought(open_thinker: OpenThinker) -> None:
+@pytest.mark.parametrize("order", [lambda request: Score(request, ("Far.",)), lambda request: Peek(request, 3)])
+def test_scores_and_peeks_are_of_the_answer_where_nothing_is_thought(
+    order: Callable[[Request], Work], open_thinker: OpenThinker
+) -> None:
     thinker = open_thinker("r1")
-    prompt, _ = thinker.residents.begin(Request(asked().messages, think="off"))
+    prompt, _ = thinker.residents.begin(asked(think="off"))
     assert thinker.text(prompt.ids) == thinker.prompt(asked()) + TAGS
-    thinking, _ = thinker.residents.begin(asked())
-    assert thinker.text(thinking.ids) == thinker.prompt(asked())
+    for think, tokens in (("off", len(prompt.ids)), ("auto", len(prompt.ids) - len(thinker.ids(TAGS)))):
+        *_, told = thinker.serve(order(asked(think=think)))
+        assert isinstance(told, Scored | Peeked)
+        assert told.prompt_tokens == tokens

@@ -144,10 +144,20 @@ def test_a_thought_that_has_begun_is_closed_where_it_stands(open_thinker: OpenTh
         request = asked(WHERE, reply(begun), think="off")
         on = thinker.ask(request, THOUGHTS[kind][1])
         assert (on.text, on.thought) == ("Far.", "")
-        assert thinker.prompt(request).endswith(thinker.text(begun.token_ids))
+        effort = ("medium", "low") if kind == "gpt-oss" else ("", "")
+        assert thinker.prompt(request) == thinker.prompt(replace(request, think="auto")).replace(*effort)
         spent = thinker.ask(asked(WHERE, reply(begun), think_budget=50), LONG[:20] + THOUGHTS[kind][1])
         assert spent.text.endswith("Far.")
         assert len(spent.thought) <= 20
+
+
+def test_between_two_messages_of_a_thought_it_goes_on_apart(open_thinker: OpenThinker) -> None:
+    thinker = open_thinker("gpt-oss")
+    one = "<|channel|>analysis<|message|>one<|end|>"
+    begun = thinker.ask(asked(max_tokens=len(thinker.ids(one))), one)
+    two = "<|start|>assistant<|channel|>analysis<|message|>two<|end|>"
+    on = thinker.ask(asked(WHERE, reply(begun)), two + "<|start|>assistant<|channel|>final<|message|>Far.<|return|>")
+    assert (begun.thought + on.thought, on.text) == ("one\n\ntwo", "Far.")
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

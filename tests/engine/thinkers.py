@@ -97,7 +97,7 @@ class Thinker:
         self.worker = _Plain(Counter(), JobQueue(lambda _: None), lambda _: None)
         self.worker._llama = llama
         order = Load(str(path), KEY, 1024, 0, 1, 1, False, "")
-        (loaded,) = (event for event in self._serve(order, lambda *_: None) if isinstance(event, Loaded))
+        (loaded,) = (event for event in self.serve(order) if isinstance(event, Loaded))
         self.info: ModelInfo = loaded.model
         residents = self.worker._residents
         assert residents is not None
@@ -130,7 +130,7 @@ class Thinker:
         else:
             self._patch.undo()
             self._patch.setattr(outlet, "_TOKEN_INTERVAL", 0.0)
-        return self._serve(Generate(request), watch)
+        return self.serve(Generate(request), watch)
 
     def ask(self, request: Request, *drawn: str, watch: Callable[[Job, News], None] = lambda *_: None) -> Finished:
         """Runs a request to its end, and checks that what came on the way adds up to the end."""
@@ -156,7 +156,8 @@ class Thinker:
 
         return chain
 
-    def _serve(self, order: Work, watch: Callable[[Job, News], None]) -> list[News]:
+    def serve(self, order: Work, watch: Callable[[Job, News], None] = lambda *_: None) -> list[News]:
+        """Has the worker do an order, and returns its news."""
         seen: list[News] = []
 
         def send(news: News) -> None:

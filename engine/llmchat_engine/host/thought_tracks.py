@@ -127,7 +127,7 @@ class SpelledTrack:
     def _look_for_the_end(self) -> None:
         _, mark, rest = self._seen.partition(self._behind)
         if mark:
-            self.hidden, self.closed, self.rest = False, True, rest if rest.strip() else b""
+            self.hidden, self.closed, self.rest = False, True, rest.lstrip(b"\r\n") if rest.strip() else b""
         self._seen = self._seen[-len(self._behind) :]
 
     def way_out(self) -> tuple[int, ...]:
