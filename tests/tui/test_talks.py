@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.tui.talk_stage import LONG, PATIENCE, Gated, Stage, gated, wait_until
 
-from llmchat_engine import EngineDied, Sampling
+from llmchat_engine import EngineDied, Sampling, Token
 from llmchat_engine.testing import Script
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Ended, Started
@@ -221,3 +221,18 @@ def test_a_history_in_memory_works_too(tmp_path: Path) -> None:
         stage = Stage(history)
         talk = stage.asked("one")
         assert [message.text for message in stage.stored(talk)] == ["one", "answer to one"]
+
+
+def test_a_thought_is_closed_and_the_reply_goes_on(stage: Stage) -> None:
+    thought = " ".join(f"word{number}" for number in range(4000))
+    engine = gated(Script("It is round.", thought=thought), speed=2000)
+    stage.engines.append(engine)
+    talk = stage.talks.begin()
+    stage.talks.conclude(talk)  # nothing runs yet
+    stage.talks.ask(talk, "what is it?")
+    stage.take_until(Token)
+    assert talk.running and talk.running.thinks
+    stage.talks.conclude(talk)
+    stage.take_until(Ended)
+    assert engine.concluded == {engine.requests[0].id}
+    assert stage.stored(talk)[-1].text == "It is round." and stage.stored(talk)[-1].thought_tokens < 4000

@@ -40,6 +40,7 @@ class Beginning:
     thought: str = ""
     """What was thought before it; its ids are among `token_ids`."""
     thought_tokens: int = 0
+    thought_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -199,6 +200,7 @@ class GrowingReply:
         return {
             "thought": before.thought + finished.thought,
             "thought_tokens": before.thought_tokens + finished.thought_tokens,
+            "thought_seconds": before.thought_seconds + finished.thought_seconds,
         }
 
     @property

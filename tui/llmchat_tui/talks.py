@@ -159,6 +159,7 @@ class Talks:
             prefill_key=reply.model_key if as_it_was else "",
             prefill_thought=reply.thought if as_it_was else "",
             prefill_thought_tokens=reply.thought_tokens if as_it_was else 0,
+            prefill_thought_seconds=reply.thought_seconds if as_it_was else 0.0,
         )
         self._start(talk, turn, reply.id)
 
@@ -180,6 +181,7 @@ class Talks:
             prefill_key=begins.model_key,
             prefill_thought=begins.thought,
             prefill_thought_tokens=begins.thought_tokens,
+            prefill_thought_seconds=begins.thought_seconds,
         )
         self._start(talk, turn, reply.id)
 

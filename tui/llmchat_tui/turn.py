@@ -69,6 +69,8 @@ class Turn:
     """What was thought before it."""
     prefill_thought_tokens: int = 0
     """So many of `prefill_ids` are that thought."""
+    prefill_thought_seconds: float = 0.0
+    """How long that took."""
     logprobs: int | None = None
     """How many likely tokens are told at each place; None tells none."""
     overflow: Overflow = "drop"
@@ -173,7 +175,12 @@ def _nothing() -> Generator[TurnEvent, None, None]:
 
 def _growing(turn: Turn, begun: Begun, history: History) -> GrowingReply:
     beginning = Beginning(
-        turn.prefill, turn.prefill_ids, turn.prefill_key, turn.prefill_thought, turn.prefill_thought_tokens
+        turn.prefill,
+        turn.prefill_ids,
+        turn.prefill_key,
+        turn.prefill_thought,
+        turn.prefill_thought_tokens,
+        turn.prefill_thought_seconds,
     )
     if turn.answers == 1:
         return GrowingReply(begun, history, beginning, _known(turn))

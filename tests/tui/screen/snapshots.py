@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tui.scored import TEXT as SCORED
+from tests.tui.scored import pieces, scored
 from tests.tui.screen.chatting import chatting
 from tests.tui.screen.snapshots_asking import the_asking
 from tests.tui.screen.snapshots_documents import the_documents
@@ -32,6 +34,7 @@ from llmchat_tui.screens import models, welcome
 from llmchat_tui.screens.larger_context import LargerContext
 from llmchat_tui.screens.model_facts import ModelFacts
 from llmchat_tui.screens.overflow import OverflowScreen
+from llmchat_tui.screens.tokens import TokensScreen
 from llmchat_tui.themes import DARK, LIGHT
 from llmchat_tui.widgets import chat_list
 from llmchat_tui.widgets import reply as reply_view
@@ -140,10 +143,10 @@ async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.Monkey
     wiring: dict[str, Any] = {"config": load_config(CONFIG_FILE, {}), "make_spec": lambda _name: ModelSpec(MODEL)}
     monkeypatch.setattr(Desk, "models", lambda _desk: LOCAL)
     async with chatting(home, *SCRIPTS, size=size, **wiring) as run:
-        for scene in (the_chat, the_pages, the_prompt, the_replies, the_branches):
+        for scene in (the_chat, the_pages, the_prompt, the_replies, the_branches, the_tokens):
             await scene(Walk(run), album)
     await the_documents(size, home.parent / "documented", album)
-    await the_asking(size, home.parent / "asking", album)
+    await the_asking(size, home.parent / "asking", album, monkeypatch)
     for name, refuse, found in (("welcome", no_model, LOCAL[:0]), ("welcome-installed", other_model, LOCAL[:1])):
         monkeypatch.setattr(Desk, "models", lambda _desk, found=found: found)
         async with chatting(home, size=size, make_spec=refuse) as run:
@@ -259,6 +262,23 @@ async def the_branches(walk: Walk, album: Album) -> None:
     await walk.leave()
     run.transcript.show_left_out(LeftOutMark(2, 1_020))
     album["left-out"] = await walk.look()
+
+
+async def the_tokens(walk: Walk, album: Album) -> None:
+    """Takes a scored reply with a thought, the cursor on a token that was not the likeliest; in a light theme too."""
+    run, parts = walk.run, pieces(SCORED)
+    found = scored([*pieces("Was it Romulus?"), *parts], thought=3)
+    run.app.push_screen(TokensScreen(lambda: iter([found]), lambda: None))
+    await run.until(lambda: "p 0." in run.text(), "the tokens")
+    await run.press("n", "n")
+    await run.until(lambda: "p 0.18" in run.text(), "the second unlikely one")
+    album["tokens"] = await walk.look()
+    if run.app.size == (80, 24):
+        run.app.theme = LIGHT
+        await run.press("tab", "down")
+        album["tokens-light"] = await walk.look()
+        run.app.theme = DARK
+    await walk.leave()
 
 
 async def the_welcome(walk: Walk) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tests.tui.screen.chatting import Chatting, chatting
 from tests.tui.screen.snapshots_walk import Walk
 
@@ -16,6 +17,7 @@ from llmchat_engine.prompting.vote import Chain, Polled
 from llmchat_engine.testing import Script
 from llmchat_tui.growing import packed_vote
 from llmchat_tui.history import Conversation, History, StoredMessage
+from llmchat_tui.templates import finding
 
 THOUGHT = """\
 The cafeteria had 23 apples. It used 20 of them for lunch, so 23 - 20 = 3 apples were left.
@@ -45,9 +47,10 @@ output = "5"
 """
 
 
-async def the_asking(size: tuple[int, int], home: Path, album: dict[str, str]) -> None:
+async def the_asking(size: tuple[int, int], home: Path, album: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes a thought in its three forms, a vote with its chains, and the templates."""
     chat = _recorded(home)
+    monkeypatch.setattr(finding, "BUILT_IN", _built_in(home / "builtin"))
     thinks = Script("There are 9 apples.", thought=THOUGHT, hang_after=25)
     async with chatting(home, thinks, size=size, start=chat) as run:
         walk = Walk(run)
@@ -70,13 +73,22 @@ async def the_asking(size: tuple[int, int], home: Path, album: dict[str, str]) -
 
 
 async def _templates(walk: Walk, album: dict[str, str]) -> None:
-    """Takes the list with one template of the user's and one that is broken, and the fields of one."""
+    """Takes the list with one template of the user's among those that come along."""
     folder = walk.run.app.desk.paths.templates_dir
     folder.mkdir(parents=True)
     (folder / "apples.toml").write_text(TEMPLATE, encoding="utf-8")
     await walk.open("f7")
     album["templates"] = await walk.look()
     await walk.leave()
+
+
+def _built_in(folder: Path) -> Path:
+    """Writes some of the templates that come along: what they say may change, and the pictures shall not."""
+    folder.mkdir()
+    for name, description in {"rewrite": "The same in other words", "translate": "A text in another language"}.items():
+        (folder / f"{name}.toml").write_text(f'description = "{description}"\nuser = "$input"\n', encoding="utf-8")
+    (folder / "broken.toml").write_text("systen = 1\n", encoding="utf-8")
+    return folder
 
 
 async def _think(run: Chatting) -> None:

@@ -44,6 +44,7 @@ CONSTRUCTS = {
     "lazy": "- one\ncontinued lazily\n- two\n\nnot in list\n- new list\n",
     "long": "word " * 120 + "\n\n" + "x" * 200 + "\n",
     "signs": "字字字 émoji 👩‍👩‍👧 \u202e rtl \x1b[31m red &#27; %1b\n\n[/x] [@click=app.quit]x[/]\n",
+    "a number": "6.\n",
     "nothing": "\n\n\n",
     "spaces": "   lead\n\n\n\n   more   \n",
 }
@@ -131,6 +132,16 @@ def test_a_reply_looks_right_before_its_end_too(name: str) -> None:
         for piece in pieces(text, chance):
             await growing.append(piece)
         assert await shown(app) == wanted
+
+    on_stage(scene)
+
+
+@pytest.mark.parametrize("text", ["6.", "6)", "\n 1234.\n\n", "    6."])
+def test_a_number_with_a_dot_is_an_answer_and_no_list(text: str) -> None:
+    async def scene(app: Stage, _pilot: Pilot[None]) -> None:
+        await app.query_one("#page").mount(Answer(text))
+        lines = (await shown(app)).split()
+        assert lines == [text.strip()]
 
     on_stage(scene)
 

@@ -316,6 +316,22 @@ def test_a_question_with_words_around_it_is_shown_as_it_was_typed(home: Path) ->
     play(scene)
 
 
+def test_a_reply_that_goes_on_has_its_thought_still(home: Path) -> None:
+    chat = add_reply(home, "It is round")
+
+    async def scene() -> None:
+        async with chatting(home, " and red.", start=chat) as run:
+            run.transcript.focus_last()
+            await run.press("c")
+            await run.until(lambda: len(run.replies()) == 2 and not run.chat.talk.running, "the rest")
+            await run.settle()
+            reply = run.replies()[-1]
+            assert (reply.text, reply.thought, reply.thought_seconds) == ("It is round and red.", THOUGHT, 3.14)
+            assert "▸ thought 3.1 s" in run.text() and "It is round and red." in run.text()
+
+    play(scene)
+
+
 def test_the_last_lines_of_a_text() -> None:
     text = "one two three four\n\nfive six\n"
     assert [line.plain.strip() for line in last_lines(text, 9, 3)] == ["one two", "three", "four", "five six"][-3:]

@@ -110,6 +110,26 @@ def test_chains_vote_on_a_reply_and_the_page_shows_them(home: Path) -> None:
     play_chat(scene)
 
 
+def test_how_the_vote_stands_is_shown_while_chains_end(home: Path) -> None:
+    scripts = (
+        Script("The answer is 42."),
+        Script("The answer is 41."),
+        Script("The answer is 40 I think", hang_after=4),
+    )
+
+    async def scene() -> None:
+        async with chatting(home, *scripts) as run:
+            await command(run, "/votes 3")
+            await run.send("what is it?")
+            await run.until(lambda: "2 of 3 chains · 1/2 → 42" in run.text(), "how it stands")
+            await run.press("escape")
+            await run.until(lambda: not run.chat.talk.running, "the end")
+            await run.settle()
+            assert "→ 42" in run.text() and len(run.replies()[-1].settings["votes"]["chains"]) >= 2
+
+    play_chat(scene)
+
+
 def test_the_vote_of_a_reply_from_disk_stands_below_it(home: Path) -> None:
     with History.open(home / "chats.db") as history:
         chat = add_turn(history, "how many?", "9", votes=packed_vote(VOTE))

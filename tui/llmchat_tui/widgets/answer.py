@@ -6,6 +6,7 @@ source would not be enough.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,8 @@ LONGEST_LIVE_HIGHLIGHT = 1_500
 """The same while the block still grows and is coloured anew 20 times a second."""
 
 
+_LONE_NUMBER = re.compile(r"\A((?:\s*\n)? {0,3}\d{1,9})([.)])(?=\s*\Z)")
+"""A text that is a number and a dot: an answer, which Markdown takes for a list with nothing in it."""
 _CONTINUED = "continued"
 """Mark on the token of a list whose first items are on the screen already."""
 
@@ -46,7 +49,8 @@ class CleanParser(MarkdownIt):
 
     def parse(self, src: str, env: Any = None) -> list[Token]:
         """Returns the tokens of a text, cleaned, with the carriers of its marks."""
-        tokens = super().parse(with_carriers(src, self._marks), env)
+        text = _LONE_NUMBER.sub(r"\1\\\2", with_carriers(src, self._marks))
+        tokens = super().parse(text, env)
         for token in tokens:
             _clean(token)
         return tokens
