@@ -152,14 +152,14 @@ def test_a_run_in_which_every_question_failed_ends_with_1(home: Path, data: Path
 
 def test_ctrl_c_keeps_what_was_answered_and_says_how_it_goes_on(home: Path, data: Path) -> None:
     play = Play((Part("1"), Part("1"), Part("never", hang_after=0)))
-    with start(home, "eval", str(data), play=play) as child:
+    with start(home, "eval", str(data), "--fresh", play=play) as child:
         reports = child.read_reports()
         for _ in range(3):
             next(words for words in reports if words[0] == "asked")
         stopped = child.end(signal.SIGINT)
     assert stopped.code == 130, stopped.err
     assert "stopped after 2 questions" in stopped.err
-    assert "eval" in stopped.err.splitlines()[-1]
+    assert stopped.err.splitlines()[-1] == f"it goes on from there with: llmchat eval {data}"
     (log,) = (home / "state" / "evals").iterdir()
     assert len(log.read_text().splitlines()) == 2
     engine = said("1")

@@ -208,7 +208,7 @@ def _log_path(app: App, path: Path) -> Path:
 
 
 def _tell_stopped(console: Console, done: int, log: Path) -> None:
-    again = shlex.join(["llmchat", *sys.argv[1:]])
+    again = shlex.join(["llmchat", *(word for word in sys.argv[1:] if word != "--fresh")])
     console.warn(f"stopped after {done:,} questions, which are kept in {log}")
     console.say(f"it goes on from there with: {again}")
 
