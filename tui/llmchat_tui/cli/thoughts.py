@@ -30,8 +30,9 @@ class Thoughts:
             tokens: so many it has; where it is not shown, a status line counts them.
         """
         self._tokens += tokens
-        if not self._shown:
+        if not self._shown and tokens:
             self._console.status(f"thinking, {self._tokens:,} token{'s' * (self._tokens != 1)}")
+        if not self._shown:
             return
         if self._terminal:
             text = self._held + text if self._last else text.lstrip("\n")
