@@ -89,8 +89,8 @@ class LocalEngine:
         self._model: ModelInfo | None = None
         self._greeted = False
         self._cancelled: set[str] = set()
-        self._stopped: dict[str, list[int]] = {}
-        """The answers that were stopped one by one, of each request."""
+        self._pressed: dict[str, list[Cancel | Conclude]] = {}
+        """What was said of each request meanwhile: it is said again behind the order, which it may have overtaken."""
         self._checked: Load | None = None
 
     @property
@@ -163,6 +163,7 @@ class LocalEngine:
                 yield event
                 if request.id in self._cancelled:
                     self._cancelled.discard(request.id)
+                    self._pressed.pop(request.id, None)
                     yield nothing_generated(request)
                     return
         heard = True
@@ -175,7 +176,7 @@ class LocalEngine:
         finally:
             if heard:
                 self._cancelled.discard(request.id)
-            self._stopped.pop(request.id, None)
+            self._pressed.pop(request.id, None)
 
     def render(self, request: Request) -> Rendered:
         """Returns the exact prompt of a request without running it."""
@@ -203,17 +204,17 @@ class LocalEngine:
         """Stops one request, or one of its answers, also before it has begun. Safe from any thread."""
         if answer is None:
             self._cancelled.add(request_id)
-        else:
-            self._stopped.setdefault(request_id, []).append(answer)
-        if connection := self._connection:
-            with contextlib.suppress(EngineError):
-                connection.send(Cancel(answer), request_id)
+        self._press(request_id, Cancel(answer))
 
     def conclude(self, request_id: str, answer: int | None = None) -> None:
-        """Closes the thought of a request, or of one of its answers. Safe from any thread."""
+        """Closes the thought of a request, or of one of its answers, also before it has begun. Safe from any thread."""
+        self._press(request_id, Conclude(answer))
+
+    def _press(self, request_id: str, order: Cancel | Conclude) -> None:
+        self._pressed.setdefault(request_id, []).append(order)
         if connection := self._connection:
             with contextlib.suppress(EngineError):
-                connection.send(Conclude(answer), request_id)
+                connection.send(order, request_id)
 
     def close(self) -> None:
         """Leaves the host; it stays for its keepalive."""
@@ -279,10 +280,8 @@ class LocalEngine:
         patience = connection.patience()
         try:
             connection.send(order, request_id)
-            if request_id in self._cancelled:  # its Cancel may have gone out before the order
-                connection.send(Cancel(), request_id)
-            for answer in tuple(self._stopped.get(request_id, ())):
-                connection.send(Cancel(answer), request_id)
+            for pressed in tuple(self._pressed.get(request_id, ())):
+                connection.send(pressed, request_id)
             while not ended:
                 news = connection.next(request_id)
                 if news is None:

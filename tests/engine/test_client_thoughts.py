@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.engine.conftest import StartEngine
 from tests.engine.thinkers import WHERE, in_order, thinker_path
 
 from llmchat_engine.client import LocalEngine
-from llmchat_engine.events import Event, Loaded, Token
+from llmchat_engine.events import Event, Loaded, Queued, Token
 from llmchat_engine.types import Message, Request, Sampling
 
 NO_END = ("#6=-inf", "#4=-inf", "#2=-inf")
@@ -46,6 +47,40 @@ def test_answer_now(r1: LocalEngine) -> None:
     assert 0 < finished.thought_tokens < 900
     assert finished.text
     assert finished.token_ids[finished.thought_tokens - 4 : finished.thought_tokens] == (*closing, 6, *closing * 2)
+
+
+def test_answer_now_before_anything_was_sent(r1: LocalEngine) -> None:
+    """Nothing else closes these thoughts: without the order there is no text."""
+    request = lasting()
+    r1.prepare()
+    r1.conclude(request.id)
+    assert in_order([*r1.generate(request)]).text
+    assert not in_order([*r1.generate(request)]).text, "it was for that run alone"
+
+
+def test_answer_now_for_one_of_several(r1: LocalEngine) -> None:
+    request = lasting(answers=2)
+    r1.prepare()
+    r1.conclude(request.id, 1)
+    first, second = in_order([*r1.generate(request)]).answers
+    assert not first.text
+    assert second.text
+
+
+def test_answer_now_while_another_request_is_served(r1: LocalEngine, start: StartEngine, models: Path) -> None:
+    other = start(thinker_path("r1", models), keepalive=0.0)
+    long, queued = lasting(), lasting()
+    with closing(r1.generate(long)) as events:
+        next(event for event in events if isinstance(event, Token))
+        seen: list[Event] = []
+        for event in other.generate(queued):
+            seen.append(event)
+            if isinstance(event, Queued):
+                other.conclude(queued.id, 0)
+                assert other.tokenize("x"), "the host has read what came before"
+                events.close()
+    assert in_order(seen).thought == ""
+    assert any(isinstance(event, Queued) for event in seen)
 
 
 def test_two_turns(r1: LocalEngine) -> None:

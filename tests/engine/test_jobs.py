@@ -106,6 +106,21 @@ def test_one_answer_is_stopped_while_its_job_waits_or_runs() -> None:
     assert not any(isinstance(news, Finished) for news in desk.said["b"])
 
 
+def test_a_thought_is_closed_while_its_job_waits_or_runs_by_its_own_client() -> None:
+    desk = Desk()
+    asked = Generate(Request((Message("user", "?"),), answers=3))
+    running, waiting = desk.put("a", 1, asked), desk.put("b", 1, asked)
+    score = desk.put("c", 1, Score(asked.request, ("x",)))
+    desk.queue.take()
+    for client, name, answer in ((2, "a", None), (2, "b", 0), (1, "unheard of", 0), (1, "c", None)):
+        desk.queue.conclude(client, name, answer)
+    assert not any((running.concluded, waiting.concluded, score.concluded))
+    desk.queue.conclude(1, "a")
+    desk.queue.conclude(1, "b", 2)
+    assert (running.concluded, waiting.concluded) == ({0, 1, 2}, {2})
+    assert desk.flags[-1] is False
+
+
 def test_with_the_last_of_its_answers_the_job_is_stopped() -> None:
     """Nobody waits any more: neither for the rest of a long prompt nor in the queue."""
     desk = Desk()
