@@ -35,7 +35,7 @@ def test_a_command_is_known_by_its_name_its_aliases_and_in_any_case(command: Com
 
 def test_no_name_is_there_twice() -> None:
     assert len(NAMES) == len(set(NAMES))
-    assert all(re.fullmatch(r"[a-z?]+", name) for name in NAMES)
+    assert all(re.fullmatch(r"[a-z?-]+", name) for name in NAMES)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=by_id)

@@ -357,7 +357,9 @@ class Talks:
         if turn.goes_on:
             return turn
         # Another answer sees what the one in its place saw, or the user would be asked what to leave out once more.
-        shown = next((m for m in self._history.path(behind) if m.parent_id == turn.question_id), None) if behind else None
+        shown = (
+            next((m for m in self._history.path(behind) if m.parent_id == turn.question_id), None) if behind else None
+        )
         if shown is None:
             return turn
         # It was answered from other documents than the chat has now: another answer is comparable, or it is none.

@@ -76,8 +76,9 @@ async def _templates(walk: Walk, album: dict[str, str]) -> None:
     """Takes the list with one template of the user's among those that come along."""
     folder = walk.run.app.desk.paths.templates_dir
     folder.mkdir(parents=True)
-    (folder / "apples.toml").write_text(TEMPLATE, encoding="utf-8")
+    (folder / "rewrite.toml").write_text('description = "The same in other words"\n', encoding="utf-8")
     await walk.open("f7")
+    await walk.run.press("down", "down")  # a file of the user would show a path of this run
     album["templates"] = await walk.look()
     await walk.leave()
 
@@ -85,8 +86,8 @@ async def _templates(walk: Walk, album: dict[str, str]) -> None:
 def _built_in(folder: Path) -> Path:
     """Writes some of the templates that come along: what they say may change, and the pictures shall not."""
     folder.mkdir()
-    for name, description in {"rewrite": "The same in other words", "translate": "A text in another language"}.items():
-        (folder / f"{name}.toml").write_text(f'description = "{description}"\nuser = "$input"\n', encoding="utf-8")
+    (folder / "sums.toml").write_text(TEMPLATE, encoding="utf-8")
+    (folder / "translate.toml").write_text('description = "A text in another language"\n', encoding="utf-8")
     (folder / "broken.toml").write_text("systen = 1\n", encoding="utf-8")
     return folder
 

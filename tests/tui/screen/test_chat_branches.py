@@ -262,7 +262,7 @@ def test_escape_leaves_a_reply_as_it_is(home: Path) -> None:
             await run.press("e")
             await run.until(lambda: run.draft == "One.", "the reply")
             await run.press("escape")
-            assert run.draft == "" and not run.chat.editing
+            await run.until(lambda: run.draft == "" and not run.chat.editing, "the draft as it was")
             await run.say("second")
             assert path(run) == ["first", "One.", "second", "Two."]
 

@@ -100,7 +100,8 @@ class ReplyView(MessageView):
         yield self.who
         yield self.thought
         yield self.answer
-        yield self._votes
+        if not self._votes.has_class("-empty"):  # few replies have it, and many are mounted
+            yield self._votes
         yield self._sources
         yield self._line
 
@@ -235,8 +236,10 @@ class ReplyView(MessageView):
 
     def show_votes(self, line: str) -> None:
         """Shows how the chains of thought voted, in a line under it; empty takes it away."""
-        self._votes.set_class(not line, "-empty")
         self._votes.update(Content(sanitize_line(line)))
+        self._votes.set_class(not line, "-empty")
+        if line and self.is_attached and not self._votes.is_attached:
+            self.mount(self._votes, after=self.answer)
 
     def action_unfold(self) -> None:
         """Asks to show all of what was thought before the answer, or to fold it."""

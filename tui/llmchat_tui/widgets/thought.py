@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from textual.app import ComposeResult, RenderResult
+from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
@@ -57,11 +57,6 @@ class ThoughtView(Vertical):
         self._starts = [0]
         """Where in the text each piece begins, and what is not shown yet."""
 
-    def compose(self) -> ComposeResult:
-        """Makes the line and the place of the last words."""
-        yield self._head
-        yield self._tail
-
     async def on_mount(self) -> None:
         """Shows what is there already."""
         await self.paint(force=True)
@@ -100,9 +95,13 @@ class ThoughtView(Vertical):
         if not (self.is_behind or force) or not self.is_attached:
             return
         self.is_behind = False
+        if not self.thought:
+            return
+        if not self._head.is_attached:  # few replies have one, and many are mounted
+            await self.mount(self._head, self._tail)
         self._head.update(Content(self._line()), layout=False)
         self._tail.show(self.thought.text if self.grows and not self.unfolded else "")
-        self.set_class(bool(self.thought), "-some")
+        self.add_class("-some")
         self.set_class(self.grows, "-grows")
         self.set_class(self.unfolded, "-unfolded")
         if self.unfolded:
