@@ -154,6 +154,15 @@ class TestABranchAtAToken:
         assert (longer.text, longer.thought, longer.thought_tokens) == (" and on", "Let maybe", 2)
         assert longer.token_ids == (0, 901, 0, 1)
 
+    def test_in_an_answer_is_held_to_no_schema_for_that_would_begin_anew(self, stage: Stage) -> None:
+        talk = stage.asked("one")
+        reply = newest(stage, talk)
+        held = replace(reply, settings=reply.settings | {"recipe": {"schema": '{"type": "object"}'}})
+        engine = self.branched(stage, talk, held, Beginning('{"a', (0, 901), FAKE_MODEL.key))
+        assert engine.requests[0].schema == ""
+        engine = self.branched(stage, talk, held, Beginning("", (0, 901), FAKE_MODEL.key, "Let", 2))
+        assert engine.requests[0].schema == '{"type": "object"}'
+
     def test_takes_no_vote_and_begins_no_other_chain(self, stage: Stage) -> None:
         talk = stage.asked("one")
         reply = newest(stage, talk)

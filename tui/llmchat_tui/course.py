@@ -173,6 +173,7 @@ class Course:
         """Returns what the engine is asked: the path with what was made room for, and how to answer."""
         turn, seen = self._turn, self.seen
         messages = path = self._path()
+        recipe = replace(turn.recipe, schema="", grammar="") if turn.prefill else turn.recipe  # they would begin anew
         if self._grounding and self._grounding.prompt:
             messages = (*self._grounding.begins, Message("user", self._grounding.prompt), *self._begun())
         elif self._grounding and self._grounding.block:
@@ -191,8 +192,8 @@ class Course:
             beams=turn.beams,
             length_penalty=turn.length_penalty,
             logprobs=turn.logprobs,
-            grammar=turn.recipe.grammar or (self._grounding.grammar if self._grounding else ""),
-            schema=turn.recipe.schema,
+            grammar=recipe.grammar or (self._grounding.grammar if self._grounding else ""),
+            schema=recipe.schema,
             think=turn.recipe.think,
             think_budget=turn.recipe.think_budget,
             keep_thoughts=turn.recipe.keep_thoughts,

@@ -67,6 +67,7 @@ class TokensScreen(Panel[Beginning | None]):
     TokensScreen.-waits #facts, TokensScreen.-waits #legend { display: none; }
     TokensScreen.-waits #summary { display: block; }
     """
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1)", "before", show=False),
         Binding("right,l", "move(1)", "behind", show=False),
@@ -174,4 +175,3 @@ class TokensScreen(Panel[Beginning | None]):
         if self._scored is None:
             self.run_worker(self._cancel, thread=True, group="cancel", exit_on_error=False)
         super().action_leave()
-

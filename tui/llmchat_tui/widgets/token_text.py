@@ -32,7 +32,7 @@ class TokenText(ScrollView, can_focus=True):
     """A text of any length with a cursor on one of its tokens."""
 
     DEFAULT_CSS = """
-    TokenText { height: 1fr; background: transparent; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    TokenText { height: 1fr; min-height: 1; background: transparent; overflow-x: hidden; scrollbar-size-vertical: 1; }
     TokenText > .token--0 { color: $text; }
     TokenText > .token--1 { color: $text-success; }
     TokenText > .token--2 { color: $text-warning; text-style: bold; }
@@ -100,6 +100,7 @@ class TokenText(ScrollView, can_focus=True):
         self._width = self.scrollable_content_region.width
         self._lines = laid_out(self._texts, self._width)
         self.virtual_size = Size(0, len(self._lines.rows))
+        self.styles.max_height = len(self._lines.rows)  # what is told of a token stands near a short reply
         self.refresh()
         self.call_after_refresh(self._show_cursor)
 
