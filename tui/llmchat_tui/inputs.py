@@ -61,7 +61,7 @@ def build_question(
         InputError: too large, or not text.
         UsageError: there is no question at all, or a file is missing.
     """
-    piped = decode(_read(stdin, limits), "stdin", warn).rstrip("\n") if stdin else ""
+    piped = read_stdin(stdin, limits, warn).rstrip("\n") if stdin else ""
     words = [as_text(word) for word in arguments]
     placed = "-" in words
     if not stdin and (placed or "-" in files):
@@ -88,6 +88,18 @@ def piped_stdin() -> BinaryIO | None:
 def as_text(argument: str) -> str:
     """Returns an argument or a file name as text; its bytes that are not UTF-8 are replaced."""
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_stdin(stream: BinaryIO, limits: Limits, warn: Warn) -> str:
+    """Returns the text that is piped in.
+
+    Raises:
+        InputError: too large, or not text.
+    """
+    data = stream.read(limits.bytes + 1)
+    if len(data) > limits.bytes:
+        raise limits.exceeded("stdin")
+    return decode(data, "stdin", warn)
 
 
 def read_text(path: Path, limits: Limits, warn: Warn) -> str:
@@ -117,13 +129,6 @@ def decode(data: bytes, name: str, warn: Warn) -> str:
     if lost := text.count("\ufffd") - data.count("\ufffd".encode()):
         warn(f"{name} is not UTF-8 text everywhere: {lost:,} characters were replaced")
     return text
-
-
-def _read(stream: BinaryIO, limits: Limits) -> bytes:
-    data = stream.read(limits.bytes + 1)
-    if len(data) > limits.bytes:
-        raise limits.exceeded("stdin")
-    return data
 
 
 def _documents(names: Sequence[str], limits: Limits, warn: Warn) -> Iterator[str]:
