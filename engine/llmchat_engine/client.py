@@ -279,9 +279,10 @@ class LocalEngine:
         ended, deaf = False, 0
         patience = connection.patience()
         try:
-            connection.send(order, request_id)
-            for pressed in tuple(self._pressed.get(request_id, ())):
-                connection.send(pressed, request_id)
+            pressed = tuple(self._pressed.get(request_id, ()))
+            connection.send(order, request_id, pressed)
+            for late in self._pressed.get(request_id, [])[len(pressed) :]:
+                connection.send(late, request_id)
             while not ended:
                 news = connection.next(request_id)
                 if news is None:

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 from llmchat_engine import protocol
 from llmchat_engine.errors import EngineDied, HostUnreachable, RequestInvalid
@@ -58,8 +59,13 @@ class Connection:
         with self._lock:
             self._streams.pop(request_id, None)
 
-    def send(self, order: protocol.Order, request_id: str = "") -> None:
+    def send(self, order: protocol.Order, request_id: str = "", behind: Sequence[protocol.Order] = ()) -> None:
         """Sends an order.
+
+        Args:
+            order: what is to be done.
+            request_id: the request that it is about.
+            behind: small ones about the same request, in the same write: the host reads them together.
 
         Raises:
             EngineDied: the host has gone or does not read.
@@ -73,7 +79,7 @@ class Connection:
             raise RequestInvalid("the request is too large", f"{len(line):,} bytes, {protocol.MAX_LINE:,} are allowed")
         try:
             with self._send_lock:
-                self._socket.sendall(line)
+                self._socket.sendall(b"".join([line, *(protocol.encode(small, request_id) for small in behind)]))
         except BlockingIOError:
             raise self.give_up() from None
         except OSError:
