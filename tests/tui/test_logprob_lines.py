@@ -9,7 +9,7 @@ from tests.tui.terminal import unexpected
 
 from llmchat_engine.answers import Candidate, TokenLogprob
 from llmchat_tui.cli.logprobs import as_json, logprob_lines
-from llmchat_tui.cli.token_text import cell, columns_of, percent, visible
+from llmchat_tui.piece_text import cell, columns_of, percent, visible
 
 TOLD = TokenLogprob(
     5,

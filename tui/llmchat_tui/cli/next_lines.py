@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmchat_tui.cli.token_text import bits, cell, columns_of, painted, percent, visible
 from llmchat_tui.gauge import bar
+from llmchat_tui.piece_text import bits, cell, columns_of, painted, percent, visible
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:

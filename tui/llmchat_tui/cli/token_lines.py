@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmchat_tui.cli.token_text import cell, columns_of, painted, visible
+from llmchat_tui.piece_text import cell, columns_of, painted, visible
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from llmchat_engine.answers import Candidate
-from llmchat_tui.cli.token_text import visible
 from llmchat_tui.gauge import bar
+from llmchat_tui.piece_text import visible
 from llmchat_tui.token_view import in_digits, probability
 
 _TEXT_CELLS = 16
