@@ -116,7 +116,7 @@ class Console:
         self._line(self._paint(sanitize(text), _DIM))
 
     def aside(self, text: str) -> None:
-        """Writes a piece of what stands beside the answer, such as a thought: as it is off a terminal, no line added."""
+        """Writes a piece of what stands beside the answer, such as a thought; off a terminal as it is."""
         self.clear_status()
         self._write(self._paint(sanitize(text), _DIM) if self.look.stderr_is_terminal else text)
 
