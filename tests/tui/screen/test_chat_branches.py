@@ -302,6 +302,7 @@ def test_a_branch_follows_an_earlier_reply(home: Path) -> None:
             run.transcript.focus_last()
             await run.press("b")
             await run.until(lambda: "follows this reply already" in run.notices(), "the word")
+            await run.until(lambda: run.app.focused is run.chat.composer.prompt, "the prompt")
             await run.press("up", "k", "k", "b")
             await run.until(lambda: shown(run) == ["first", "One."], "the branch")
             await run.until(lambda: "what stood behind it is in the tree" in run.notices(), "the word")
