@@ -15,6 +15,8 @@ from tests.engine.rig import SEED
 from llmchat_engine.answers import Answer
 from llmchat_engine.errors import EngineDied, RequestInvalid
 from llmchat_engine.events import Answered, Event, Finished, Loaded, Notice, Prefill, Token, Waiting
+from llmchat_engine.prompting.answers_key import Kind
+from llmchat_engine.prompting.answers_text import Place, last
 from llmchat_engine.prompting.ballot import Ballot
 from llmchat_engine.prompting.chain_of_thought import asked
 from llmchat_engine.prompting.few_shot import Shot, as_messages
@@ -339,6 +341,25 @@ def test_a_decided_vote_ends_in_the_same_way_whatever_comes(answers: list[str], 
     if leader:
         assert ballot.standings[0].key == leader
         assert votes[leader] == max(votes.values())
+
+
+def test_a_chain_is_read_once_for_each_kind_of_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = list[Kind]()
+
+    def look(text: str, kind: Kind) -> Place | None:
+        looks.append(kind)
+        return last(text, kind)
+
+    monkeypatch.setattr("llmchat_engine.prompting.ballot.last", look)
+    ballot = Ballot(20, "chain")
+    for number in range(20):
+        said = f"Answer: {number}" if number % 2 else f"{'so it goes on and on, ' * 5}\nto {number}"
+        ballot.put(number, Answer("eog", said, (), 9))
+        assert len(ballot.chains) == number + 1
+        assert ballot.is_decided is False or number == 19
+    assert ballot.standings[0].votes == 1
+    assert looks.count("number") == 10
+    assert len(looks) <= 20
 
 
 def test_stopping_early_never_changes_the_winner() -> None:
