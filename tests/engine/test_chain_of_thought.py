@@ -178,9 +178,9 @@ def test_a_model_that_thinks_by_itself_needs_no_second_pass() -> None:
 
 
 def test_a_model_that_thinks_by_itself_answers_to_a_schema_in_the_second_pass() -> None:
-    engine = FakeEngine([Script(" It is 12.", thought="Three times four.")], continued=[Script('{"n": 12}')])
+    engine = FakeEngine([Script("It is 12.", thought="Three times four.")], continued=[Script('{"n": 12}')])
     thought, text, _ = run(engine, replace(ZERO_SHOT, schema=SCHEMA))
-    assert (thought, text) == ("Three times four. It is 12.", '{"n": 12}')
+    assert (thought, text) == ("Three times four.\n\nIt is 12.", '{"n": 12}')
     assert engine.requests[1].messages[-1].thought_tokens == 3
 
 

@@ -205,6 +205,12 @@ def test_the_answer_of_a_model_that_thinks_is_its_text() -> None:
     assert (last.token_ids, last.thought_tokens) == ((0, 1, 2, 3), 2)
 
 
+def test_what_a_model_thinks_and_how_it_reasons_behind_that_are_two_texts() -> None:
+    script = Script("Nine more.\nAnswer: 12", thought="First three.")
+    polled, last = run(FakeEngine([script, script]))
+    assert last.thought == polled.chains[0].thought == "First three.\n\nNine more."
+
+
 def test_chains_reason_freely_and_their_answers_follow_the_schema() -> None:
     answers = [Script('{"a": 1, "b": 2}'), Script('{"b": 2, "a": 1}'), Script('{"a": 2}')]
     engine = FakeEngine(chains("1", "2", "3"), continued=answers)

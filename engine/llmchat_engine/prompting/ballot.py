@@ -12,6 +12,7 @@ from typing import Literal
 from llmchat_engine.answers import Answer
 from llmchat_engine.prompting.answers_key import Kind, canonical, key_of, kind_of
 from llmchat_engine.prompting.answers_text import Place, alone, last, marked
+from llmchat_engine.prompting.chain_of_thought import reasons
 from llmchat_engine.prompting.vote import Chain
 
 Source = Literal["chain", "whole", "pass"]
@@ -146,7 +147,7 @@ class Ballot:
     def _read(self, ended: Ended, kind: Kind) -> Chain:
         said = ended.answer
         answer, place = self._found(ended, kind) if ended.counts else ("", None)
-        thought = said.thought + (said.text[: place.reasons].rstrip() if place else said.text)
+        thought = reasons(said.thought, said.text[: place.reasons].rstrip() if place else said.text)
         key = key_of(answer, kind) if answer else ""
         return Chain(ended.number, thought, answer, key, said.reason, said.tokens)
 

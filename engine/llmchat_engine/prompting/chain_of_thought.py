@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 Cot = Literal["off", "zero-shot", "few-shot"]
 """Answer at once; reason step by step first; reason as the examples do."""
 TRIGGER = "Let's think step by step."
+GAP = "\n\n"
+"""Between what a model thought by itself and what it says behind that: neither text has the blanks between them."""
 
 
 def asked(question: str, cot: Cot) -> str:
     """Returns a question as it is sent."""
     return f"{question}\n\n{TRIGGER}" if cot == "zero-shot" else question
+
+
+def reasons(thought: str, said: str) -> str:
+    """Returns all that comes before an answer: what a model thought by itself, and what it said behind that."""
+    return GAP.join(filter(None, (thought, said)))
 
 
 def reason(engine: Engine, request: Request) -> Generator[Event, None, None]:
@@ -66,6 +73,8 @@ class _Reasoning:
 
     def __init__(self, *, may_answer: bool) -> None:
         self.model_key, self._thinks, self._may_answer = "", False, may_answer
+        self._gap = ""
+        """What comes before the next text: something once the model has thought by itself."""
         self.end = nothing_generated(Request(()))
 
     @property
@@ -84,19 +93,26 @@ class _Reasoning:
                     self.model_key = event.model.key
                 elif isinstance(event, Token):
                     self._thinks = self._thinks or event.thought
-                    event = replace(event, thought=event.thought or not self.has_answered)
+                    event = event if self.has_answered else self._as_thought(event)
                 yield event
+
+    def _as_thought(self, token: Token) -> Token:
+        """Returns what is part of the reasoning as that."""
+        if token.thought:
+            self._gap = self._gap or (GAP if token.text else "")
+            return token
+        gap, self._gap = (self._gap, "") if token.text else ("", self._gap)
+        return replace(token, text=gap + token.text, thought=True)
 
 
 def _only_thought(first: Finished, complete: bool = True) -> Finished:
     """Returns the end of a reply that never came to its answer."""
-    thought = first.thought + first.text
     ids = first.token_ids[:-1] if first.reason == "eog" else first.token_ids
     return replace(
         first,
         text="",
         token_ids=ids,
-        thought=thought,
+        thought=reasons(first.thought, first.text),
         thought_tokens=len(ids),
         thought_seconds=first.decode_seconds,
         complete=complete,
@@ -112,7 +128,7 @@ def _merged(first: Finished, second: SecondPass) -> Finished:
         reason=end.reason,
         text=end.text.strip(),
         token_ids=second.token_ids,
-        thought=first.thought + first.text,
+        thought=reasons(first.thought, first.text),
         thought_tokens=len(second.before),
         thought_seconds=first.decode_seconds + end.time_to_first_token,
         complete=second.is_complete,

@@ -15,7 +15,7 @@ from llmchat_engine.engine import Engine
 from llmchat_engine.events import Answered, Event, Finished, Loaded, Notice, Token, Waiting, nothing_generated
 from llmchat_engine.prompting.answers_text import last_line
 from llmchat_engine.prompting.ballot import Ballot, Source
-from llmchat_engine.prompting.chain_of_thought import TRIGGER
+from llmchat_engine.prompting.chain_of_thought import TRIGGER, reasons
 from llmchat_engine.prompting.second_pass import SecondPass, exact_ids, is_held, kept_between, shows_mark
 from llmchat_engine.prompting.vote import Chain, Polled
 from llmchat_engine.types import Request, Sampling
@@ -190,12 +190,12 @@ class Poll:
         """Returns the end of a vote without an answer: the last line of the first chain, and that it is incomplete."""
         said = self._ballot.ended[min(self._ballot.ended)].answer
         text = last_line(said.text)
-        thought = said.thought + said.text[: said.text.rfind(text)].rstrip() if text else said.thought
+        before = said.text[: said.text.rfind(text)].rstrip() if text else ""
         return replace(
             self._end,
             reason=said.reason,
             text=text,
-            thought=thought,
+            thought=reasons(said.thought, before),
             token_ids=(),
             thought_tokens=0,
             complete=not is_held(self._asked),
