@@ -169,12 +169,13 @@ def _check_together(template: Template, written: Mapping[str, Any]) -> None:
         if template.cite and forms:
             raise Fault("documents.cite", f"cite and {forms[0]} exclude each other", "an answer follows one form")
     if template.cot == "few-shot":
-        _check_reasoned(template.shots)
+        _check_reasoned(template)
 
 
-def _check_reasoned(shots: Sequence[Shot]) -> None:
-    if not shots:
-        raise Fault("cot", "cot cannot be 'few-shot'", "there are no shots that show how to reason")
-    for number, shot in enumerate(shots, 1):
+def _check_reasoned(template: Template) -> None:
+    if not template.shots or template.num_shots == 0:
+        why = "with num_shots = 0 no shot shows" if template.shots else "there are no shots that show"
+        raise Fault("cot", "cot cannot be 'few-shot'", f"{why} how to reason")
+    for number, shot in enumerate(template.shots, 1):
         if not shot.reasoning.strip():
             raise Fault(f"shots.{number}", f"shot {number} has no reasoning", "cot = 'few-shot' shows it")

@@ -16,6 +16,7 @@ from llmchat_engine import Thinking
 from llmchat_engine.prompting.chain_of_thought import Cot
 from llmchat_tui.templates.faults import Fault, spoken, unknown
 from llmchat_tui.templates.values import ShotsBy
+from llmchat_tui.toml_edit import toml_value
 
 _MOST_VOTES = 16
 _QUOTED = re.compile(r"`([^`]*)`")
@@ -88,7 +89,9 @@ def checked(table: str, values: Mapping[str, Any], kinds: Mapping[str, Any]) -> 
 
 
 def _short(value: object) -> str:
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)[:40]
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    return toml_value(value) if isinstance(value, bool) else repr(value)[:40]
 
 
 def _why(message: str, kind: Any) -> str:
