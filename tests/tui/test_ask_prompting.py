@@ -197,6 +197,10 @@ def nearest(pairs: Sequence[tuple[str, str]]) -> list[str]:
         (("--cot", "few-shot", "--shots", "capitals"), 2),
         (("--votes", "17"), 2),
         (("--chains",), 2),
+        (("-t", "steps", "-k", "0"), 2),
+        (("--json", "--dry-run"), 2),
+        (("--schema", ""), 2),
+        (("--schema-multi", ""), 2),
         (("-t", "capitals", "--save", "x"), 2),
     ],
 )
@@ -267,6 +271,15 @@ def test_what_a_template_asks_for_can_be_taken_back(home: Path, folder: Path) ->
     assert refused.code == 2
     assert refused.err.splitlines()[1] == "hint: --cot off"
     assert ask(home, "-t", "steps", "--cot", "off", "--answers", "2", "hi").code == 0
+    (folder / "voted.toml").write_text("votes = 3", encoding="utf-8")
+    (folder / "cited.toml").write_text('[documents]\ncollections = ["notes"]\ncite = true', encoding="utf-8")
+    hints = {
+        ("-t", "steps", "-k", "0"): "--cot off",
+        ("-t", "voted", "--logprobs"): "--votes 0",
+        ("-t", "cited", "--format", "json"): "--no-cite",
+    }
+    for flags, hint in hints.items():
+        assert ask(home, *flags, "hi").err.splitlines()[1:] == [f"hint: {hint}"], flags
 
 
 def test_dry_run_shows_the_exact_prompt(home: Path, folder: Path) -> None:
@@ -290,6 +303,16 @@ def test_a_command_line_is_saved_as_a_template(home: Path, examples: Path) -> No
     assert json.loads(template.schema)["required"] == ["name", "age"]
     again = ask(home, "--save", "mine", "-s", "Other.")
     assert (again.code, "there is a template mine already" in again.err) == (2, True)
+
+
+def test_a_chat_is_saved_with_how_its_tokens_are_chosen(home: Path, folder: Path) -> None:
+    ask(home, "-t", "capitals", "the border?")
+    assert ask(home, "-c", "--save", "mine", "--top-k", "5").code == 0
+    saved = find_template("mine", home / "templates")
+    assert (saved.system, dict(saved.sampling)) == (
+        "You know capitals.",
+        {"temperature": 0.25, "stop": ("END",), "top_k": 5},
+    )
 
 
 def test_saving_with_a_question_answers_it_too(home: Path) -> None:

@@ -13,7 +13,7 @@ import click
 
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.ask_flags import AskFlags
-from llmchat_tui.cli.ask_recipe import keep_as_template, named_template
+from llmchat_tui.cli.ask_recipe import keep_as_template, named_template, open_sampling
 from llmchat_tui.cli.ask_turn import Basis, basis_of, make_turn, read_question, system_of
 from llmchat_tui.cli.options import (
     answers_options,
@@ -163,7 +163,8 @@ class _Ask:
         app, flags = self._app, self._flags
         given = system_of(app, flags, self._warn)
         system = (basis.chat.system if basis.chat else "") if given is None else given
-        path = keep_as_template(app, flags, basis.asked, system, self._given)
+        of_chat = open_sampling(app.config, basis.chat.sampling) if basis.chat else {}
+        path = keep_as_template(app, flags, basis.asked, system, of_chat | self._given)
         self._console.info(f"saved {path}")
         return read_question(app, flags, self._warn)
 

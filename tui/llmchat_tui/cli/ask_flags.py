@@ -91,6 +91,8 @@ class AskFlags:
             raise UsageError("--continue and --conversation exclude each other")
         if self.as_json and (self.extract or self.extract_last):
             raise UsageError("--json and --extract exclude each other")
+        if self.as_json and self.dry_run:
+            raise UsageError("--json and --dry-run exclude each other", "what is printed is the prompt as it is")
         self._check_answers()
         self.prompting.check()
         if not self.asks_documents and (flag := self._documents_flag()):
@@ -155,17 +157,23 @@ class AskFlags:
         for one, others in ((reasons, _REASONED), (cite, cited), (form, _FORMED), (told, _TOLD)):
             for other, why in others.items():
                 if one and given[other]:
-                    raise UsageError(f"{one} and {other} exclude each other", why, self._way_out(one, asked))
+                    raise UsageError(f"{one} and {other} exclude each other", why, self._way_out(asked, one, other))
         if self.prompting.chains and not asked.votes:
             raise UsageError("--chains is about votes", "there are none", "add --votes 8")
 
-    def _way_out(self, flag: str, asked: Template) -> str:
-        """Returns what takes back what nobody typed."""
-        typed = {"--votes": self.prompting.votes, "--cot": self.prompting.cot or self.prompting.votes}
-        if flag in typed:
-            zero = " ".join((["--votes 0"] if asked.votes else []) + (["--cot off"] if asked.cot != "off" else []))
-            return "" if typed[flag] else zero
-        return "" if flag == "--logprobs" or self.prompting.form_flag() else "--format text"
+    def _way_out(self, asked: Template, *excluding: str) -> str:
+        """Returns what takes back the first of two flags that nobody typed; empty where both were."""
+        typed = self.prompting
+        zero = " ".join((["--votes 0"] if asked.votes else []) + (["--cot off"] if asked.cot != "off" else []))
+        text = "" if typed.form_flag() else "--format text"
+        ways = {
+            "--votes": "" if typed.votes else zero,
+            "--cot": "" if typed.cot or typed.votes else zero,
+            "--cite": "--no-cite" if asked.cite else "",
+            "--schema": text,
+            "--grammar": text,
+        }
+        return next(filter(None, (ways.get(flag) for flag in excluding)), "")
 
     def _documents_flag(self) -> str:
         """Returns the first flag that means nothing without documents; empty where there is none."""

@@ -63,8 +63,9 @@ def asked_by(
     cot = flags.cot or base.cot
     if votes and flags.votes and not flags.cot and cot == "off":
         cot = "zero-shot"
-    if cot == "few-shot" and not any(shot.reasoning for shot in base.shots):
-        raise UsageError("--cot few-shot needs examples that show their reasoning", "there are none", _NO_SHOTS)
+    if cot == "few-shot" and (base.num_shots == 0 or not any(shot.reasoning for shot in base.shots)):
+        hint = _NO_SHOTS if flags.cot else "--cot off"
+        raise UsageError("--cot few-shot needs examples that show their reasoning", "there are none", hint)
     return replace(
         base,
         cot=cot,
@@ -191,18 +192,18 @@ def _formed(base: Template, flags: PromptingFlags, limits: Limits, warn: Callabl
     """Returns a template with the form of the answer that was asked for."""
     if not flags.form_flag():
         return base
-    if flags.grammar_file:
+    if flags.grammar_file is not None:
         return replace(base, schema="", grammar=_grammar(flags.grammar_file, limits, warn))
     if flags.form == "text":
         return replace(base, schema="", grammar="")
     from llmchat_engine.grammar import constraint_text
     from llmchat_tui.schemas import ANY_OBJECT, schema_from, several_of
 
-    if flags.schema_multi:
+    if flags.schema_multi is not None:
         schema = several_of(schema_from(flags.schema_multi))
         constraint_text("", schema)
     else:
-        schema = schema_from(flags.schema) if flags.schema else ANY_OBJECT
+        schema = ANY_OBJECT if flags.schema is None else schema_from(flags.schema)
     return replace(base, schema=schema, grammar="")
 
 

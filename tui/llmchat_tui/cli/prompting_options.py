@@ -42,8 +42,8 @@ class PromptingFlags:
     no_think: bool = False
     keep_thoughts: bool = False
     hide_reasoning: bool = False
-    schema: str = ""
-    schema_multi: str = ""
+    schema: str | None = None
+    schema_multi: str | None = None
     form: Literal["json", "text"] | None = None
     grammar_file: Path | None = None
     logprobs: bool = False
@@ -76,7 +76,7 @@ class PromptingFlags:
             "--format": self.form,
             "--grammar": self.grammar_file,
         }
-        return (flag for flag, value in given.items() if value)
+        return (flag for flag, value in given.items() if value is not None)
 
     def check(self) -> None:
         """Raises where flags exclude each other, or one says nothing.
@@ -142,9 +142,9 @@ def prompting_options(command: _Command) -> _Command:
 def form_options(command: _Command) -> _Command:
     """Adds which form the answer has and what is told of its tokens; `prompting_flags` takes these out too."""
     decorators = (
-        click.option("--schema", default="", metavar="JSON|FILE|SHORT",
+        click.option("--schema", metavar="JSON|FILE|SHORT",
                      help="JSON schema that the answer satisfies, else exit code 5; or short: 'name, age int, bio'."),
-        click.option("--schema-multi", default="", metavar="JSON|FILE|SHORT",
+        click.option("--schema-multi", metavar="JSON|FILE|SHORT",
                      help="The same for a list of them, which comes under \"items\"."),
         click.option("--format", "form", type=click.Choice(["json", "text"]),
                      help="Any JSON object; or text, where a template or the chat has a schema."),
