@@ -16,7 +16,7 @@ from llmchat_engine.answers import Answer
 from llmchat_engine.events import Token
 from llmchat_engine.host.detokenize import Detokenizer
 from llmchat_engine.host.strands import Strand
-from llmchat_engine.host.thinking import Thought, ThoughtPlan
+from llmchat_engine.host.thinking import MOST_FORCED, Thought, ThoughtPlan, settled
 from llmchat_engine.host.thought_forms import HARMONY, MARKS, Harmony, Tagged, thought_form
 from llmchat_engine.types import Sampling
 
@@ -94,8 +94,16 @@ def test_a_reply_with_its_thought_in_a_later_prompt() -> None:
     assert tagged.whole((7, end, 8), 2) == (*tagged.opening, 7, end, 8)
     assert tagged.whole((mark, 7, end, 8), 3) == (mark, 7, end, 8)
     assert tagged.whole((7, 8), 1) == (7, 8), "the prompt had closed it"
+    assert tagged.whole((10, mark, 7, end, 8), 4) == (10, mark, 7, end, 8), "a blank stood before the mark"
     assert harmony.whole((harmony.channel, 7, 8), 2) == (harmony.channel, 7, 8)
     assert harmony.whole((7, 8), 1) == (*harmony.final, 7, 8)
+
+
+def test_a_mark_that_the_vocabulary_cannot_spell_does_not_go_on_for_ever() -> None:
+    """A model file can say that the letters of a mark are no letters; nothing closes its thoughts."""
+    form = Tagged(("<think>", "</think>"), None, (1,), (2,), (), "")
+    ids, _ = settled(ThoughtPlan(form, prompt=(1,), budget=0), lambda token: b"<think>" if token == 1 else b"?")
+    assert ids == (2,) * MOST_FORCED
 
 
 TEXTS = st.text(st.sampled_from("ab<>/think \né漢"), max_size=30)
@@ -125,10 +133,12 @@ class _Nobody:
 
 
 @settings(max_examples=200, deadline=None)
-@given(TEXTS, TEXTS, CUTS)
-def test_spelled_marks_are_found_wherever_tokens_are_cut(thought: str, answer: str, cuts: list[int]) -> None:
+@given(st.sampled_from(["", " ", "\n"]), TEXTS, TEXTS, CUTS)
+def test_spelled_marks_are_found_wherever_tokens_are_cut(
+    blank: str, thought: str, answer: str, cuts: list[int]
+) -> None:
     form = Tagged(("<think>", "</think>"), None, (), (), (), "")
-    data = f"<think>\n{thought}\n</think>\n\n{answer}".encode()
+    data = f"{blank}<think>\n{thought}\n</think>\n\n{answer}".encode()
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     tokens = [data[begin:end] for begin, end in pairwise(places)]
     strand, events = strand_of(tokens, form)
@@ -145,7 +155,7 @@ def test_spelled_marks_are_found_wherever_tokens_are_cut(thought: str, answer: s
 
 
 @settings(max_examples=200, deadline=None)
-@given(TEXTS.filter(lambda text: not text.startswith("<think>")), CUTS)
+@given(TEXTS.filter(lambda text: not text.lstrip().startswith("<think>")), CUTS)
 def test_text_that_opens_no_thought_is_the_answer_to_the_letter(text: str, cuts: list[int]) -> None:
     form, data = Tagged(("<think>", "</think>"), None, (), (), (), ""), text.encode()
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})

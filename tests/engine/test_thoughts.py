@@ -36,6 +36,26 @@ def test_a_thought_is_no_part_of_the_answer(kind: str, open_thinker: OpenThinker
     assert 0 < finished.thought_seconds < 5
 
 
+@pytest.mark.parametrize("kind", ["qwen3", "spelled"])
+@pytest.mark.parametrize("blank", ["\n", "  \n"])
+def test_blanks_may_stand_before_a_thought(kind: str, blank: str, open_thinker: OpenThinker) -> None:
+    """GLM 4.5 begins its replies with a line break, and SentencePiece every text with a blank."""
+    thinker = open_thinker(kind)
+    finished = thinker.ask(asked(), blank + NATURAL[kind])
+    assert (finished.thought, finished.text) == (THOUGHT, "Far.")
+    assert finished.token_ids == thinker.ids(blank + NATURAL[kind])
+    assert finished.thought_tokens == len(finished.token_ids) - len(thinker.ids("Far.<|im_end|>"))
+    for text in (blank + "Far.", blank):
+        plain = thinker.ask(asked(), text + "<|im_end|>")
+        assert (plain.thought, plain.text, plain.thought_tokens) == ("", text, 0)
+
+
+def test_a_blank_that_a_grammar_asks_for_is_the_answers(open_thinker: OpenThinker) -> None:
+    thinker = open_thinker("qwen3")
+    finished = thinker.ask(asked(grammar='root ::= "\\n" [0-9]'), "\n7<|im_end|>")
+    assert (finished.thought, finished.text, finished.complete) == ("", "\n7", True)
+
+
 @pytest.mark.parametrize("kind", ["qwen3", "spelled", "gpt-oss"])
 def test_who_answers_at_once_does_not_think(kind: str, open_thinker: OpenThinker) -> None:
     finished = open_thinker(kind).ask(asked(), "Far. <think>" + END.get(kind, "<|im_end|>"))

@@ -142,8 +142,8 @@ def _thinking(request: Request, begun: Message | None, template: ChatTemplate) -
     """Returns how the template is to open the reply: a thought that has opened itself is closed where it stands."""
     if request.think != "off" or begun is None or begun.thought_tokens <= 0 or template.thoughts is None:
         return request.think
-    opening = template.thoughts.opening[:1]
-    return "on" if opening and begun.token_ids[:1] == opening else "off"
+    form, thought = template.thoughts, begun.token_ids[: begun.thought_tokens]
+    return "on" if form.opening and form.has_opened(thought) else "off"
 
 
 def _with_begun(

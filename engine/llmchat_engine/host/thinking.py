@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DOES_NOT_THINK = "this model does not think; --cot zero-shot has any model reason"
 
+MOST_FORCED = 64
+"""Tokens that stand before an answer by force; a vocabulary that cannot spell what closes a thought has no end."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThoughtPlan:
@@ -135,6 +138,9 @@ class Thought:
                 self._answer_begins([data.lstrip(b"\r\n")])
                 return ""
         if kind == "undecided":
+            if self._constrained and not forced:  # the grammar has taken it as the answer's
+                self._answer_begins([self._piece(token)])
+                return ""
             self._undecided.append(self._piece(token))
             return ""
         return self._go_on(token, kind == "thought", forced=forced, was_open=was_open)
@@ -229,7 +235,7 @@ def settled(plan: ThoughtPlan, piece: Callable[[int], bytes]) -> tuple[tuple[int
     For what draws no tokens one by one: a beam search, the scores of texts.
     """
     thought, forced = Thought(plan, piece), list[int]()
-    while (token := thought.forced()) is not None:
+    while len(forced) < MOST_FORCED and (token := thought.forced()) is not None:
         thought.take(token)
         forced.append(token)
     ids = tuple(forced)

@@ -70,6 +70,9 @@ class ThoughtForm(Protocol):
     def whole(self, ids: tuple[int, ...], count: int) -> tuple[int, ...]:
         """Returns the ids of a reply with its thought, the first `count` of them, as they stand in a later prompt."""
 
+    def has_opened(self, thought: tuple[int, ...]) -> bool:
+        """Returns whether what opens a thought is among its ids, and did not stand in the prompt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
@@ -93,7 +96,7 @@ class Tagged:
     def track(self, piece: Callable[[int], bytes]) -> Track:
         """Returns what follows one reply."""
         if self.marks:
-            return TagTrack(self.marks, self.closing)
+            return TagTrack(self.marks, self.closing, piece)
         before, behind = self.texts
         return SpelledTrack(before.encode(), behind.encode(), self.closing, piece)
 
@@ -108,9 +111,13 @@ class Tagged:
 
     def whole(self, ids: tuple[int, ...], count: int) -> tuple[int, ...]:
         """Returns the ids, with the mark before them that had stood in the prompt."""
-        if ids[:1] == self.opening[:1] or (self.marks and self.marks[1] not in ids[:count]):
+        if self.has_opened(ids[:count]) or (self.marks and self.marks[1] not in ids[:count]):
             return ids
         return self.opening + ids
+
+    def has_opened(self, thought: tuple[int, ...]) -> bool:
+        """Returns whether the mark is among the ids of a thought."""
+        return self.marks[0] in thought if self.marks else thought[:1] == self.opening[:1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,11 @@ class Harmony:
 
     def whole(self, ids: tuple[int, ...], count: int) -> tuple[int, ...]:
         """Returns the ids, with the header of an answer before what had none."""
-        return ids if self.channel in ids[:count] else self.final + ids
+        return ids if self.has_opened(ids[:count]) else self.final + ids
+
+    def has_opened(self, thought: tuple[int, ...]) -> bool:
+        """Returns whether a header is among the ids of a thought."""
+        return self.channel in thought
 
 
 def thought_form(template: str | None, vocab: Words) -> ThoughtForm | None:

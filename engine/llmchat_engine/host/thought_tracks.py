@@ -58,11 +58,11 @@ class TagTrack:
 
     inner, rest, stop = b"", b"", ()
 
-    def __init__(self, marks: tuple[int, int], closing: tuple[int, ...]) -> None:
-        """Takes both tokens, and how a thought is closed."""
+    def __init__(self, marks: tuple[int, int], closing: tuple[int, ...], piece: Callable[[int], bytes]) -> None:
+        """Takes both tokens, how a thought is closed, and what gives the bytes of a token."""
         self._open, self._close = marks
-        self._closing = closing
-        self.hidden = self.closed = self._begun = False
+        self._closing, self._piece = closing, piece
+        self.hidden = self.closed = self._begun = self._said = False
 
     def read(self, ids: Sequence[int]) -> None:
         """Takes what the template wrote."""
@@ -72,13 +72,16 @@ class TagTrack:
                 self.closed = not self.hidden
 
     def take(self, token: int) -> Kind:
-        """Takes the next token."""
+        """Takes the next token; blanks may stand before the mark: GLM 4.5 begins with a line break."""
         self._begun = True
         if token == (self._close if self.hidden else self._open):
             self.hidden = not self.hidden
             self.closed = not self.hidden
             return "mark"
-        return "thought" if self.hidden else "answer"
+        if self.hidden:
+            return "thought"
+        self._said = self._said or self.closed or bool(self._piece(token).strip())
+        return "answer" if self._said else "undecided"
 
     @property
     def openers(self) -> tuple[int, ...]:
@@ -117,12 +120,13 @@ class SpelledTrack:
         if self.hidden:
             self._look_for_the_end()
             return "thought"
-        if self._seen.startswith(self._before):
-            self.inner, self.hidden = self._seen.removeprefix(self._before), True
+        seen = self._seen.lstrip()  # blanks may stand before the mark: SentencePiece puts one before any text
+        if seen.startswith(self._before):
+            self.inner, self.hidden = seen.removeprefix(self._before), True
             self._seen = self.inner
             self._look_for_the_end()
             return "mark"
-        return "undecided" if self._before.startswith(self._seen) else "answer"
+        return "undecided" if self._before.startswith(seen) else "answer"
 
     def _look_for_the_end(self) -> None:
         _, mark, rest = self._seen.partition(self._behind)
