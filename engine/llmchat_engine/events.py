@@ -98,7 +98,8 @@ class Finished:
     text: str
     """The whole reply, exact; without the thought before it."""
     token_ids: tuple[int, ...]
-    """The ids as generated, the end-of-generation token too; empty where a stop word cut a token in half."""
+    """The ids as generated, the end-of-generation token too; empty where one would have to be cut: where a stop
+    word ends in it, or a spelled mark that closes a thought."""
     prompt_tokens: int
     cached_tokens: int
     prefilled_tokens: int

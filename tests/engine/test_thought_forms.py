@@ -154,6 +154,19 @@ def test_spelled_marks_are_found_wherever_tokens_are_cut(
     assert end.thought_tokens <= len(tokens)
 
 
+@pytest.mark.parametrize(
+    ("closing", "ids"), [([b"</think>\n\n", b"Hello"], (0, 1, 2, 3)), ([b"</think", b">Hello"], ())]
+)
+def test_a_token_that_closes_a_thought_and_begins_the_answer_has_no_place_in_a_later_prompt(
+    closing: list[bytes], ids: tuple[int, ...]
+) -> None:
+    """The later prompt would begin the answer with the end of the mark."""
+    strand, events = strand_of([b"<think>", b"hm", *closing], Tagged(("<think>", "</think>"), None, (), (), (), ""))
+    end = strand.end()
+    assert (end.thought, end.text, end.token_ids) == ("hm", "Hello", ids)
+    assert sum(event.count for event in events) == end.tokens == 4
+
+
 @settings(max_examples=200, deadline=None)
 @given(TEXTS.filter(lambda text: not text.lstrip().startswith("<think>")), CUTS)
 def test_text_that_opens_no_thought_is_the_answer_to_the_letter(text: str, cuts: list[int]) -> None:

@@ -121,7 +121,9 @@ class Strand:
         return (*shown, self._token(text)) if text or self._untold else shown
 
     def exact_ids(self) -> tuple[int, ...]:
-        """Returns the ids whose text is the answer's and the thought's; none where a stop word cut a token in half."""
+        """Returns the ids whose text is the answer's and the thought's; none where a token would have to be cut."""
+        if self.thought is not None and self.thought.is_split:
+            return ()
         if self.reason != "stop":
             return tuple(self.ids)
         whole, before = self.detokenizer.exact_count(), self.thought.count if self.thought else 0

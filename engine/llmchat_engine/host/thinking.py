@@ -51,6 +51,7 @@ class Thought:
         over: the answer has begun, or what comes is one from the start; nothing is told here any more.
         count: so many tokens of the reply, from the first on, are the thought, its marks and the blanks behind it.
         first: the first bytes of the answer, token by token, once it is over.
+        is_split: the token that closed it says the answer's first bytes too: no token stands between the two.
         seconds: how long it took.
     """
 
@@ -89,7 +90,7 @@ class Thought:
         self._shown, self._blank = shown, gap
 
     def _restart(self) -> None:
-        self.count, self.first = 0, list[bytes]()
+        self.count, self.first, self.is_split = 0, list[bytes](), False
         self._words = Detokenizer(self._piece, self._track.stop)
         self._parts, self._undecided = list[str](), list[bytes]()
         self._shown, self._blank, self._in_text = False, "", False
@@ -154,6 +155,7 @@ class Thought:
         if not is_thought and not inner and self._shown:
             self._blank = "\n\n"  # between two messages of a thought
         if self._track.rest and not self._constrained:
+            self.is_split = True
             self._answer_begins([self._track.rest])
             return text
         self.count += 1 + len(self._undecided)
