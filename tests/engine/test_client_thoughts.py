@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from tests.engine.conftest import StartEngine
 from tests.engine.thinkers import WHERE, in_order, thinker_path
 
 from llmchat_engine.client import LocalEngine
-from llmchat_engine.events import Event, Loaded, Queued, Token
+from llmchat_engine.events import Event, Finished, Loaded, Queued, Token
+from llmchat_engine.prompting.chain_of_thought import asked, reason
+from llmchat_engine.prompting.vote import vote
 from llmchat_engine.types import Message, Request, Sampling
 
 NO_END = ("#6=-inf", "#4=-inf", "#2=-inf")
@@ -81,6 +84,23 @@ def test_answer_now_while_another_request_is_served(r1: LocalEngine, start: Star
                 events.close()
     assert in_order(seen).thought == ""
     assert any(isinstance(event, Queued) for event in seen)
+
+
+def test_a_thought_that_was_cut_off_is_closed_before_the_second_pass_answers(r1: LocalEngine) -> None:
+    sampling = Sampling(temperature=0.0, max_tokens=20, logit_bias=NO_END[:1])
+    question = replace(WHERE, text=asked(WHERE.text, "zero-shot"))
+    request = Request((question,), sampling, chat="a", grammar='root ::= "4" [0-9]')
+    *events, finished = reason(r1, request)
+    assert isinstance(finished, Finished)
+    thought = [event.text for event in events if isinstance(event, Token) and event.thought]
+    assert "".join(thought) == finished.thought
+    assert len(finished.text) == 2
+    assert finished.complete
+    assert 2 <= len(finished.token_ids) - finished.thought_tokens <= 3, "two digits and an end"
+    *_, last = vote(r1, request, 2)
+    assert isinstance(last, Finished)
+    assert len(last.text) == 2
+    assert 2 <= len(last.token_ids) - last.thought_tokens <= 3
 
 
 def test_two_turns(r1: LocalEngine) -> None:

@@ -129,7 +129,7 @@ def _merged(first: Finished, second: SecondPass) -> Finished:
         text=end.text.strip(),
         token_ids=second.token_ids,
         thought=reasons(first.thought, first.text),
-        thought_tokens=len(second.before),
+        thought_tokens=second.thought_tokens,
         thought_seconds=first.decode_seconds + end.time_to_first_token,
         complete=second.is_complete,
         logprob=(first.logprob or 0.0) + (end.logprob or 0.0) if known else None,

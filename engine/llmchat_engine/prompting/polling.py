@@ -148,7 +148,7 @@ class Poll:
         ended, second = self._ballot.ended[chain.number], self._passes.get(chain.number)
         end = replace(self._end, thought=chain.thought, text=chain.answer, thought_seconds=self._end.decode_seconds)
         if second and ended.taken:
-            ids, thought, last = second.token_ids, len(second.before), second.end
+            ids, thought, last = second.token_ids, second.thought_tokens, second.end
             return replace(
                 end,
                 reason=last.reason,

@@ -88,6 +88,11 @@ class SecondPass:
         return (self.had_room and self.end.complete) or not self.is_held
 
     @property
+    def thought_tokens(self) -> int:
+        """How many of `token_ids` stand before the answer, with what closes a thought that was cut off."""
+        return len(self.before) + self.end.thought_tokens
+
+    @property
     def token_ids(self) -> tuple[int, ...]:
         """The ids of the whole reply; none where those of the answer are not known."""
         known = self.end.token_ids or not self.end.reply_tokens
@@ -144,6 +149,7 @@ def _continued(request: Request, begun: Message, *, one_line: bool) -> Request:
         next_messages=request.next_messages or request.messages,
         sampling=_answering(request.sampling, len(begun.token_ids), one_line),
         grammar=ONE_LINE if one_line else request.grammar,
+        think_budget=0,  # a thought that the most tokens have cut off would go on in place of the answer
         answers=1,
         beams=0,
     )
