@@ -249,8 +249,9 @@ class TestNextTurn:
             Request((QUESTION,)),
             Request((QUESTION,), chat="chat", private=True),
             Request((QUESTION,), chat="chat", raw=True),
+            Request((), chat="chat"),
         ],
-        ids=["no chat", "private", "raw"],
+        ids=["no chat", "private", "raw", "no message"],
     )
     def test_there_is_none(self, request_: Request) -> None:
         assert next_turn(request_, finished(), MODEL, Want()) is None

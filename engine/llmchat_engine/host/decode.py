@@ -11,7 +11,6 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.events import Answered, Finished, Prefill, Restored, Token
@@ -28,9 +27,6 @@ from llmchat_engine.host.strands import Picker, Strand, alive
 from llmchat_engine.host.thinking import Thought, ThoughtPlan
 from llmchat_engine.sampling import logit_biases, looks_back, stages
 from llmchat_engine.types import Sampling
-
-if TYPE_CHECKING:
-    pass
 
 MOST_LOGPROBS = 100
 MOST_PENALTY = 10

@@ -56,6 +56,8 @@ def next_turn(request: Request, finished: Finished, model_key: str, want: Want) 
     if request.private or request.raw or not request.chat:
         return None
     path = request.next_messages or request.messages
+    if not path:
+        return None
     reply = Message("assistant", finished.text, finished.token_ids, model_key, finished.thought_tokens)
     if path[-1].role == "assistant":
         begun, path = path[-1], path[:-1]
