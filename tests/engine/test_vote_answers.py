@@ -81,6 +81,10 @@ def test_json_is_the_same_in_any_order_and_with_any_blanks() -> None:
     assert key_of('{"a": 1}', "json") != key_of('{"a": "1"}', "json")
 
 
+def test_half_a_surrogate_pair_in_json_is_text_that_can_be_written() -> None:
+    assert key_of(r'["\ud800", "ü"]', "json").encode() == '["?","ü"]'.encode()
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda of: st.lists(of, max_size=3), max_leaves=5

@@ -94,9 +94,10 @@ def plain_signs(text: str) -> str:
 def canonical(answer: str) -> str:
     """Returns a JSON value with its keys in order and without blanks; empty for what is none."""
     try:
-        return json.dumps(_whole(json.loads(answer)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(_whole(json.loads(answer)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     except (ValueError, RecursionError):
         return ""
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair may be escaped in a value
 
 
 def _whole(value: Any) -> Any:
