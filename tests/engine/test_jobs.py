@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from llmchat_engine.events import Finished, Queued
-from llmchat_engine.host.jobs import Job, JobQueue
+from llmchat_engine.host.jobs import MOST_ANSWERS, Job, JobQueue
 from llmchat_engine.protocol import Generate, News, Score, Tokenize, Work
 from llmchat_engine.types import Message, Request
 
@@ -119,6 +119,9 @@ def test_a_thought_is_closed_while_its_job_waits_or_runs_by_its_own_client() -> 
     desk.queue.conclude(1, "b", 2)
     assert (running.concluded, waiting.concluded) == ({0, 1, 2}, {2})
     assert desk.flags[-1] is False
+    many = desk.put("d", 1, Generate(Request(asked.request.messages, answers=10**15)))
+    desk.queue.conclude(1, "d")
+    assert len(many.concluded) == MOST_ANSWERS
 
 
 def test_with_the_last_of_its_answers_the_job_is_stopped() -> None:

@@ -27,6 +27,8 @@ from llmchat_engine.types import Request
 
 Counting = Render | Measure | Tokenize | Pieces
 """What needs the vocabulary of a model and nothing else of it."""
+MOST_ANSWERS = 256
+"""llama.cpp has no more sequences; a request for a billion is refused, but not before its turn."""
 
 
 @dataclass(eq=False, slots=True)
@@ -103,7 +105,8 @@ class JobQueue:
         with self._changed:
             for job in (self._running, *self._waiting):
                 if job and (job.client, job.id) == (client, job_id) and isinstance(job.order, Generate):
-                    job.concluded.update(range(job.order.request.answers) if answer is None else (answer,))
+                    every = range(min(job.order.request.answers, MOST_ANSWERS))
+                    job.concluded.update(every if answer is None else (answer,))
 
     def _stop_answer(self, client: int, job_id: str | None, answer: int) -> bool:
         """Stops one answer; returns whether it was the last one that went on: nobody waits for the job any more."""
