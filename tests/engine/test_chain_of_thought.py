@@ -80,6 +80,12 @@ def test_the_next_turn_is_told_to_have_no_reasoning() -> None:
     assert engine.requests[1].next_messages == ZERO_SHOT.messages
 
 
+def test_the_next_turn_is_told_to_have_the_reasoning_where_thoughts_are_kept() -> None:
+    engine = FakeEngine([THOUGHT], continued=[Script(" 12")])
+    run(engine, replace(ZERO_SHOT, keep_thoughts=True))
+    assert engine.requests[1].next_messages == ()
+
+
 def test_ids_and_counts_are_of_both_passes() -> None:
     engine = FakeEngine([THOUGHT], continued=[Script(" 12 apples")])
     *_, last = run(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from tests.engine.rig import SEED
 from tests.engine.thinkers import KEY, WHERE, OpenThinker, Thinker, asked, reply
 
 from llmchat_engine.events import Finished
+from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.measure import Lengths, measure
 from llmchat_engine.types import Message, Request, Sampling
 
@@ -80,6 +82,19 @@ def test_thoughts_that_are_kept_are_what_the_cache_holds(kind: str, open_thinker
     text = thinker.prompt(second(finished, keep_thoughts=True))
     assert LONG in text
     assert thinker.residents.prompter.prompt(second(finished, keep_thoughts=True)).text.count("Far.") == 1
+
+
+def test_a_chain_of_thought_of_a_model_that_does_not_think_is_kept_or_gone(
+    llama: Llama, tiny_chat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinker = Thinker(llama, tiny_chat, monkeypatch)
+    begun, said = (thinker.vocab.tokenize(text, special=False) for text in ("Three and nine.", "12"))
+    chain = Message("assistant", "12", (*begun, *said), KEY, len(begun))
+    prompt = thinker.prompt(asked(WHERE, chain, WHERE))
+    kept = thinker.prompt(asked(WHERE, chain, WHERE, keep_thoughts=True))
+    assert "Three and nine." not in prompt
+    assert kept == prompt.replace("12", "Three and nine.12")
+    thinker.close()
 
 
 @pytest.mark.parametrize("kind", ["r1", "gpt-oss"])

@@ -65,9 +65,9 @@ class Replies:
     def ids(self, message: Message) -> tuple[int, ...]:
         """Returns the ids of an earlier reply as they stand in the prompt, or none: without its thought, or with it."""
         ids, thought = self.whole(message), max(0, message.thought_tokens)
-        if not (thought and ids and self.thoughts and self.keep_thoughts):
+        if not (thought and ids and self.keep_thoughts):
             return ids[thought:]
-        return self.thoughts.whole(ids, thought)
+        return self.thoughts.whole(ids, thought) if self.thoughts else ids  # a chain of thought has no marks
 
     def heading(self, message: Message) -> str:
         """Returns what the template writes before an earlier reply although the reply's ids hold it."""

@@ -142,11 +142,11 @@ def exact_ids(said: Answer | Finished) -> tuple[int, ...]:
 
 
 def _continued(request: Request, begun: Message, *, one_line: bool) -> Request:
-    """Returns the request of the answer. The next turn will not have the reasoning, which is told to the host."""
+    """Returns the request of the answer. The host is told whether the next turn will have the reasoning."""
     return replace(
         request,
         messages=(*request.messages, begun),
-        next_messages=request.next_messages or request.messages,
+        next_messages=request.next_messages or (() if request.keep_thoughts else request.messages),
         sampling=_answering(request.sampling, len(begun.token_ids), one_line),
         grammar=ONE_LINE if one_line else request.grammar,
         think_budget=0,  # a thought that the most tokens have cut off would go on in place of the answer
