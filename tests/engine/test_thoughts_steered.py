@@ -233,6 +233,14 @@ def test_beams_search_behind_what_is_forced(open_thinker: OpenThinker) -> None:
         thinker.events(asked(think_budget=-1))
 
 
+def test_a_search_that_meets_a_stop_word_in_a_thought_was_not_cancelled(open_thinker: OpenThinker) -> None:
+    everything = Sampling(temperature=0.0, max_tokens=30, stop=tuple("~_noipe\ufffd"))
+    finished = open_thinker("r1").ask(asked(beams=3, sampling=everything))
+    assert (finished.reason, finished.text) == ("stop", "")
+    assert finished.token_ids
+    assert finished.thought_tokens == finished.reply_tokens < 30
+
+
 @pytest.mark.parametrize("order", [lambda request: Score(request, ("Far.",)), lambda request: Peek(request, 3)])
 def test_scores_and_peeks_are_of_the_answer_where_nothing_is_thought(
     order: Callable[[Request], Work], open_thinker: OpenThinker

@@ -57,8 +57,10 @@ class Beams:
         strand.line = max(lines, key=partial(_shared, [*ids, *best.ids]))
         strand.logprob = best.logprob
         yield from self._told(strand, best.ids, limit)
-        if strand.reason is None or (plan is not None and self._context.aborted):
+        if plan is not None and (self._context.aborted or strand.reason is None):
             strand.reason = "cancelled"
+        elif strand.reason is None:  # a stop word in a thought: the search does not tell it from the answer
+            strand.reason = "stop"
 
     def _lay_out(self, plan: Plan, lines: list[Line]) -> None:
         """Has each sequence hold what the next token of its hypothesis comes behind."""
