@@ -5,6 +5,7 @@ Shows what it is told by a thread that asks the engine; begins no turn itself, a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -173,5 +174,6 @@ class TokensScreen(Panel[Beginning | None]):
     def action_leave(self) -> None:
         """Closes the page; what is still being asked is stopped."""
         if self._scored is None:
-            self.run_worker(self._cancel, thread=True, group="cancel", exit_on_error=False)
+            # No worker of this page: those that have not begun go with it.
+            threading.Thread(target=self._cancel, daemon=True).start()
         super().action_leave()
