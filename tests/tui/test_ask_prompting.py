@@ -315,6 +315,16 @@ def test_a_chat_is_saved_with_how_its_tokens_are_chosen(home: Path, folder: Path
     )
 
 
+def test_bytes_that_are_no_text_are_replaced(home: Path, folder: Path) -> None:
+    engine = FakeEngine()
+    assert ask(home, "-t", "capitals", "-p", "country", "a\udcffb", "hi", engine=engine).code == 0
+    assert said(engine.requests[0])[-1] == "Of a\ufffdb, hi"
+    saved = ask(home, "--save", "mine", "--stop", "a\udcffb", "--schema", '{"const": "a\udcffb"}')
+    assert saved.code == 0, saved.err
+    template = find_template("mine", home / "templates")
+    assert (template.sampling["stop"], json.loads(template.schema)) == (("a\ufffdb",), {"const": "a\ufffdb"})
+
+
 def test_saving_with_a_question_answers_it_too(home: Path) -> None:
     opened = Opened()
     asked = ask(home, "--save", "mine", "-s", "Be brief.", "-d", "notes", "--docs-k", "3", engine=opened)

@@ -175,3 +175,22 @@ def test_on_a_terminal_new_opens_the_editor(folder: Path, typing: Path) -> None:
     output, code = run_in_terminal(["templates", "new", "mine"], os.environ)
     assert (output.strip().decode(), code) == (str(folder / "mine.toml"), 0)
     assert (folder / "mine.toml").read_text() == 'system = "Typed."'
+
+
+def test_a_file_whose_name_is_no_text_is_a_template_all_the_same(folder: Path) -> None:
+    os.fdopen(os.open(os.fsencode(folder) + b"/a\xffb.toml", os.O_CREAT | os.O_WRONLY), "w").close()
+    (found,) = (row for row in json.loads(run("list", "--json").output) if not row["built_in"])
+    assert (found["name"], found["problem"]) == ("a\ufffdb", None)
+    for name in ("a\udcffb", "a\ufffdb", str(folder / "a\udcffb.toml")):
+        assert json.loads(run("show", name, "--json").output)["name"] == "a\ufffdb"
+
+
+def test_a_parameter_that_is_no_text_is_shown_as_one() -> None:
+    shown = run("show", "translate", "-p", "to", "a\udcffb", "--json")
+    assert json.loads(shown.output)["messages"][-1]["text"].endswith("to a\ufffdb:")
+
+
+def test_a_file_that_is_missing_is_no_matter_of_the_list(tmp_path: Path) -> None:
+    with pytest.raises(TemplateMissing) as caught:
+        run("import", str(tmp_path / "nope.md"))
+    assert caught.value.hint == ""

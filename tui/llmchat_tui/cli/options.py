@@ -136,6 +136,7 @@ def sampling_given(flags: dict[str, Any], options: Mapping[str, Any]) -> dict[st
         UsageError: a value is out of range, or a stop word is empty.
     """
     from llmchat_tui.errors import UsageError
+    from llmchat_tui.inputs import as_text
 
     given = {name: flags.pop(name) for name in _FLAGS}
     stop = flags.pop("stop")
@@ -146,7 +147,7 @@ def sampling_given(flags: dict[str, Any], options: Mapping[str, Any]) -> dict[st
         if value is not None:
             values[name] = _checked(name, str(value), f"--{name.replace('_', '-')} {value}")
     if stop:
-        values["stop"] = stop
+        values["stop"] = tuple(map(as_text, stop))
     return values
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from llmchat_tui.cli.options import decorated
-from llmchat_tui.cli.templates_common import complete_template
+from llmchat_tui.cli.templates_common import complete_template, param_option
 
 if TYPE_CHECKING:
     from llmchat_engine import Thinking
@@ -108,8 +108,7 @@ def template_options(command: _Command) -> _Command:
         click.option("-t", "--template", default="", metavar="NAME", shell_complete=complete_template,
                      help="Ask as this template says; llmchat templates lists them."),
         click.option("-r", "--role", "template", hidden=True, metavar="NAME"),
-        click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE",
-                     help="A parameter of the template; repeatable."),
+        param_option,
     )  # fmt: skip
     return decorated(command, decorators)
 

@@ -1,4 +1,4 @@
-"""What the commands of `llmchat templates` share: the folder, names that a shell completes, and the editor.
+"""What the commands of `llmchat templates` share: names that a shell completes, parameters, and the editor.
 
 Knows no single command.
 """
@@ -28,6 +28,23 @@ def complete_template(context: click.Context, _parameter: click.Parameter, incom
     except UserError:
         return []
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _as_texts(
+    _context: click.Context, _option: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    if not pairs:
+        return pairs
+    from llmchat_tui.inputs import as_text
+
+    return tuple((as_text(name), as_text(value)) for name, value in pairs)
+
+
+param_option = click.option(
+    "-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", callback=_as_texts,
+    help="A parameter of the template; repeatable.",
+)  # fmt: skip
+"""Adds the parameters of a template; they come as `params`, bytes that are no text replaced."""
 
 
 def edited(app: App, text: str, name: str) -> str:

@@ -60,11 +60,13 @@ def _words(row: Listed) -> str:
 
 def _facts(row: Listed) -> dict[str, Any]:
     """Returns one template as a JSON object."""
+    from llmchat_tui.inputs import as_text
+
     return {
         "name": row.name,
         "description": row.description,
         "built_in": row.path is None,
-        "path": str(row.path) if row.path else None,
+        "path": as_text(str(row.path)) if row.path else None,
         "params": dict(row.template.params) if row.template else {},
-        "problem": str(row.problem) if row.problem else None,
+        "problem": as_text(str(row.problem)) if row.problem else None,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmchat_tui.cli.common import app_of, print_json, print_rows
-from llmchat_tui.cli.templates_common import complete_template
+from llmchat_tui.cli.templates_common import complete_template, param_option
 from llmchat_tui.sanitize import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ _QUESTION = "<your question>"
 @click.command()
 @click.argument("name", shell_complete=complete_template)
 @click.option("--input", "question", default=_QUESTION, metavar="TEXT", help="Show the messages for this question.")
-@click.option(
-    "-p", "--param", "params", nargs=2, multiple=True, metavar="KEY VALUE", help="A parameter of it; repeatable."
-)
+@param_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def show(context: click.Context, name: str, question: str, params: tuple[tuple[str, str], ...], as_json: bool) -> None:
@@ -61,4 +59,6 @@ def _facts(template: Template) -> dict[str, object]:
     """Returns everything that a template says as a JSON object."""
     from dataclasses import asdict
 
-    return asdict(template) | {"path": str(template.path) if template.path else None}
+    from llmchat_tui.inputs import as_text
+
+    return asdict(template) | {"path": as_text(str(template.path)) if template.path else None}

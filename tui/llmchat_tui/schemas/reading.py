@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmchat_tui.errors import UsageError
+from llmchat_tui.inputs import as_text
 from llmchat_tui.schemas.short_form import schema_of
 
 ANY_OBJECT = '{"type":"object"}'
@@ -50,11 +51,11 @@ def several_of(schema: str) -> str:
 
 
 def _as_json(text: str) -> str:
+    if (file := None if text.startswith("{") else _file(text)) is not None:
+        text = _read(file).strip()
+    text = as_text(text)  # behind the look for a file, whose name may be any bytes
     if text.startswith("{"):
         return text
-    if (file := _file(text)) is not None:
-        written = _read(file).strip()
-        return written if written.startswith("{") else json.dumps(schema_of(written), ensure_ascii=False)
     if not text:
         raise UsageError("the schema is empty", "", _EXAMPLE)
     if len(text.split()) == 1 and ("/" in text or text.endswith(".json")):

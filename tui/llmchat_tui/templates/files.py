@@ -29,7 +29,8 @@ def read_file(path: Path, most: int = MAX_BYTES) -> str:
     try:
         data = read_regular(path, most)
     except FileNotFoundError as error:
-        raise TemplateMissing(f"there is no file {path}", "", "llmchat templates list") from error
+        hint = "llmchat templates list" if path.suffix == ".toml" else ""
+        raise TemplateMissing(f"there is no file {path}", "", hint) from error
     except IsADirectoryError as error:
         raise TemplateInvalid(f"cannot read {path}", "it is a directory") from error
     except InputError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmchat_tui.errors import TemplateInvalid, TemplateMissing
+from llmchat_tui.inputs import as_text
 from llmchat_tui.templates.files import read_file
 from llmchat_tui.templates.reading import read_template, template_of
 from llmchat_tui.templates.values import Template
@@ -46,7 +47,7 @@ def find_template(name: str, folder: Path) -> Template:
     if name.endswith(SUFFIX):
         return read_template(Path(name).expanduser())
     files = template_files(folder)
-    return _read(full_name(name, files), files)
+    return _read(full_name(as_text(name), files), files)
 
 
 def all_templates(folder: Path) -> list[Listed]:
@@ -100,7 +101,7 @@ def _files(folder: Path) -> dict[str, Path]:
         return {}
     except OSError as error:
         raise TemplateMissing(f"cannot read {folder}", error.strerror or "", "llmchat templates path") from error
-    return {path.stem: path for path in found if path.suffix == SUFFIX and not path.name.startswith(".")}
+    return {as_text(path.stem): path for path in found if path.suffix == SUFFIX and not path.name.startswith(".")}
 
 
 def _read(name: str, files: dict[str, Path]) -> Template:

@@ -12,6 +12,7 @@ from typing import Any
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.config import checked_value, parse_toml
 from llmchat_tui.errors import ConfigError, TemplateInvalid, UserError
+from llmchat_tui.inputs import as_text
 from llmchat_tui.placeholders import is_name, names_in
 from llmchat_tui.recipe import PLACE
 from llmchat_tui.schemas import ANY_OBJECT
@@ -36,7 +37,7 @@ def read_template(path: Path) -> Template:
         TemplateMissing: there is no such file.
         TemplateInvalid: it cannot be used; `what` names file, line and key.
     """
-    return template_of(read_file(path), path.stem, path)
+    return template_of(read_file(path), as_text(path.stem), path)
 
 
 def template_of(text: str, name: str, path: Path | None) -> Template:
