@@ -10,11 +10,13 @@ from tests.tui.overflowing import N_CTX, words
 from tests.tui.talk_stage import LONG, PATIENCE, Gated, Stage, gated
 
 from llmchat_engine import Message
+from llmchat_engine.prompting.few_shot import Shot
 from llmchat_engine.testing import FAKE_MODEL
 from llmchat_tui.errors import NotFound
 from llmchat_tui.events import Ended, LeftOut
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.overflow import ContextOverflow, Overflow
+from llmchat_tui.recipe import Recipe
 from llmchat_tui.talk import Failed, Talk
 from llmchat_tui.talks import Talks
 
@@ -105,6 +107,18 @@ class TestContinue:
         assert not [news for news in seen if isinstance(news.event, LeftOut)]
         assert newest(stage, talk).left_out == reply.left_out
         assert engine.requests[0].shift
+
+    def test_is_asked_as_the_reply_was_and_not_as_the_chat_asks_now(self, stage: Stage) -> None:
+        talk = stage.asked("one")
+        reply = newest(stage, talk)
+        talk.recipe = Recipe("sums", (Shot("2+2", "4"),), "Sum: $input", cot="zero-shot", votes=3)
+        engine = gated(" and more")
+        stage.engines.append(engine)
+        stage.talks.continue_reply(talk, reply)
+        stage.take_until(Ended)
+        assert [message.text for message in engine.requests[0].messages] == ["one", "answer to one"]
+        longer = newest(stage, talk)
+        assert not longer.sent and "recipe" not in longer.settings
 
     def test_waits_for_no_turn_that_runs(self, stage: Stage) -> None:
         talk = stage.asked("one")

@@ -194,21 +194,20 @@ class Talks:
 
     def _as_made(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None = None) -> Turn:
         """Returns the turn that a reply was made in, without the path."""
-        recipe, system = reply.settings.get("recipe", {}), reply.settings.get("system", talk.system)
+        system = reply.settings.get("system", talk.system)
         return replace(
             self._as_answered(talk, reply, overflow),
             system=system if isinstance(system, str) else talk.system,
-            recipe=recipe_of(recipe if isinstance(recipe, dict) else {}),
             raw=reply.settings.get("raw") is True,
         )
 
     def _as_answered(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None) -> Turn:
-        """Returns a turn that answers what a reply does from what it was answered from, without the path."""
+        """Returns a turn that asks what a reply answers as it was asked then, without the path."""
         asked = asked_in(reply.settings) if self._documents else None
-        recipe = replace(talk.recipe, cot="off", votes=0) if asked else talk.recipe  # documents have one answer
+        recipe = reply.settings.get("recipe", {})
         return replace(
             self._turn(talk, overflow),
-            recipe=recipe,
+            recipe=recipe_of(recipe if isinstance(recipe, dict) else {}),
             question_id=reply.parent_id,
             sent=reply.sent,
             left_out=reply.left_out,
