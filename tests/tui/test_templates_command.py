@@ -183,6 +183,9 @@ def test_a_file_whose_name_is_no_text_is_a_template_all_the_same(folder: Path) -
     assert (found["name"], found["problem"]) == ("a\ufffdb", None)
     for name in ("a\udcffb", "a\ufffdb", str(folder / "a\udcffb.toml")):
         assert json.loads(run("show", name, "--json").output)["name"] == "a\ufffdb"
+    assert run("path", "a\udcffb").exit_code == 0
+    run("rm", "a\udcffb", "--yes")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_parameter_that_is_no_text_is_shown_as_one() -> None:

@@ -83,10 +83,11 @@ def rm(context: click.Context, name: str, yes: bool) -> None:
     """Remove one of your templates."""
     from llmchat_tui.cli.docs_common import agreed
     from llmchat_tui.errors import StorageUnwritable, TemplateMissing, UsageError
+    from llmchat_tui.inputs import as_text
     from llmchat_tui.templates.finding import is_built_in, template_files
 
     app = app_of(context)
-    path = template_files(app.paths.templates_dir).get(name)
+    path = template_files(app.paths.templates_dir).get(as_text(name))
     if path is None:
         raise TemplateMissing(f"there is no template {name!r}", "", "llmchat templates list")
     if is_built_in(path):

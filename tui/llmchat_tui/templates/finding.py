@@ -47,7 +47,7 @@ def find_template(name: str, folder: Path) -> Template:
     if name.endswith(SUFFIX):
         return read_template(Path(name).expanduser())
     files = template_files(folder)
-    return _read(full_name(as_text(name), files), files)
+    return _read(full_name(name, files), files)
 
 
 def all_templates(folder: Path) -> list[Listed]:
@@ -80,6 +80,7 @@ def full_name(name: str, files: dict[str, Path]) -> str:
     Raises:
         TemplateMissing: it fits none or several.
     """
+    name = as_text(name)
     if name in files:
         return name
     begins = sorted(known for known in files if name and known.startswith(name))
