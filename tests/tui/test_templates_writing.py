@@ -52,7 +52,9 @@ PLAIN = st.builds(
     sampling=SAMPLING,
 )
 REASONED = st.builds(
-    lambda template, votes: replace(template, cot="few-shot" if template.shots else "zero-shot", votes=votes),
+    lambda template, votes: replace(
+        template, cot="few-shot" if template.shots and template.num_shots != 0 else "zero-shot", votes=votes
+    ),
     PLAIN,
     st.integers(0, 16),
 )
