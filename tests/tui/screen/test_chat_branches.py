@@ -8,6 +8,7 @@ import pytest
 from tests.tui.screen.chatting import Chatting, chatting, play
 from tests.tui.screen.command_hand import command, engine_of, refused
 from tests.tui.screen.long_chats import CHAT, focused, id_of, long_chat, rest, roomy
+from textual.events import Key
 
 from llmchat_engine.testing import Script
 from llmchat_tui.errors import StorageUnwritable
@@ -60,6 +61,24 @@ def test_versions_are_counted_and_walked_through(home: Path) -> None:
                 await run.until(lambda: f"‹ {place} ›" in run.text() and shown(run) == ["first", text], place)  # noqa: B023
                 assert run.app.focused is run.transcript.views[-1]
                 assert path(run) == ["first", text]
+
+    play(scene)
+
+
+def test_keys_that_come_faster_than_versions_are_shown_all_count(home: Path) -> None:
+    async def scene() -> None:
+        async with chatting(home, "One.", "Two.", "Three.", "Four.") as run:
+            await run.say("first")
+            for _ in range(3):
+                await again(run)
+            run.transcript.focus_last()
+            await run.settle()
+            for key, text in (("left", "One."), ("right", "Four.")):
+                for _ in range(3):
+                    run.app.post_message(Key(key, None))
+                await run.until(lambda: shown(run) == ["first", text], text)  # noqa: B023
+                await run.settle()
+                assert run.app.focused is run.transcript.views[-1]
 
     play(scene)
 

@@ -91,15 +91,20 @@ class ChatBranches(ChatTurns):
         if self._is_busy() or not message.message_id:
             return
         try:
-            siblings = self.desk.history.siblings(message.message_id)
+            siblings, path = (
+                self.desk.history.siblings(message.message_id),
+                self.desk.history.path_ids(self.talk.leaf_id),
+            )
         except UserError as error:
             self.chat_app.tell_error(error)
             return
-        at = siblings.index(message.message_id) + message.step
+        # The one that is shown by now: keys come faster than versions are mounted.
+        shown = next((one for one in siblings if one in path), message.message_id)
+        at = siblings.index(shown) + message.step
         if len(siblings) == 1:
             self.chat_app.tell("this is the only version of the message")
         elif 0 <= at < len(siblings):
-            await self._turn_to(siblings[at], message.message_id)
+            await self._turn_to(siblings[at], shown)
 
     async def _turn_to(self, message_id: str, before: str = "") -> None:
         """Shows the newest end of the branch of a message.

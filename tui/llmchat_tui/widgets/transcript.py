@@ -94,15 +94,17 @@ class Transcript(MessageWindow, can_focus=False):
         above, at = old.virtual_region.y - self.scroll_y, self._path.index(before)
         async with self._window:
             self.anchor(False)
-            self.screen.set_focus(None)  # else it would go to the next message, and the scroll with it
             with self.app.batch_update():
-                await self.remove_children(self.views[self.views.index(old) :])
+                await self.remove_children(self.views[self.views.index(old) + 1 :])
                 self._take_path(leaf_id)
                 self._end = min(len(self._path), at + STEP)
                 await self._mount_views(self._read(at, self._end))
+                view = self.view_of(after)
+                # While the old one is there: a key meanwhile is not lost, and the focus goes to no other message.
+                self.screen.set_focus(view, scroll_visible=False)
+                await old.remove()
             self._brought = None
-        if view := self.view_of(after):
-            view.focus(scroll_visible=False)
+        if view:
             self.call_after_refresh(self._show_again, view, above)
         self.call_after_refresh(self._fill)
 
