@@ -33,6 +33,10 @@ PERSON = Item(
         ("$12.00", True, "12"),
         ("24/2", True, "12"),
         ("12 of them, and 3 more", False, "3"),
+        ("It is 12, not 13.", True, "12"),
+        ("The answer is not 13, it is 12.", True, "12"),
+        ("The answer is not 12.", False, ""),
+        ("Not 12 but 13", False, "13"),
         ("-12", False, "-12"),
         ("1.2", False, "1.2"),
         ("120", False, "120"),
@@ -81,6 +85,27 @@ def test_exact_texts_without_letters_and_with_articles() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "reply", "right"),
+    [
+        ("C++", "**C++.**", True),
+        ("C++", "C", False),
+        ("C++", "C#", False),
+        ("5", "-5", False),
+        ("-5", "\u22125", True),
+        ("x + y", "x+y", True),
+        ("x+y", "x-y", False),
+        ("3.5", "3 5", False),
+        ("3.5", "3.5.", True),
+        ("well-known", "Well known", True),
+        ("Paris", "# Paris", True),
+        ("Paris", "- Paris", True),
+    ],
+)
+def test_signs_that_mean_something_count_in_exact_texts(wanted: str, reply: str, right: bool) -> None:
+    assert grade(Item("e", "exact", "?", (wanted,)), reply).right is right
+
+
+@pytest.mark.parametrize(
     ("reply", "right"),
     [
         ("The capital of France is Paris.", True),
@@ -106,6 +131,12 @@ def test_contained_are_whole_words(reply: str, right: bool) -> None:
         ("Dolphin", "B"),
         ("C", "C"),
         ("A shark or a dolphin", ""),
+        ("A or B", ""),
+        ("A, B", ""),
+        ("B and C are right", ""),
+        ("(A) / (B)", ""),
+        ("B, I think", "B"),
+        ("B. It has vitamins A and C.", "B"),
         ("A horse", ""),
         ("D", ""),
         ("A. a shark\nB. a dolphin\nC. a frog", ""),
@@ -121,12 +152,21 @@ def test_an_option_within_another_is_not_taken_for_it() -> None:
     item = Item("c", "choice", "?", ("B",), ("blue", "dark blue"))
     assert grade(item, "the sea is dark blue").found == "B"
     assert grade(item, "the sea is blue").found == "A"
+    signed = Item("c", "choice", "?", ("B",), ("5", "-5"))
+    assert grade(signed, "-5").found == "B"
+    assert grade(signed, "it is 5").found == "A"
 
 
 def test_a_pattern_is_looked_for_anywhere() -> None:
     item = Item("r", "regex", "?", pattern=r"\d{3}-\d{4}")
     assert grade(item, "call 555-0123 now") == Grade(True, "555-0123")
     assert grade(item, "call me") == Grade(False)
+
+
+def test_a_pattern_that_tries_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmchat_tui.evaluation.grading.PATIENCE", 0.05)
+    assert not grade(Item("r", "regex", "?", pattern="(a+)+$"), "a" * 40 + "b").right
+    assert grade(Item("r", "regex", "?", pattern="(a+)+$"), "aaa").right, "the next one has its own time"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +187,12 @@ def test_a_pattern_is_looked_for_anywhere() -> None:
 )
 def test_json_satisfies_its_schema_and_says_what_was_expected(reply: str, right: bool) -> None:
     assert grade(PERSON, reply).right is right
+
+
+def test_scalars_stand_in_a_fence_too() -> None:
+    item = Item("s", "schema", "?", ('"x"',), schema='{"type":"string"}')
+    assert grade(item, '```json\n"x"\n```').right
+    assert not grade(item, '```json\n"y"\n```').right
 
 
 def test_lists_are_compared_in_order_and_without_an_answer_the_schema_is_enough() -> None:

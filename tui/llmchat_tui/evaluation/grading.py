@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from types import FrameType
+from typing import NoReturn
 
 from llmchat_tui.evaluation.found import json_in, normal, number_in, option_in, stated
 from llmchat_tui.evaluation.items import LETTERS, Item, Kind
 from llmchat_tui.schemas.checking import why_invalid
+
+PATIENCE = 2.0
+"""Seconds for a pattern in a reply: some, as `(a+)+$`, try more ways than there is time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,31 @@ def _choice(item: Item, reply: str) -> Grade:
 
 
 def _regex(item: Item, reply: str) -> Grade:
-    found = re.search(item.pattern, reply)
+    try:
+        with _at_most(PATIENCE):
+            found = re.search(item.pattern, reply)
+    except TimeoutError:
+        return Grade(False, f"(the pattern was given up after {PATIENCE:g} s)")
     return Grade(found is not None, found[0] if found else "")
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in what takes longer; in the main thread alone, for no other one is given signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _give_up(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise TimeoutError
 
 
 def _schema(item: Item, reply: str) -> Grade:
