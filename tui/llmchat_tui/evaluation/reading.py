@@ -6,13 +6,17 @@ Knows what a line may hold; nothing of models and replies.
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
 from llmchat_engine import RequestInvalid
+from llmchat_engine.prompting.answers_key import plain_signs
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.errors import InputError, UsageError
 from llmchat_tui.evaluation.items import KINDS, LETTERS, Item, Kind
@@ -22,9 +26,11 @@ from llmchat_tui.schemas.short_form import schema_of
 
 MAX_MEBIBYTES = 64
 """Of a set: GSM8K's test questions have 0.7, and all are held in memory."""
-NUMBER = re.compile(r"\s*[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?\s*")
+NUMBER = re.compile(r"\s*[-+]?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)[ ]?%?\s*")
+"""An answer that is a number and nothing else; no fraction, which may be a date."""
 _CALCULATOR = re.compile(r"<<[^>]*>>")
 """GSM8K's notes for a calculator: nobody says them."""
+_HIGHEST = sys.float_info.max
 _EXTENSION = ".jsonl"
 _SETS = Path(__file__).with_name("sets")
 
@@ -109,6 +115,7 @@ class _Line:
     def item(self, line: str) -> Item:
         try:
             value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode()  # half a character can be neither asked nor written down
         except (ValueError, RecursionError) as error:
             why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise InputError(f"{self._place} is no JSON", why, "each line is one JSON object") from error
@@ -142,7 +149,7 @@ class _Line:
         texts = answer if isinstance(answer, list) else [answer]
         if not texts or not all(_is_scalar(text) for text in texts):
             self._refuse('"answer" is no text, no number and no list of them, or missing')
-        return tuple(str(text).rpartition("####")[2].strip() for text in texts)
+        return tuple(_as_text(text).rpartition("####")[2].strip() for text in texts)
 
     def texts(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what an item of texts has."""
@@ -153,9 +160,9 @@ class _Line:
     def number(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what an item of a number has."""
         texts, tolerance = self._texts(value), value.get("tolerance", 0)
-        if wrong := next((text for text in texts if not NUMBER.fullmatch(text)), None):
+        if wrong := next((text for text in texts if not _is_number(text)), None):
             self._refuse(f"the answer {wrong!r} is no number")
-        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or tolerance < 0:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= _HIGHEST:
             self._refuse('"tolerance" is no number from 0 on')
         return {"answers": texts, "tolerance": float(tolerance)}
 
@@ -178,7 +185,7 @@ class _Line:
             self._refuse('"regex" is no text')
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             self._refuse(f'"regex" is no regular expression: {error}')
         return {"pattern": pattern, "answers": self._texts(value) if "answer" in value else ()}
 
@@ -251,11 +258,18 @@ _NAMED: tuple[tuple[str, Kind], ...] = (
 
 
 def _is_scalar(value: object) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _as_text(value: object) -> str:
+    """Returns a scalar as people write it: 0.00001, not 1e-05."""
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else str(value)
 
 
 def _is_number(value: object) -> bool:
-    return _is_scalar(value) and bool(NUMBER.fullmatch(str(value).rpartition("####")[2]))
+    return _is_scalar(value) and bool(NUMBER.fullmatch(plain_signs(_as_text(value).rpartition("####")[2])))
 
 
 def _place_of(answer: object, choices: Sequence[str]) -> int | None:
