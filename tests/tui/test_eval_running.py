@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 import threading
@@ -15,7 +16,7 @@ import pytest
 from llmchat_engine import EngineDied, GenerationFailed, ModelMissing, Request
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_engine.testing import FakeEngine, Script
-from llmchat_tui.errors import UsageError
+from llmchat_tui.errors import StorageUnwritable, UsageError
 from llmchat_tui.evaluation.asking import Manner
 from llmchat_tui.evaluation.items import Item
 from llmchat_tui.evaluation.log import Entry, Log
@@ -228,6 +229,20 @@ def test_two_runs_do_not_mix_their_lines(bench: Bench) -> None:
 def test_a_log_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="it is a directory"):
         Log.open(tmp_path)
+
+
+def test_a_log_that_is_no_file_is_not_read_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write /dev/null"):
+        Log.open(Path("/dev/null"))
+
+
+def test_a_disk_that_is_full_when_a_line_arrives_there_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageUnwritable, match="No space left"):
+        bench.entries(FakeEngine())
 
 
 def test_lines_of_others_are_overread(bench: Bench) -> None:

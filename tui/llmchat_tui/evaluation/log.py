@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from io import FileIO
@@ -89,7 +90,7 @@ class Log:
             fresh: whether what it holds is dropped.
 
         Raises:
-            UsageError: another run writes it, or it is no file.
+            UsageError: another run writes it, or it is no file of its own.
             StorageUnwritable: it cannot be written.
         """
         private_dir(path.parent)
@@ -100,6 +101,9 @@ class Log:
         except OSError as error:
             raise StorageUnwritable(f"cannot write {path}", error.strerror or "", "--log FILE.jsonl") from error
         file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 - closed by close()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            file.close()  # a device or a pipe: some never end
+            raise UsageError(f"cannot write {path}", "it is no ordinary file", "--log FILE.jsonl")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if fresh:
@@ -118,7 +122,7 @@ class Log:
         return None if entry is None or entry.error else entry
 
     def add(self, entry: Entry) -> None:
-        """Writes a line; a kill afterwards does not lose it.
+        """Writes a line; neither a kill nor a pulled plug afterwards loses it.
 
         Raises:
             StorageUnwritable: no space, for instance.
@@ -127,6 +131,7 @@ class Log:
         try:
             if self._file.write(line) != len(line):
                 raise StorageUnwritable(f"cannot write {self.path}", "there is no space for a line", "--log FILE.jsonl")
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise StorageUnwritable(f"cannot write {self.path}", error.strerror or "", "--log FILE.jsonl") from error
         self._known[entry.key] = entry
