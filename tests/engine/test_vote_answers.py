@@ -104,9 +104,16 @@ def test_texts_that_say_the_same_count_together(one: str, other: str) -> None:
     assert key_of(one, "text") == key_of(other, "text")
 
 
-@pytest.mark.parametrize(("one", "other"), [("C++", "C"), ("Paris", "Paris, France"), ("no", "nobody"), ("the", "a")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("👍", "👎"), ("C++", "C"), ("Paris", "Paris, France"), ("no", "nobody"), ("the", "a")]
+)
 def test_texts_that_do_not_count_apart(one: str, other: str) -> None:
     assert key_of(one, "text") != key_of(other, "text")
+
+
+@pytest.mark.parametrize("answer", [":", " ... ", "**", "\u201c\u201d", "---", ""])
+def test_punctuation_alone_says_nothing_and_gets_no_vote(answer: str) -> None:
+    assert key_of(answer, "text") == key_of(answer, "number") == ""
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def _is_number(answer: str) -> bool:
 def _text_key(answer: str) -> str:
     text = unicodedata.normalize("NFKC", answer).casefold().strip()
     words = re.sub(r"[^\w\s+#%]", " ", re.sub("['\u2019]", "", text)).split()
-    said = " ".join(word for word in words if word not in _ARTICLES) or text
+    wordless = "" if all(unicodedata.category(mark)[0] in "PZC" for mark in text) else text
+    said = " ".join(word for word in words if word not in _ARTICLES) or wordless
     truth = _TRUTH.match(said)
     return truth[1] if truth else said
