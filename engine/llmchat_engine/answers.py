@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled"]
+StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled", "concluded"]
+"""`concluded` is reasoning that was told to come to its answer; a reply that is shown never ends so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class Engine(Protocol):
     def conclude(self, request_id: str, answer: int | None = None) -> None:
         """Closes the thought of a request, or of one of its answers, so that the model answers now.
 
-        Safe from any thread; does nothing where nobody thinks.
+        Safe from any thread; does nothing where nobody thinks. Of a request that `concludes` it ends what is written
+        where that is no thought: the reason is `concluded` then.
         """
 
     def close(self) -> None:

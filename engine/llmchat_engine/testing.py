@@ -239,14 +239,18 @@ class _Stage:
 
     def _word(self, index: int, part: _Part) -> Generator[Event, None, None]:
         speed, at = self.engine.tokens_per_second, len(part.thought) + len(part.said)
-        while part.script.hang_after == at and not self.cancelled.wait(0.01) and not self._stopped(index):
+        ends = self.request.concludes and not part.script.thought
+        hangs = part.script.hang_after == at
+        while hangs and not self.cancelled.wait(0.01) and not self._stopped(index) and not (ends and self._concluded):
             yield Waiting()
         stopped = self.cancelled.wait(1 / speed) if speed else self.cancelled.is_set()
         budget = self.request.think_budget
-        if self.request.id in self.engine.concluded or (budget is not None and len(part.thought) >= budget):
+        if self._concluded or (budget is not None and len(part.thought) >= budget):
             part.thoughts = []
         if stopped or self._stopped(index):
             part.reason = "cancelled"
+        elif ends and self._concluded:
+            part.reason = "concluded"
         elif not part.thoughts and len(part.said) == len(part.words):
             part.reason = "eog"
         elif part.script.crash_after == at:
@@ -269,6 +273,10 @@ class _Stage:
         found = [word.find(stop) for stop in self.request.sampling.stop if stop in word]
         part.reason = "stop" if found else None
         return word[: min(found)] if found else word
+
+    @property
+    def _concluded(self) -> bool:
+        return self.request.id in self.engine.concluded
 
     def _stopped(self, index: int) -> bool:
         return (self.request.id, index) in self.engine.stopped

@@ -139,6 +139,9 @@ class Request:
     """Of a reasoning model; any other answers as it does."""
     think_budget: int | None = None
     """The longest thought in tokens: then it is closed, and the model goes on to answer. None sets no bound."""
+    concludes: bool = False
+    """Whether the reply is reasoning that another request goes on from: `conclude` ends it where it is no thought that
+    could be closed."""
     keep_thoughts: bool = False
     """Whether the thoughts of earlier replies stand in the prompt, where their ids are known."""
     next_messages: tuple[Message, ...] = ()

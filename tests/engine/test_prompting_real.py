@@ -127,3 +127,29 @@ def _stopped(engine: LocalEngine, request: Request, thinks: bool, seen: set[bool
             seen.add(thinks)
             engine.cancel(request.id)
         yield event
+
+
+def test_answer_now_ends_the_reasoning_and_the_answer_comes(smollm: LocalEngine) -> None:
+    request = anew(replace(ZERO_SHOT, sampling=Sampling(temperature=0.0, max_tokens=200)), "now")
+    events: list[Event] = []
+    for event in reason(smollm, request):
+        events.append(event)
+        if sum(isinstance(event, Token) for event in events) == 3:
+            smollm.conclude(request.id)
+    thought = "".join(event.text for event in events if isinstance(event, Token) and event.thought)
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert end.text and end.reason in ("eog", "max_tokens") and 0 < end.thought_tokens < 60
+    assert end.thought == thought and not thought.endswith(end.text)
+
+
+def test_answer_now_ends_every_chain_of_a_vote(smollm: LocalEngine) -> None:
+    request = anew(replace(ZERO_SHOT, sampling=Sampling(temperature=0.7, seed=1, max_tokens=200)), "now")
+    polled: list[Polled] = []
+    for event in vote(smollm, request, 3):
+        if isinstance(event, Token | Polled) and not polled:
+            smollm.conclude(request.id)
+        if isinstance(event, Polled):
+            polled.append(event)
+    assert [chain.reason for chain in polled[-1].chains].count("concluded") >= 2
+    assert all(chain.tokens < 150 for chain in polled[-1].chains) and polled[-1].outcome

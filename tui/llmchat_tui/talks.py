@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmchat_engine import Engine, EngineError, Sampling, Token
+from llmchat_engine.prompting.vote import Polled
 from llmchat_rag.errors import RagError
 from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
 from llmchat_tui.drafts import Drafts
@@ -266,8 +267,9 @@ class Talks:
             talk.running.begun = begun
             talk.conversation_id, talk.leaf_id = begun.conversation_id, begun.reply_id
         elif isinstance(news.event, Token):
-            thinks = talk.drafts.think if talk.drafts else news.event.thought
-            talk.running.thinks = thinks and talk.recipe.cot == "off"  # that is two passes: nothing closes the first
+            talk.running.thinks = talk.drafts.think if talk.drafts else news.event.thought
+        elif isinstance(news.event, Polled):
+            talk.running.thinks = not news.event.decided and len(news.event.chains) < news.event.total
         elif isinstance(news.event, Grounded):
             talk.running.documents = news.event.tokens
         elif isinstance(news.event, (Ended, Abstained, Failed)):

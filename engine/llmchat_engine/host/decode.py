@@ -65,6 +65,8 @@ class Manner:
     """GBNF, checked; empty for none."""
     stopped: Collection[int] = ()
     """The answers that are to end, by index; may grow meanwhile."""
+    concluded: Collection[int] = ()
+    """The answers that are to end as reasoning does, where they think no thought; may grow meanwhile."""
     thought: ThoughtPlan | None = None
     """What is known of the thoughts to come; None for a model that does not think."""
 
@@ -190,6 +192,9 @@ class Decoder:
             return ()
         if strand.thought is not None and manner.thought and strand.index in manner.thought.concluded:
             strand.thought.conclude()
+        elif strand.thought is None and strand.index in manner.concluded:
+            strand.reason = "concluded"
+            return ()
         token = strand.choose(self._context)
         if manner.logprobs is not None:
             row = self._context.logits(strand.row)

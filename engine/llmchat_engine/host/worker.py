@@ -177,6 +177,7 @@ class Worker:
             request.logprobs,
             _constraint(request),
             job.stopped,
+            job.concluded if request.concludes else (),
             thought,
         )
         events = residents.decoder.generate(prompt.ids, manner, want)

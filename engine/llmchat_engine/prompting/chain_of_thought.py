@@ -54,7 +54,7 @@ def reason(engine: Engine, request: Request) -> Generator[Event, None, None]:
     marks = shows_mark(request)
     with kept_between(engine, replace(request, answers=1)) as kept:
         stop = (*kept.sampling.stop, MARK) if marks else kept.sampling.stop
-        free = replace(kept, sampling=replace(kept.sampling, stop=stop), schema="", grammar="")
+        free = replace(kept, sampling=replace(kept.sampling, stop=stop), schema="", grammar="", concludes=True)
         reasoning = _Reasoning(may_answer=not (marks or is_held(kept)))
         yield from reasoning.events(engine, free)
         first = replace(reasoning.end, sampling=replace(reasoning.end.sampling, stop=request.sampling.stop))

@@ -59,6 +59,7 @@ class Poll:
             kept,
             answers=self._ballot.total,
             sampling=_drawn(kept.sampling),
+            concludes=not held,
             schema=kept.schema if held else "",
             grammar=kept.grammar if held else "",
         )

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from llmchat_engine.testing import Script
 from llmchat_tui.history import History, ReplyEnd
+from llmchat_tui.recipe import Recipe
 from llmchat_tui.screens.drafts import DraftsScreen
 from llmchat_tui.screens.info import InfoScreen
 from llmchat_tui.widgets.question import QuestionView
@@ -266,6 +267,20 @@ def test_a_command_has_the_model_answer_now(home: Path) -> None:
             (reply,) = run.replies()
             assert reply.text == "It is round." and 0 < reply.thought_tokens < 2000
             assert not run.chat.is_thinking
+
+    play(scene)
+
+
+def test_a_chain_of_thought_can_be_told_to_answer_too(home: Path) -> None:
+    async def scene() -> None:
+        async with chatting(home, Script("Three and four", hang_after=3), Script("seven")) as run:
+            run.chat.talk.recipe = Recipe(cot="zero-shot")
+            await run.send("3+4?")
+            await run.until(lambda: run.chat.is_thinking, "the reasoning")
+            await run.press("ctrl+enter")
+            await run.until(lambda: not run.chat.talk.running, "the end")
+            (reply,) = run.replies()
+            assert (reply.text, reply.thought) == ("seven", "Three and four")
 
     play(scene)
 
