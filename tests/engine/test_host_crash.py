@@ -57,7 +57,8 @@ def test_a_client_that_is_not_the_parent_hears_the_log(start: StartEngine, slow_
     events = guest.generate(lasting_question(None))
     assert any(isinstance(event, Token) for event in events)
     os.kill(guest.pid, signal.SIGABRT)
-    with pytest.raises(EngineDied, match="Fatal Python error: Aborted"):
+    # The dump of threads that run can itself end in the other signal.
+    with pytest.raises(EngineDied, match=r"Fatal Python error: (Aborted|Segmentation fault)"):
         list(events)
     assert ask(guest).reply_tokens > 0
     assert ask(parent).reply_tokens > 0
