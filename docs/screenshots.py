@@ -72,6 +72,7 @@ ASKED = (
 )
 """Of the documents; the small model is wrong with the first."""
 GUIDE = "You are a travel guide who has lived in Rome for years. Answer in at most four sentences."
+SUM = "A train has 6 cars with 10 seats each. How many seats does it have?"
 EARLIER = (
     (0.02, "Trip to Rome", "What should I see in Rome in two days?", "Start at the Forum early, before the heat."),
     (
@@ -225,6 +226,32 @@ async def the_documents(studio: Studio) -> None:
     await studio.leave()
 
 
+async def asking_well(studio: Studio) -> None:
+    """Takes the templates, an answer that was thought and voted on, its chains, and its tokens."""
+    run = studio.run
+    await studio.new_chat()
+    await studio.resize(100, 30)
+    await studio.open("f7")
+    await run.press(*"math")
+    await studio.take("templates", 100, 30)
+    await run.press("enter")
+    await run.until(lambda: run.chat.talk.recipe.template == "math", "the template")
+    run.chat.talk.recipe = replace(run.chat.talk.recipe, votes=5)
+    run.chat.talk.sampling = {"seed": 3, "max_tokens": 120}
+    await run.send(SUM)
+    while run.chat.talk.running:
+        await asyncio.sleep(0.1)
+    run.app.clear_notifications()
+    await run.press("ctrl+t")
+    await studio.take("voted", 100, 30)
+    for key, name in (("v", "chains"), ("t", "tokens")):
+        run.transcript.focus_last()
+        await studio.open(key)
+        await asyncio.sleep(1)  # the tokens are scored anew
+        await studio.take(name, 100, 30)
+        await studio.leave()
+
+
 async def no_model(studio: Studio) -> None:
     """Takes the first page of a machine without a model."""
     await studio.run.until(lambda: studio.is_covered, "the welcome")
@@ -267,7 +294,7 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
         _fill(history)
         async with _opened(_desk(app, history)) as run:
             studio = Studio(run, shown)
-            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, the_documents):
+            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, asking_well, the_documents):
                 await scene(studio)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))
