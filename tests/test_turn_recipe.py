@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmchat_engine import EngineDied, Message
+from llmchat_engine import EngineDied, Message, Sampling
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.events import Ended, TurnEvent
@@ -67,7 +67,17 @@ def test_a_chat_keeps_its_recipe(history: History) -> None:
     assert history.conversation(newest.id).recipe == {}
 
 
-@pytest.mark.parametrize("damaged", [{"shots": 3}, {"cot": "sometimes"}, {"think_budget": "much"}])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"shots": 3},
+        {"cot": "sometimes"},
+        {"think_budget": "much"},
+        {"think_budget": -4},
+        {"votes": -3},
+        {"votes": 10**9},
+    ],
+)
 def test_a_recipe_that_cannot_be_read_counts_as_none(damaged: dict[str, object]) -> None:
     assert recipe_of(damaged) == PLAIN
 
@@ -182,3 +192,27 @@ def test_documents_have_one_answer_without_a_chain(history: History) -> None:
 
     with pytest.raises(ValueError, match="chain of thought"):
         ask(Turn("a", asked=Asked(), recipe=Recipe(votes=3)), FakeEngine(), history)
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ('{"age": 3}', ""),
+        ('{"age": "three"}', "it does not satisfy its schema"),
+        ('{"age": 3} and so on', "it is no JSON"),
+    ],
+)
+def test_a_reply_says_that_it_has_not_its_form(history: History, said: str, fault: str) -> None:
+    schema = '{"properties": {"age": {"type": "integer"}}}'
+    *_, ended = ask(Turn("age?", recipe=Recipe(schema=schema)), FakeEngine([Script(said)]), history)
+    assert isinstance(ended, Ended)
+    reply = path(history)[1]
+    assert (reply.text, reply.status) == (said, "complete")
+    assert fault in ended.form_fault and reply.stats.get("form_fault", "") == ended.form_fault
+    assert bool(fault) == bool(ended.form_fault)
+
+
+def test_a_reply_that_was_cut_says_that_its_form_was(history: History) -> None:
+    turn = Turn("age?", sampling=Sampling(max_tokens=1), recipe=Recipe(grammar='root ::= "a b c"'))
+    *_, ended = ask(turn, FakeEngine([Script("a b c")]), history)
+    assert isinstance(ended, Ended) and ended.form_fault == "it ended before its form did"

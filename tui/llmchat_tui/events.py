@@ -104,6 +104,8 @@ class Ended:
     """Its text and its ids are those of the whole reply, what it began with too; its counts are of what is new."""
     model: ModelInfo | None
     """None where the turn was stopped before the model was loaded."""
+    form_fault: str = ""
+    """Why the reply has not the form that it was held to; empty where it has, or had none."""
 
 
 @dataclass(frozen=True, slots=True)

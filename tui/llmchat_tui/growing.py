@@ -17,6 +17,7 @@ from llmchat_tui.errors import StorageError
 from llmchat_tui.events import Ended
 from llmchat_tui.history import Begun, History, ReplyEnd, ReplyStatus
 from llmchat_tui.overflow import Seen
+from llmchat_tui.recipe import recipe_of
 
 if TYPE_CHECKING:
     from llmchat_tui.sources import KeptSource
@@ -161,6 +162,7 @@ class GrowingReply:
             from llmchat_tui.sources import packed_sources
 
             self.settings |= packed_sources(self.kept(whole.text))
+        fault = self._form_fault(whole)
         end = ReplyEnd(
             text=whole.text,
             status=status,
@@ -169,11 +171,11 @@ class GrowingReply:
             settings=self.settings
             | _kept_thought(whole.thought, whole.thought_tokens if whole.token_ids else 0, whole.thought_seconds)
             | (_played(self.model, finished.sampling) if self.model else {}),
-            stats=stats_of(finished),
+            stats=stats_of(finished) | ({"form_fault": fault} if fault else {}),
         )
         self.history.finish(self.begun.reply_id, end)
         self._ended = True
-        self.ended = Ended(self.begun, whole, self.model)
+        self.ended = Ended(self.begun, whole, self.model, fault)
         return self.ended
 
     def end(self, status: ReplyStatus, error: str = "") -> None:
@@ -187,6 +189,17 @@ class GrowingReply:
     def is_empty(self) -> bool:
         """Whether not a word of it has come, and none was thought."""
         return not self._text and not any(self._thoughts)
+
+    def _form_fault(self, whole: Finished) -> str:
+        """Returns why the reply has not the form that its recipe holds it to."""
+        schema = recipe_of(self.settings.get("recipe", {})).schema
+        if whole.complete and not schema:
+            return ""
+        from llmchat_tui.schemas.checking import (
+            form_fault,  # jsonschema takes 60 ms, which other replies need not wait for
+        )
+
+        return form_fault(whole, schema)
 
     def _told(self) -> dict[str, Any]:
         """Returns the settings with what was thought so far."""

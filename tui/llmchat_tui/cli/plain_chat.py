@@ -256,5 +256,7 @@ class _Chat:
             console.say(outcome_of(outcome.polled))
         for line in account(outcome):
             console.say(sanitize_line(line))
+        if outcome.form_fault:
+            console.warn(f"the answer is kept, but {outcome.form_fault}")
         if outcome.finished:
             console.say(usage_line(outcome.finished))

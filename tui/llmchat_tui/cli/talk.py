@@ -100,6 +100,8 @@ class Outcome:
     """What the answer was made from; where it abstained, what was nearest."""
     block_tokens: int = 0
     verified: Verified | None = None
+    form_fault: str = ""
+    """Why the answer has not the form that it was held to."""
     abstained: str = ""
     """The sentence in place of an answer, where the model was not asked."""
     polled: Polled | None = None
@@ -272,8 +274,8 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
             console.status(f"reading {done:,} of {total:,} tokens" + (f", {cached:,} were known" if cached else ""))
         case Notice(text):
             _warn(text, outcome, console)
-        case Ended(begun, finished, used):
-            outcome.begun, outcome.finished = begun, finished
+        case Ended(begun, finished, used, fault):
+            outcome.begun, outcome.finished, outcome.form_fault = begun, finished, fault
             if used and "context" in (finished.reason, *(answer.reason for answer in finished.answers)):
                 console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
         case Waiting() | Prefill() | Answered():

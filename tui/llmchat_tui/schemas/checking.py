@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+from llmchat_engine import Finished
+from llmchat_engine.answers import Answer
+
 _MOST = 200
 """Characters of a reason: jsonschema quotes the value, which may be the whole answer."""
 
@@ -24,6 +27,21 @@ def why_invalid(schema: str, text: str) -> str:
         return _against(json.loads(schema), value)
     except RecursionError:
         return "it is nested too deeply to be checked"
+
+
+def form_fault(answer: Finished | Answer, schema: str) -> str:
+    """Returns why an answer has not the form that it was held to; empty where it has, or the user stopped it.
+
+    Args:
+        answer: how it ended.
+        schema: what it had to satisfy, as JSON text; empty where there was none.
+    """
+    if answer.reason == "cancelled":
+        return ""
+    if not answer.complete:
+        return "it ended before its form did"
+    why = why_invalid(schema, answer.text) if schema else ""
+    return f"it does not satisfy its schema: {why}" if why else ""
 
 
 def _against(schema: Any, value: Any) -> str:

@@ -84,8 +84,8 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed, collections: 
             view.show_votes(progress_of(event))
         case Notice(text):
             view.warn(text)
-        case Ended(_, finished, _):
-            await _end(view, finished)
+        case Ended(_, finished, _, fault):
+            await _end(view, finished, fault)
         case Failed(_, begun) if begun is not None:
             await _fail(view, event)
         case Prefill() | Waiting() | Failed():
@@ -139,14 +139,15 @@ def _mark_of(event: LeftOut) -> LeftOutMark:
     return LeftOutMark(event.left_out, event.tokens if is_first else 0, event.summary)
 
 
-async def _end(view: ReplyView, finished: Finished) -> None:
+async def _end(view: ReplyView, finished: Finished, form_fault: str) -> None:
     await view.finish(finished.text)
     thought = Thought(finished.thought, finished.thought_tokens, finished.thought_seconds, not finished.text)
     await view.end_thought(thought)
     view.show_votes(ended_vote(view.polled))
     status: ReplyStatus = "stopped" if finished.reason == "cancelled" else "complete"
     in_thought = bool(thought) and thought.is_cut
-    view.note(*end_line(status, stats_of(finished), warnings=view.warnings, in_thought=in_thought))
+    stats = stats_of(finished) | {"form_fault": form_fault}
+    view.note(*end_line(status, stats, warnings=view.warnings, in_thought=in_thought))
 
 
 async def _fail(view: ReplyView, failed: Failed) -> None:

@@ -43,6 +43,8 @@ def end_line(
     ending, level = ending_of(status, str(stats.get("reason", "")), error)
     if in_thought:
         ending = ending.replace("   c continue", "   r again" if status == "complete" else "")
+    if fault := str(stats.get("form_fault") or ""):
+        ending, level = " · ".join(filter(None, (f"{fault}   r again", ending))), "amber"
     parts = (ending, *warnings, str(stats.get("recomputed") or ""), statistics_of(stats))
     return " · ".join(part for part in parts if part), level
 
