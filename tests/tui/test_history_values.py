@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from llmchat_tui.history.ids import ALPHABET, ID_LENGTH, IdClock
 from llmchat_tui.history.rows import clean, pack_ids, pack_object, unpack_ids, unpack_object
+from llmchat_tui.history.values import StoredMessage
 
 
 def test_ids_are_ordered_and_readable() -> None:
@@ -40,6 +41,13 @@ def test_token_ids_come_back(ids: list[int]) -> None:
 
 def test_token_ids_are_little_endian() -> None:
     assert pack_ids([1, 256]) == bytes([1, 0, 0, 0, 0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("seconds", [10**400, "3", None, [1]], ids=["huge", "text", "none", "list"])
+def test_a_time_that_cannot_be_one_counts_as_none(seconds: object) -> None:
+    settings = {"thought": {"text": "Hm.", "tokens": 2, "seconds": seconds}}
+    reply = StoredMessage("m1", "c1", "m0", "assistant", "Yes.", "complete", 0.0, settings=settings)
+    assert (reply.thought, reply.thought_tokens, reply.thought_seconds) == ("Hm.", 2, 0.0)
 
 
 def test_settings_with_lone_surrogates() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from llmchat_engine.prompting.chain_of_thought import Cot, asked
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.placeholders import names_in, spelled_out
 
+MOST_VOTES = 16
+MOST_TOKENS = 2**31 - 1
+"""That a thought may be limited to: what a host takes."""
 PLACE = "input"
 """The name of the place where the question goes in the words around it."""
 
@@ -31,10 +34,10 @@ class Recipe:
     wrapper: str = ""
     """What a question is sent as, with `$input` in its place and `$$` for a dollar sign; empty sends it as it is."""
     cot: Cot = "off"
-    votes: int = 0
+    votes: Annotated[int, msgspec.Meta(ge=0, le=MOST_VOTES)] = 0
     """So many chains of thought vote on the answer; 0 asks one."""
     think: Thinking = "auto"
-    think_budget: int | None = None
+    think_budget: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] | None = None
     """The longest thought of a reasoning model in tokens."""
     keep_thoughts: bool = False
     """Whether the thoughts of earlier replies stay in the prompt."""

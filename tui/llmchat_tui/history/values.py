@@ -78,7 +78,10 @@ class StoredMessage:
     def thought_seconds(self) -> float:
         """How long it took."""
         seconds = self._thought.get("seconds", 0.0)
-        return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+        try:
+            return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+        except OverflowError:  # a whole number of 400 digits, from a file
+            return 0.0
 
     @property
     def rating(self) -> int:

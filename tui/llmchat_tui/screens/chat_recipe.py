@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmchat_engine import EngineError
 from llmchat_tui.errors import UsageError, UserError
-from llmchat_tui.recipe import PLAIN, Recipe, packed
+from llmchat_tui.recipe import MOST_VOTES, PLAIN, Recipe, packed
 from llmchat_tui.recipe_words import check_beside_documents, recipe_line
 from llmchat_tui.screens import chat_actions, chat_documents
 from llmchat_tui.votes import poll_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmchat_tui.talk import Talk
     from llmchat_tui.templates.values import ShotsBy, Template
 
-FEWEST_VOTES, MOST_VOTES = 2, 16
+FEWEST_VOTES = 2
 _MOST_BUDGET = 1_000_000
 
 

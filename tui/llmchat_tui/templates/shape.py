@@ -14,11 +14,11 @@ from msgspec import Meta
 
 from llmchat_engine import Thinking
 from llmchat_engine.prompting.chain_of_thought import Cot
+from llmchat_tui.recipe import MOST_TOKENS, MOST_VOTES
 from llmchat_tui.templates.faults import Fault, spoken, unknown
 from llmchat_tui.templates.values import ShotsBy
 from llmchat_tui.toml_edit import toml_value
 
-_MOST_VOTES = 16
 _QUOTED = re.compile(r"`([^`]*)`")
 _WORDS = {
     "str": "text",
@@ -32,9 +32,9 @@ _WORDS = {
 _Shots = str | list[dict[str, Any]]
 _Choices = str | list[str]
 _Schema = str | dict[str, Any]
-_Votes = Annotated[int, Meta(ge=0, le=_MOST_VOTES)]
+_Votes = Annotated[int, Meta(ge=0, le=MOST_VOTES)]
 _Count = Annotated[int, Meta(ge=0, le=1_000)]
-_Budget = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+_Budget = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 
 KINDS: Mapping[str, Any] = {
     "description": str,
