@@ -55,6 +55,15 @@ def test_the_export_is_a_set_that_eval_asks(rated: Path, tmp_path: Path) -> None
     assert "1 without a reference answer, skipped" in done.out
 
 
+def test_a_good_reply_with_headings_is_expected_as_a_whole(history: History, home: Path, tmp_path: Path) -> None:
+    text = "#### Steps\nBoil it.\n####"
+    add_turn(history, "An egg?", text, rating=1)
+    path = tmp_path / "mine.jsonl"
+    assert chats(home, "export-ratings", str(path)).code == 0
+    (item,) = read_items(path)
+    assert (item.answers, item.reasoning) == ((text,), "")
+
+
 def test_a_file_that_is_there_stays_unless_forced(rated: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text("mine")

@@ -140,7 +140,7 @@ class _Line:
         given, answer = value.get("reasoning"), value.get("answer")
         if isinstance(given, str):
             return given
-        steps = answer.rpartition("####")[0] if isinstance(answer, str) else ""
+        steps = answer.rpartition("####")[0] if isinstance(answer, str) and _is_number(answer) else ""
         return _CALCULATOR.sub("", steps).strip()
 
     def _texts(self, value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ class _Line:
         texts = answer if isinstance(answer, list) else [answer]
         if not texts or not all(_is_scalar(text) for text in texts):
             self._refuse('"answer" is no text, no number and no list of them, or missing')
-        return tuple(_as_text(text).rpartition("####")[2].strip() for text in texts)
+        return tuple(_as_text(text).strip() for text in texts)
 
     def texts(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what an item of texts has."""
@@ -159,7 +159,8 @@ class _Line:
 
     def number(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what an item of a number has."""
-        texts, tolerance = self._texts(value), value.get("tolerance", 0)
+        tolerance = value.get("tolerance", 0)
+        texts = tuple(_behind_steps(text) for text in self._texts(value))
         if wrong := next((text for text in texts if not _is_number(text)), None):
             self._refuse(f"the answer {wrong!r} is no number")
         if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance <= _HIGHEST:
@@ -269,7 +270,12 @@ def _as_text(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return _is_scalar(value) and bool(NUMBER.fullmatch(plain_signs(_as_text(value).rpartition("####")[2])))
+    return _is_scalar(value) and bool(NUMBER.fullmatch(plain_signs(_behind_steps(_as_text(value)))))
+
+
+def _behind_steps(text: str) -> str:
+    """Returns what stands behind the steps of GSM8K's format; of other texts hashes are headings."""
+    return text.rpartition("####")[2].strip()
 
 
 def _place_of(answer: object, choices: Sequence[str]) -> int | None:
