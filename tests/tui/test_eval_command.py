@@ -226,6 +226,7 @@ def test_failed_and_cut_off_replies_are_counted() -> None:
 def test_many_items_need_no_warning_and_none_is_said() -> None:
     assert in_words(rows_of(entries("a", [1, 0] * 200))) == ""
     assert lines((), 0) == ["no question of this set could be asked so"]
+    assert lines((), 2)[1:] == ["2 without a reference answer, skipped"]
     assert rows_of([]) == ()
 
 

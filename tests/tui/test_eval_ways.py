@@ -72,6 +72,12 @@ def test_a_way_twice_and_a_template_that_is_missing() -> None:
         parse_ways("template:poem", none)
 
 
+@pytest.mark.parametrize("text", ["few-shot:2,few-shot:02", "cot-few-shot:3,cot-few-shot:3:order", "votes:5,votes:05"])
+def test_one_way_in_two_spellings_is_one_way(text: str) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        parse_ways(text, none)
+
+
 def test_a_question_is_never_among_its_own_examples() -> None:
     item = Item("1", "exact", "q1", ("a1",))
     recipe = Examples(SHOTS).recipe(way("few-shot:2"), item)

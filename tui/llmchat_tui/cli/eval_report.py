@@ -20,7 +20,7 @@ _LONGEST = 300
 def lines(rows: Sequence[Row], skipped: int) -> list[str]:
     """Returns the table and the remarks under it."""
     if not rows:
-        return ["no question of this set could be asked so"]
+        return ["no question of this set could be asked so", *_of_skipped(skipped)]
     models = len({row.model for row in rows}) > 1
     several = sum(row.p is not None for row in rows) > 1
     head = ["way", *(["model"] if models else []), "right", "accuracy", "95 % interval"]
@@ -151,9 +151,12 @@ def _remarks(rows: Sequence[Row], skipped: int) -> Iterator[str]:
             yield f"{name}: {row.cut} cut off at their longest; --max-tokens N lets them go on"
         if row.failed:
             yield f"{name}: the engine failed on {row.failed}, which count as wrong; the same command asks them again"
-    if skipped:
-        yield f"{skipped} without a reference answer, skipped"
+    yield from _of_skipped(skipped)
     yield "prompt, reply: tokens per item, cached: of the prompt"
+
+
+def _of_skipped(skipped: int) -> list[str]:
+    return [f"{skipped} without a reference answer, skipped"] if skipped else []
 
 
 def _name(row: Row, rows: Sequence[Row]) -> str:

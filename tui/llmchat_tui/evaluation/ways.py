@@ -6,7 +6,7 @@ Knows no engine and no reply. What compares examples with a question is handed i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from llmchat_engine.prompting.chain_of_thought import Cot
@@ -82,9 +82,11 @@ def parse_ways(text: str, load: Callable[[str], Template]) -> tuple[Way, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("--compare is empty", f"known are {KNOWN}", _HINT)
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"--compare has {twice} twice", "", _HINT)
-    return tuple(_way(name, load) for name in names)
+    ways = tuple(_way(name, load) for name in names)
+    for place, way in enumerate(ways):
+        if other := next((one for one in ways[:place] if replace(one, name=way.name) == way), None):
+            raise UsageError(f"--compare has {other.name} twice", f"{way.name} is the same", _HINT)
+    return ways
 
 
 def check_examples(ways: Sequence[Way], examples: Examples) -> None:
