@@ -152,6 +152,8 @@ def test_an_option_within_another_is_not_taken_for_it() -> None:
     item = Item("c", "choice", "?", ("B",), ("blue", "dark blue"))
     assert grade(item, "the sea is dark blue").found == "B"
     assert grade(item, "the sea is blue").found == "A"
+    assert grade(item, "A. blue\nB. dark blue").found == ""
+    assert grade(item, "dark blue, and not the blue of the sky").found == ""
     signed = Item("c", "choice", "?", ("B",), ("5", "-5"))
     assert grade(signed, "-5").found == "B"
     assert grade(signed, "it is 5").found == "A"

@@ -101,7 +101,9 @@ def _by_text(text: str, choices: Sequence[str]) -> int | None:
     said, options = normal(text), [normal(choice) for choice in choices]
     if said in options:
         return options.index(said)
-    within = [place for place, option in enumerate(options) if option and f" {option} " in f" {said} "]
-    # Of `blue` and `dark blue` the longer one holds the other.
-    longest = [one for one in within if not any(one != other and options[one] in options[other] for other in within)]
-    return longest[0] if len(longest) == 1 else None
+    within, rest = [], f" {said} "
+    for place in sorted(range(len(options)), key=lambda place: -len(options[place])):
+        if f" {options[place]} " in rest:
+            within.append(place)
+            rest = rest.replace(f" {options[place]} ", " | ")  # `dark blue` holds no `blue`
+    return within[0] if len(within) == 1 else None
