@@ -236,3 +236,12 @@ def test_chats_may_be_changed_faster_than_they_are_shown(home: Path) -> None:
             assert "answer 5" in run.text()
 
     play(scene)
+
+
+def test_what_comes_while_the_chat_is_closed_finds_no_widget_and_needs_none(home: Path) -> None:
+    async def scene() -> None:
+        async with chatting(home, "One.") as run:
+            await run.say("first")
+        run.chat.refresh_lines()
+
+    play(scene)

@@ -62,9 +62,7 @@ class ChatRoom(Screen[None]):
     def __init__(self, desk: Desk, talks: Talks) -> None:
         super().__init__()
         self.desk, self.talks = desk, talks
-        self.talk: Talk = talks.begin(
-            desk.system, desk.wanted_sampling, desk.wanted_collections, desk.wanted_recipe
-        )
+        self.talk: Talk = talks.begin(desk.system, desk.wanted_sampling, desk.wanted_collections, desk.wanted_recipe)
         """The chat that is shown."""
         self._transcripts: dict[str, Transcript] = {}
         """By chat: the shown one, and those whose reply goes on in the background."""
@@ -197,7 +195,9 @@ class ChatRoom(Screen[None]):
             self.composer.prompt.load_draft(self._before_edit)
 
     def refresh_lines(self) -> None:
-        """Shows title, list and gauge anew."""
+        """Shows title, list and gauge anew; news of a turn may come while the chat is closed, and its parts go first."""
+        if not self.display:
+            return
         self.query_one(Header).show_title(self.talk.title or "new chat")
         self.show_documents()
         marks = {talk.conversation_id: "◌" for talk in self.talks.running() if talk is not self.talk}
