@@ -195,7 +195,7 @@ class ChatRoom(Screen[None]):
             self.composer.prompt.load_draft(self._before_edit)
 
     def refresh_lines(self) -> None:
-        """Shows title, list and gauge anew; news of a turn may come while the chat is closed, and its parts go first."""
+        """Shows title, list and gauge anew; while the chat is closed, news find no part of it any more."""
         if not self.display:
             return
         self.query_one(Header).show_title(self.talk.title or "new chat")
