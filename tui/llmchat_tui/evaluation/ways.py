@@ -13,7 +13,7 @@ from llmchat_engine.prompting.chain_of_thought import Cot
 from llmchat_engine.prompting.few_shot import Choice, Embed, Shot, choose
 from llmchat_tui.errors import UsageError
 from llmchat_tui.evaluation.items import Item
-from llmchat_tui.recipe import Recipe
+from llmchat_tui.recipe import MOST_VOTES, Recipe
 from llmchat_tui.templates.applying import recipe_from
 from llmchat_tui.templates.values import Template
 
@@ -24,7 +24,7 @@ KNOWN = (
     " template:NAME"
 )
 _HINT = "llmchat eval basics --compare zero-shot,few-shot:4,cot,votes:5"
-_MOST = {"shots": 100, "votes": 16}
+_MOST = {"shots": 100, "votes": MOST_VOTES}
 _CHOICES: tuple[Choice, ...] = ("order", "random", "similar")
 
 
