@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def test_raw_text_stands_as_it_is(vocab: Vocab, template: ChatTemplate) -> None:
     )
     assert prompt.text == "once upon a time"
     assert prompt.ids == tuple(vocab.tokenize("once upon a time", special=False))
+
+
+def test_where_the_shared_part_of_a_text_ends_is_known(vocab: Vocab, template: ChatTemplate) -> None:
+    examples, question = Message("user", "one two\n\n"), Message("user", "three four")
+    request = Request((examples, question), raw=True, shared=1)
+    prompt = build_prompt(request, template, PieceIds(vocab))
+    alone = build_prompt(Request((examples,), raw=True), template, PieceIds(vocab))
+    assert prompt.ids == build_prompt(replace(request, shared=0), template, PieceIds(vocab)).ids
+    assert 0 < prompt.before(1) <= len(alone.ids)
+    assert prompt.ids[: prompt.before(1)] == alone.ids[: prompt.before(1)]
 
 
 @pytest.mark.parametrize("ids", [(10**6,), (-1,), (300, 2**31 - 1)])

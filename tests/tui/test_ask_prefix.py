@@ -56,3 +56,11 @@ def test_the_second_question_prefills_itself_alone(real: RealHome, flags: tuple[
     third = usage(real, question.replace("twig", "leaf"), *flags)
     assert third["restored_from"] == "disk"
     assert third["prefilled_tokens"] <= own + 2
+
+
+@pytest.mark.parametrize("flags", [(), ("--temperature", "0"), ("--seed", "5")])
+def test_examples_of_a_base_model_are_read_once_too(real: RealHome, flags: tuple[str, ...]) -> None:
+    first = usage(real, "The bee sat on the rose.", "--raw", *flags)
+    assert first["prefilled_tokens"] == first["prompt_tokens"] > 300
+    second = usage(real, "The ant sat on the twig.", "--raw", *flags)
+    assert second["prefilled_tokens"] < 50

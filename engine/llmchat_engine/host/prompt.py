@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Protocol
 
 from llmchat_engine.errors import RequestInvalid
@@ -97,8 +98,20 @@ def build_prompt(request: Request, template: ChatTemplate, pieces: PieceIds) -> 
             opening = len(ids)
     if not ids:
         raise RequestInvalid("the prompt is empty", "there is nothing to complete")
+    if request.raw and 0 < request.shared < len(starts):
+        starts[request.shared] = len(head) + _text_before(request, ids[len(head) :], pieces)
     end = starts[begun] if begun >= 0 else len(ids)
     return Prompt(laid_out.text, tuple(ids), tuple(starts), laid_out.notice, opening, end)
+
+
+def _text_before(request: Request, ids: Sequence[int], pieces: PieceIds) -> int:
+    """Returns how many ids of a text without a template are those of its shared messages.
+
+    It is tokenised as a whole, since a tokeniser may join what stands on both sides of a seam.
+    """
+    shared = "".join(message.text for message in request.messages[: request.shared])
+    alone = pieces.of(Piece(shared, special=False))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, alone, strict=False)))
 
 
 def is_continued(request: Request) -> bool:
