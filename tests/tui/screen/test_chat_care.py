@@ -19,6 +19,12 @@ def questions(run: Chatting) -> list[str]:
     return [message.text for message in run.stored() if message.role == "user"]
 
 
+def history_in_gauge(run: Chatting) -> int:
+    """Returns what the gauge says of the history: words of the messages, and one more for each."""
+    gauge = run.chat.query_one(ContextGauge).gauge
+    return gauge.history if gauge else 0
+
+
 def with_turns(home: Path, count: int) -> str:
     with History.open(home / "chats.db") as history:
         conversation_id = parent = ""
@@ -148,6 +154,7 @@ def test_what_another_program_wrote_is_shown_before_a_question_follows_it(home: 
             await run.press("enter")
             await run.until(lambda: "from elsewhere" in run.text(), "the other's reply")
             assert run.draft == "second"
+            await run.until(lambda: history_in_gauge(run) == 9, "a gauge that counts it")
             await run.press("enter")
             await run.until(lambda: questions(run) == ["first", "elsewhere", "second"], "the question")
             await run.until(lambda: not talk.running, "the reply")

@@ -331,6 +331,29 @@ def test_a_question_with_words_around_it_is_shown_as_it_was_typed(home: Path) ->
     play(scene)
 
 
+def test_a_question_tells_how_the_version_that_is_shown_was_asked(home: Path) -> None:
+    async def scene() -> None:
+        async with chatting(home, "Nine.", "Ten.") as run:
+            await run.say("how many?")
+            await command(run, "/cot zero-shot")
+            run.transcript.focus_last()
+            await run.press("r")
+            await run.until(lambda: len(run.replies()) == 2 and not run.chat.talk.running, "another reply")
+            await run.settle()
+            question = run.transcript.last_question
+            assert question is not None
+            question.focus()
+            await run.press("enter")
+            await run.until(lambda: "step by step" in run.text(), "how it was asked")
+            run.transcript.focus_last()
+            await run.press("left")
+            await run.until(lambda: "Nine." in run.text() and "step by step" not in run.text(), "the plain question")
+            await run.press("right")
+            await run.until(lambda: "step by step" in run.text(), "the other way")
+
+    play(scene)
+
+
 def test_a_reply_that_goes_on_has_its_thought_still(home: Path) -> None:
     chat = add_reply(home, "It is round")
 

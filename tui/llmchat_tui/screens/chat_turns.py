@@ -149,7 +149,7 @@ class ChatTurns(ChatRoom):
                 await transcript.end_at(attempt.follows)
             await transcript.add(*attempt.views())
             if attempt.kind not in ("continue", "branch") and (question := transcript.last_question):
-                question.sent = chat_recipe.sent(talk, attempt.text)
+                question.show_sent(chat_recipe.sent(talk, attempt.text))
             turn_paint.begin(transcript, self.chat_app.model, held=bool(talk.recipe.schema))
         if talk is self.talk:
             self.query_one(Header).show_title(talk.title)
@@ -165,6 +165,7 @@ class ChatTurns(ChatRoom):
         talk.leaf_id = leaf_id
         if transcript := self.transcript_of(talk.key):
             await transcript.show(leaf_id)
+        self.refresh_lines()
         self.chat_app.tell("another llmchat went on in this chat; now you see it. Enter sends", "warning")
         return True
 

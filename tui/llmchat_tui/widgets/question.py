@@ -45,6 +45,12 @@ class QuestionView(MessageView):
         self._folded = not self._folded
         self.query_one(".said", Static).update(self._shown())
 
+    def show_sent(self, sent: str) -> None:
+        """Takes what the model was given for the reply that is shown now; another reply may have asked otherwise."""
+        self.sent = sent
+        if not self._folded and self.is_mounted:
+            self.query_one(".said", Static).update(self._shown())
+
     def _shown(self) -> Content:
         if self._folded:
             return Content(folded(self.text))

@@ -6,11 +6,13 @@ What is mounted of them is window.py's. Knows no engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from llmchat_tui.bindings import bindings_of
+from llmchat_tui.errors import UserError
 from llmchat_tui.messages import LeaveMessages, UnfoldThought
 from llmchat_tui.widgets.message import WALKING, MessageView
 from llmchat_tui.widgets.question import QuestionView
@@ -105,8 +107,17 @@ class Transcript(MessageWindow, can_focus=False):
                 await old.remove()
             self._brought = None
         if view:
+            self._show_sent(view)
             self.call_after_refresh(self._show_again, view, above)
         self.call_after_refresh(self._fill)
+
+    def _show_sent(self, reply: MessageView) -> None:
+        """Shows with a question how the reply that is shown by now had it asked."""
+        at = self.views.index(reply)
+        question = self.views[at - 1] if at else None
+        if isinstance(reply, ReplyView) and isinstance(question, QuestionView):
+            with suppress(UserError):  # another program deleted the chat
+                question.show_sent(self._pages.tail(reply.message_id, 1)[0].sent)
 
     @property
     def has_thoughts(self) -> bool:
