@@ -122,6 +122,7 @@ def test_how_the_vote_stands_is_shown_while_chains_end(home: Path) -> None:
             await command(run, "/votes 3")
             await run.send("what is it?")
             await run.until(lambda: "2 of 3 chains · 1/2 → 42" in run.text(), "how it stands")
+            await run.until(lambda: "Esc stops" in [line.strip() for line in run.text().splitlines()], "the key alone")
             await run.press("escape")
             await run.until(lambda: not run.chat.talk.running, "the end")
             await run.settle()

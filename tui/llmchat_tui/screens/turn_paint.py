@@ -82,6 +82,7 @@ async def paint(transcript: Transcript, event: TurnEvent | Failed, collections: 
         case Polled():
             view.polled = event
             view.show_votes(progress_of(event))
+            view.note(STOPS.strip())  # the prompt has been read
         case Notice(text):
             view.warn(text)
         case Ended(_, finished, _, fault):
