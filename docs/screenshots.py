@@ -294,7 +294,7 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
         _fill(history)
         async with _opened(_desk(app, history)) as run:
             studio = Studio(run, shown)
-            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, asking_well, the_documents):
+            for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, the_documents, asking_well):
                 await scene(studio)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))

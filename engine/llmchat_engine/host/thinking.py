@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmchat_engine.host.thought_forms import ThoughtForm
     from llmchat_engine.types import Request
 
-DOES_NOT_THINK = "this model does not think; --cot zero-shot has any model reason"
+DOES_NOT_THINK = "this model does not think; a chain of thought has any model reason: cot zero-shot"
 
 MOST_FORCED = 64
 """Tokens that stand before an answer by force; a vocabulary that cannot spell what closes a thought has no end."""
