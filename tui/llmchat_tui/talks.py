@@ -16,7 +16,7 @@ from typing import Any
 from llmchat_engine import Engine, EngineError, Sampling, Token
 from llmchat_engine.prompting.vote import Polled
 from llmchat_rag.errors import RagError
-from llmchat_tui.documents import Asked, Documents, asked_in, asked_of
+from llmchat_tui.documents import Asked, Documents
 from llmchat_tui.drafts import Drafts
 from llmchat_tui.errors import UserError
 from llmchat_tui.events import Abstained, Ended, Grounded, Started
@@ -24,9 +24,9 @@ from llmchat_tui.growing import Beginning
 from llmchat_tui.history import Begun, Conversation, History, StoredMessage
 from llmchat_tui.overflow import Overflow
 from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
-from llmchat_tui.sources import numbered, sources_of
 from llmchat_tui.talk import Failed, News, Running, Talk
 from llmchat_tui.turn import Turn, run
+from llmchat_tui.turn_making import TurnMaker
 
 
 class Talks:
@@ -57,9 +57,8 @@ class Talks:
             documents: where chats that have collections look for answers.
             asked: returns how documents are searched, by the settings.
         """
-        self._history, self._make_engine, self._sampling, self._tell = history, make_engine, sampling, tell
-        self._overflow, self._store = overflow, store
-        self._documents, self._asked = documents, asked
+        self._history, self._make_engine, self._tell, self._documents = history, make_engine, tell, documents
+        self._turns = TurnMaker(history, sampling, overflow, store, asked if documents else None)
         self._open: dict[str, Talk] = {}
         self._threads: list[threading.Thread] = []
 
@@ -113,9 +112,7 @@ class Talks:
 
     def sampling_of(self, talk: Talk) -> Sampling:
         """Returns the settings' sampling with the chat's own over it."""
-        base = self._sampling()
-        own = {name: tuple(value) if isinstance(value, list) else value for name, value in talk.sampling.items()}
-        return Sampling(**{name: own.get(name, getattr(base, name)) for name in Sampling.__dataclass_fields__})
+        return self._turns.sampling_of(talk)
 
     def ask(self, talk: Talk, question: str, overflow: Overflow | None = None, answers: int = 1) -> None:
         """Asks behind the newest message, or behind the one that was branched from.
@@ -129,17 +126,17 @@ class Talks:
         Raises:
             UserError: the engine's folders cannot be made; nothing was asked.
         """
-        self._start(talk, self._turn(talk, overflow, question, answers), talk.leaf_id)
+        self._start(talk, self._turns.new(talk, overflow, question, answers), talk.leaf_id)
 
     def again(self, talk: Talk, question: StoredMessage, overflow: Overflow | None = None, answers: int = 1) -> None:
         """Has a question answered once more; the answers it has stay."""
-        self._start(talk, replace(self._turn(talk, overflow, "", answers), question_id=question.id), talk.leaf_id)
+        self._start(talk, replace(self._turns.new(talk, overflow, "", answers), question_id=question.id), talk.leaf_id)
 
     def edit(
         self, talk: Talk, question: StoredMessage, text: str, overflow: Overflow | None = None, answers: int = 1
     ) -> None:
         """Asks another question in place of one, which stays beside it."""
-        self._start(talk, self._turn(talk, overflow, text, answers), question.parent_id)
+        self._start(talk, self._turns.new(talk, overflow, text, answers), question.parent_id)
 
     def continue_reply(
         self, talk: Talk, reply: StoredMessage, text: str | None = None, overflow: Overflow | None = None
@@ -152,16 +149,7 @@ class Talks:
             text: what to go on from in place of its text; None goes on from its text, token by token where it can.
             overflow: as for `ask`.
         """
-        as_it_was = text is None or text == reply.text
-        turn = replace(
-            self._as_answered(talk, reply, overflow),
-            prefill=reply.text if text is None else text,
-            prefill_ids=_spoken_ids(reply) if as_it_was else (),
-            prefill_key=reply.model_key if as_it_was else "",
-            prefill_thought=reply.thought if as_it_was else "",
-            prefill_thought_tokens=reply.thought_tokens if as_it_was else 0,
-            prefill_thought_seconds=reply.thought_seconds if as_it_was else 0.0,
-        )
+        turn = self._turns.going_on(talk, reply, text, overflow)
         self._start(talk, turn, reply.id)
 
     def branch_at_token(
@@ -175,15 +163,7 @@ class Talks:
             begins: its first tokens and the other one, with their text.
             overflow: as for `ask`.
         """
-        turn = replace(
-            self._as_made(talk, reply, overflow),
-            prefill=begins.text,
-            prefill_ids=begins.token_ids,
-            prefill_key=begins.model_key,
-            prefill_thought=begins.thought,
-            prefill_thought_tokens=begins.thought_tokens,
-            prefill_thought_seconds=begins.thought_seconds,
-        )
+        turn = self._turns.branching(talk, reply, begins, overflow)
         self._start(talk, turn, reply.id)
 
     def turn_of(self, talk: Talk, reply: StoredMessage) -> Turn:
@@ -191,31 +171,7 @@ class Talks:
 
         Reads the chat; safe from any thread.
         """
-        return self._with_question(self._as_made(talk, reply))
-
-    def _as_made(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None = None) -> Turn:
-        """Returns the turn that a reply was made in, without the path."""
-        system = reply.settings.get("system", talk.system)
-        return replace(
-            self._as_answered(talk, reply, overflow),
-            system=system if isinstance(system, str) else talk.system,
-            raw=reply.settings.get("raw") is True,
-        )
-
-    def _as_answered(self, talk: Talk, reply: StoredMessage, overflow: Overflow | None) -> Turn:
-        """Returns a turn that asks what a reply answers as it was asked then, without the path."""
-        asked = asked_in(reply.settings) if self._documents else None
-        recipe = reply.settings.get("recipe", {})
-        return replace(
-            self._turn(talk, overflow),
-            recipe=recipe_of(recipe if isinstance(recipe, dict) else {}),
-            question_id=reply.parent_id,
-            sent=reply.sent,
-            left_out=reply.left_out,
-            summary=reply.summary,
-            asked=asked,
-            cited=numbered(sources_of(reply.settings)),
-        )
+        return self._turns.with_question(self._turns.as_made(talk, reply))
 
     def branch(self, talk: Talk, message_id: str) -> None:
         """Lets the next question follow this message, also when the chat is opened again; what is behind it stays.
@@ -295,23 +251,6 @@ class Talks:
         self._open[talk.key] = talk
         return talk
 
-    def _turn(self, talk: Talk, overflow: Overflow | None, question: str = "", answers: int = 1) -> Turn:
-        """Returns a turn of a chat, without the path that it follows."""
-        return Turn(
-            question,
-            conversation_id=talk.conversation_id,
-            title=talk.title,
-            system=talk.system,
-            own_sampling=dict(talk.sampling),
-            own_collections=talk.collections,
-            asked=asked_of(talk.collections, self._asked()) if self._documents and answers == 1 else None,
-            sampling=self.sampling_of(talk),
-            recipe=talk.recipe,
-            overflow=overflow or self._overflow(),
-            store=self._store(),
-            answers=answers,
-        )
-
     def _start(self, talk: Talk, turn: Turn, behind: str) -> None:
         """Begins a turn in a thread.
 
@@ -337,7 +276,7 @@ class Talks:
         failure: UserError | EngineError | RagError
         try:
             with closing(running.engine) as engine:
-                for event in run(self._with_path(turn, behind), engine, self._history, self._documents):
+                for event in run(self._turns.with_path(turn, behind), engine, self._history, self._documents):
                     if isinstance(event, Started):
                         begun = event.begun
                     ended = ended or isinstance(event, (Ended, Abstained))
@@ -350,35 +289,7 @@ class Talks:
         if not ended:  # else the chat may be in its next turn, and only the marks of the sources are missing
             self._tell(News(key, Failed(failure, begun)))
 
-    def _with_path(self, turn: Turn, behind: str) -> Turn:
-        """Returns a turn with the path that it follows."""
-        if not turn.question_id:
-            return replace(turn, earlier=self._history.path(behind) if behind else ())
-        turn = self._with_question(turn)
-        if turn.goes_on:
-            return turn
-        # Another answer sees what the one in its place saw, or the user would be asked what to leave out once more.
-        shown = (
-            next((m for m in self._history.path(behind) if m.parent_id == turn.question_id), None) if behind else None
-        )
-        if shown is None:
-            return turn
-        # It was answered from other documents than the chat has now: another answer is comparable, or it is none.
-        is_one = turn.answers == 1 and not turn.recipe.votes and turn.recipe.cot == "off"
-        asked = asked_in(shown.settings) if self._documents and is_one else None
-        return replace(turn, left_out=shown.left_out, summary=shown.summary, asked=asked or turn.asked)
-
-    def _with_question(self, turn: Turn) -> Turn:
-        """Returns a turn about a question on disk with the question, and the path that that follows."""
-        *earlier, question = self._history.path(turn.question_id)
-        return replace(turn, question=question.text, earlier=tuple(earlier))
-
 
 def _check_idle(talk: Talk) -> None:
     if talk.running:
         raise RuntimeError("a turn runs in this chat")
-
-
-def _spoken_ids(reply: StoredMessage) -> tuple[int, ...]:
-    """Returns the ids of a reply without the one that ended it."""
-    return reply.token_ids[:-1] if reply.stats.get("reason") == "eog" else reply.token_ids

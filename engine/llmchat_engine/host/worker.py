@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from llmchat_engine import sampling
-from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable, RequestInvalid
+from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
 from llmchat_engine.events import Finished, Loaded, Loading, Notice, Peeked, Scored, nothing_generated
 from llmchat_engine.host.cache import Want
 from llmchat_engine.host.counter import Counter
@@ -30,6 +30,7 @@ from llmchat_engine.host.probe import extra_buffers, lists_amx
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
 from llmchat_engine.host.thinking import DOES_NOT_THINK
+from llmchat_engine.host.wants import constraint_of, ids_of, own_want, want_of
 from llmchat_engine.protocol import (
     Generate,
     Load,
@@ -43,10 +44,10 @@ from llmchat_engine.protocol import (
     Tokenize,
     to_failure,
 )
-from llmchat_engine.types import ModelInfo, Request, Sampling
+from llmchat_engine.types import ModelInfo, Request
 
 if TYPE_CHECKING:
-    from llmchat_engine.host.prompt import Prompt
+    pass
 
 _PROGRESS_INTERVAL = 0.05
 
@@ -167,7 +168,7 @@ class Worker:
             job.send(Notice("at temperature 0 every answer is the same"))
         if request.think == "on" and not residents.info.thinks:
             job.send(Notice(DOES_NOT_THINK))
-        want = _want(request, resolved, prompt)
+        want = want_of(request, resolved, prompt)
         outlet = Outlet(job.send)
         manner = Manner(
             resolved,
@@ -175,7 +176,7 @@ class Worker:
             request.beams,
             request.length_penalty,
             request.logprobs,
-            _constraint(request),
+            constraint_of(request),
             job.stopped,
             job.concluded if request.concludes else (),
             thought,
@@ -201,8 +202,8 @@ class Worker:
         # Ids are a reply as it was written, with what it was forced to begin with; a text is the answer alone.
         were_drawn = not any(isinstance(text, str) for text in continuations)
         prompt, _ = residents.begin(request, drawn=were_drawn)
-        texts = [_ids_of(text, residents.model.vocab) for text in continuations]
-        scorer = residents.scorer(_own(request))
+        texts = [ids_of(text, residents.model.vocab) for text in continuations]
+        scorer = residents.scorer(own_want(request))
         self._tell_all(job, scorer.score(prompt.ids, texts, request.logprobs), request)
 
     def _peek(self, job: Job, request: Request, count: int) -> None:
@@ -212,7 +213,7 @@ class Worker:
         if prompt.notice:
             job.send(Notice(prompt.notice))
         resolved = sampling.resolve(request.sampling, residents.info.sampling)
-        self._tell_all(job, residents.peeker(_own(request)).peek(prompt.ids, resolved, count), request)
+        self._tell_all(job, residents.peeker(own_want(request)).peek(prompt.ids, resolved, count), request)
 
     def _perplexity(self, job: Job, text: str, window: int) -> None:
         residents = self._loaded()
@@ -290,57 +291,3 @@ def _import_heavy() -> None:
     import numpy  # noqa: F401
 
     import llmchat_engine.host.measure  # noqa: F401
-
-
-def _ids_of(text: str | Sequence[int], vocab: Vocab) -> list[int]:
-    """Returns the ids of a text, or those that were given in its place.
-
-    Raises:
-        RequestInvalid: one is not in the vocabulary; llama.cpp ends the process on it.
-    """
-    if isinstance(text, str):
-        return vocab.tokenize(text, special=False)
-    if text and not 0 <= min(text) <= max(text) < vocab.size:
-        raise RequestInvalid("these token ids are not the model's", f"it has {vocab.size:,} tokens")
-    return list(text)
-
-
-def _own(request: Request) -> Want:
-    """Returns what a request that generates nothing says about the cache."""
-    return Want(request.chat, store=request.store and not request.private, private=request.private)
-
-
-def _constraint(request: Request) -> str:
-    """Returns the checked grammar of a request; empty for none."""
-    if not (request.grammar or request.schema):
-        return ""
-    from llmchat_engine.grammar import constraint_text
-
-    return constraint_text(request.grammar, request.schema)
-
-
-def _wants_exact(request: Request, resolved: Sampling) -> bool:
-    """Returns True where the same request must give the same tokens again, whatever the cache holds.
-
-    Asked for with a seed. A greedy one-shot gets it too: it costs at most one chunk of prefill. A greedy chat does not:
-    it would prefill every earlier reply again. Nor does a reply that is continued: it goes on from
-    what was computed when it was written.
-    """
-    if request.messages and request.messages[-1].role == "assistant":
-        return False
-    one_shot = all(message.role != "assistant" for message in request.messages)
-    return request.sampling.seed is not None or (resolved.temperature == 0 and one_shot)
-
-
-def _want(request: Request, resolved: Sampling, prompt: Prompt) -> Want:
-    """Returns what a request says about the cache."""
-    exact = _wants_exact(request, resolved)
-    return Want(
-        chat=request.chat,
-        store=request.store and not request.private,
-        private=request.private,
-        exact=exact,
-        repeatable=exact or resolved.temperature == 0,
-        shift=request.shift,
-        shared=prompt.before(request.shared) if request.shared else 0,
-    )
