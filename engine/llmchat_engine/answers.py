@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 StopReason = Literal["eog", "stop", "max_tokens", "context", "cancelled", "concluded"]
-"""`concluded` is reasoning that was told to come to its answer; a reply that is shown never ends so."""
+"""`concluded` is reasoning that was told to come to its answer."""
 
 
 @dataclass(frozen=True, slots=True)

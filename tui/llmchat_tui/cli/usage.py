@@ -19,6 +19,7 @@ _REASONS = {
     "max_tokens": "--max-tokens reached",
     "context": "the context is full",
     "cancelled": "stopped",
+    "concluded": "told to answer",
 }
 
 

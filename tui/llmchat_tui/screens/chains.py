@@ -23,7 +23,12 @@ from llmchat_tui.votes import counts_for_winner, ended_vote
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-_ENDS = {"max_tokens": "cut at max_tokens", "context": "cut: the context is full", "cancelled": "stopped, not counted"}
+_ENDS = {
+    "max_tokens": "cut at max_tokens",
+    "context": "cut: the context is full",
+    "cancelled": "stopped, not counted",
+    "concluded": "told to answer",
+}
 
 
 class ChainsScreen(Panel[None]):
