@@ -53,3 +53,9 @@ def filled_in(text: str, values: Mapping[str, str]) -> str:
 
 def _name(match: re.Match[str]) -> str:
     return match["plain"] or match["braced"] or ""
+
+
+def parameter_of(written: str) -> str:
+    """Returns the parameter that a value is left to, as in `schema = "$fields"`; empty where it is not."""
+    name = (names_in(written) or ("",))[0]
+    return name if name and written.strip() in (f"${name}", f"${{{name}}}") else ""

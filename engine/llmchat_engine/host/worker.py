@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from llmchat_engine import sampling
 from llmchat_engine.errors import EngineError, GenerationFailed, ModelUnreadable
@@ -45,9 +45,6 @@ from llmchat_engine.protocol import (
     to_failure,
 )
 from llmchat_engine.types import ModelInfo, Request
-
-if TYPE_CHECKING:
-    pass
 
 _PROGRESS_INTERVAL = 0.05
 

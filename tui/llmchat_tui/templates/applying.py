@@ -9,11 +9,8 @@ from collections.abc import Mapping
 
 from llmchat_engine.prompting.few_shot import Embed, Shot, choose
 from llmchat_tui.errors import UsageError
-from llmchat_tui.placeholders import filled_in
+from llmchat_tui.placeholders import filled_in, parameter_of
 from llmchat_tui.recipe import Recipe
-from llmchat_tui.schemas import schema_from
-from llmchat_tui.templates.constraints import choices_grammar, listed, parameter_of
-from llmchat_tui.templates.faults import Fault
 from llmchat_tui.templates.values import ShotsBy, Template
 
 
@@ -96,7 +93,13 @@ def _chosen(
 def _schema(template: Template, values: Mapping[str, str]) -> str:
     """Returns the schema; one that is left to a parameter is what was given there."""
     name = parameter_of(template.schema)
-    return schema_from(values[name]) if name else template.schema
+    if not name:
+        return template.schema
+    from llmchat_tui.schemas import (
+        schema_from,  # 5 ms with the grammars behind it, which other questions need not wait for
+    )
+
+    return schema_from(values[name])
 
 
 def _grammar(template: Template, values: Mapping[str, str]) -> str:
@@ -104,6 +107,9 @@ def _grammar(template: Template, values: Mapping[str, str]) -> str:
     name = parameter_of(template.grammar)
     if not name:
         return template.grammar
+    from llmchat_tui.templates.constraints import choices_grammar, listed
+    from llmchat_tui.templates.faults import Fault
+
     try:
         return choices_grammar(listed(values[name]))
     except Fault as fault:

@@ -14,16 +14,9 @@ import msgspec
 from llmchat_engine.errors import RequestInvalid
 from llmchat_engine.grammar import constraint_text
 from llmchat_tui.errors import UsageError, UserError
-from llmchat_tui.placeholders import names_in
 from llmchat_tui.schemas.short_form import schema_of
 from llmchat_tui.templates.faults import Fault
 from llmchat_tui.templates.files import read_file
-
-
-def parameter_of(written: str) -> str:
-    """Returns the parameter that a value is left to, as in `schema = "$fields"`; empty where it is not."""
-    name = (names_in(written) or ("",))[0]
-    return name if name and written.strip() in (f"${name}", f"${{{name}}}") else ""
 
 
 def schema_text(written: str | dict[str, Any], folder: Path | None) -> str:

@@ -13,11 +13,11 @@ from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.config import checked_value, parse_toml
 from llmchat_tui.errors import ConfigError, TemplateInvalid, UserError
 from llmchat_tui.inputs import as_text
-from llmchat_tui.placeholders import is_name, names_in
+from llmchat_tui.placeholders import is_name, names_in, parameter_of
 from llmchat_tui.recipe import PLACE
 from llmchat_tui.schemas import ANY_OBJECT
 from llmchat_tui.settings import SAMPLING_KEYS
-from llmchat_tui.templates.constraints import choices_grammar, grammar_text, listed, parameter_of, schema_text
+from llmchat_tui.templates.constraints import choices_grammar, grammar_text, listed, schema_text
 from llmchat_tui.templates.faults import Fault, invalid, unknown
 from llmchat_tui.templates.files import read_file
 from llmchat_tui.templates.shape import DOCUMENT_KINDS, KINDS, SHOT_KINDS, checked

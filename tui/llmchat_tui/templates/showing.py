@@ -8,8 +8,8 @@ from dataclasses import replace
 from llmchat_engine import Message
 from llmchat_engine.prompting.chain_of_thought import asked
 from llmchat_tui.composing import compose
+from llmchat_tui.placeholders import parameter_of
 from llmchat_tui.templates.applying import recipe_from
-from llmchat_tui.templates.constraints import parameter_of
 from llmchat_tui.templates.values import Template
 from llmchat_tui.toml_edit import toml_value
 

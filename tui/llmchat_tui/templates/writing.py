@@ -9,7 +9,7 @@ from typing import Any
 from llmchat_engine.prompting.few_shot import Shot
 from llmchat_tui.errors import UsageError
 from llmchat_tui.paths import write_private
-from llmchat_tui.templates.constraints import parameter_of
+from llmchat_tui.placeholders import parameter_of
 from llmchat_tui.templates.finding import SUFFIX
 from llmchat_tui.templates.values import Template
 from llmchat_tui.toml_edit import toml_value
