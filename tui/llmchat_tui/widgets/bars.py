@@ -32,6 +32,7 @@ class Header(Horizontal):
         & > #documents.-some { display: block; }
         & > #model { width: auto; max-width: 70%; height: 1; color: $text-muted; }
         & > #model { margin: 0 0 0 2; text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-full > #model { max-width: 40%; }
         & > #model.-amber { color: $text-warning; }
         & > #model.-red { color: $text-error; }
     }
@@ -50,6 +51,7 @@ class Header(Horizontal):
     def show_documents(self, text: str) -> None:
         """Shows which documents the chat asks; empty takes it away."""
         documents = self.query_one("#documents", Static)
+        self.set_class(bool(text), "-full")  # beside it what is told of the model left six letters of the title
         documents.set_class(bool(text), "-some")
         documents.update(Content(sanitize_line(text)))
 
