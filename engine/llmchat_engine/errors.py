@@ -7,8 +7,18 @@
     ├── TemplateError               the model's chat template is broken, or too slow or too big
     ├── ContextFull                 the prompt does not fit: prompt_tokens against n_ctx
     ├── NotEnoughMemory             weights, cache and buffers against what is free
+    ├── NotEnoughDisk               a download or a quantised file against what is free
     ├── RequestInvalid              a sampling value out of range, an empty prompt
     ├── GenerationFailed            llama.cpp refused a batch; the next request may work
+    ├── HubError                    the model hub, or a download from it
+    │   ├── HubUnreachable          offline, no route, a server's own failure, a stalled connection
+    │   ├── HubMissing              no such repository, file or quantisation
+    │   ├── HubForbidden            gated or private, or the token is wrong
+    │   └── DownloadBroken          what came is not what the hub promised
+    ├── RemoteError                 a server that answers in the place of a model here
+    │   ├── RemoteUnreachable       no route, a time limit, its own failure, a broken stream
+    │   └── RemoteRefused           it knows no such model or key, or does not take the request
+    ├── QuantizeFailed              llama.cpp could not write the smaller model
     └── HostError                   the process that owns the model
         ├── HostUnreachable         it could not be started, or speaks another version
         └── EngineDied              it crashed or hangs; the next request starts a new one
@@ -65,12 +75,52 @@ class NotEnoughMemory(EngineError):
     """What the model needs is more than what is free."""
 
 
+class NotEnoughDisk(EngineError):
+    """What is to be written is more than what is free."""
+
+
 class RequestInvalid(EngineError):
     """The request cannot be run as it stands."""
 
 
 class GenerationFailed(EngineError):
     """llama.cpp refused a batch. The host lives and the next request may work."""
+
+
+class HubError(EngineError):
+    """The model hub, or a download from it, is the problem. What was downloaded so far is kept."""
+
+
+class HubUnreachable(HubError):
+    """It cannot be reached: offline, no route, its own failure, a connection that stalled."""
+
+
+class HubMissing(HubError):
+    """There is no such repository, file or quantisation on it."""
+
+
+class HubForbidden(HubError):
+    """The repository is gated or private, or the token is wrong."""
+
+
+class DownloadBroken(HubError):
+    """What came is not what the hub promised. It was removed."""
+
+
+class RemoteError(EngineError):
+    """A server that answers in the place of a model on this machine is the problem."""
+
+
+class RemoteUnreachable(RemoteError):
+    """It cannot be reached, took too long, failed by itself, or its answer broke off."""
+
+
+class RemoteRefused(RemoteError):
+    """It knows no such model or key, or does not take the request as it stands."""
+
+
+class QuantizeFailed(EngineError):
+    """llama.cpp could not write the smaller model. Nothing was left behind."""
 
 
 class HostError(EngineError):

@@ -204,7 +204,9 @@ class Measured:
     after: int
     """What the template puts behind the last message to open the reply."""
     n_ctx: int
-    """Context length in tokens that all of it, and the reply, must fit into."""
+    """Context length in tokens that all of it, and the reply, must fit into; 0 where a server does not tell."""
+    exact: bool = True
+    """False where the counts are an estimate: a server that does not count for others."""
 
     @property
     def total(self) -> int:

@@ -53,6 +53,28 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSpec:
+    """Which server answers in the place of a model on this machine; it speaks the OpenAI API."""
+
+    base_url: str
+    """As "http://127.0.0.1:8000/v1", without a slash at its end."""
+    model: str = ""
+    """The name it knows the model by; empty takes the only one that it has."""
+    name: str = ""
+    """What the user calls it; empty is the model's name."""
+    key_env: str = ""
+    """The environment variable that holds its key; empty sends none. The key itself is never stored."""
+    n_ctx: int = 0
+    """Context length in tokens where the server does not tell; 0 is not known."""
+    timeout: float = 60.0
+    """Seconds of silence after which it counts as unreachable."""
+
+
+Spec = ModelSpec | RemoteSpec
+"""What answers: a file loaded on this machine, or a server."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen; None leaves a field to the model's own metadata, then to the default."""
 
@@ -177,3 +199,6 @@ class ModelInfo:
     build: str
     thinks: bool = False
     """Whether it marks what it thinks before it answers."""
+    remote: str = ""
+    """The server that it runs on, as host and port: everything that is asked leaves this machine. Empty where it is
+    here; of a remote one `path`, sizes and counts that no server told are empty."""

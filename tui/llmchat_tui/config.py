@@ -19,6 +19,7 @@ import msgspec
 
 from llmchat_engine import Sampling
 from llmchat_tui.errors import ConfigError
+from llmchat_tui.model_tables import ModelTables
 from llmchat_tui.paths import write_private
 from llmchat_tui.settings import LISTS, SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
 from llmchat_tui.toml_edit import NotEditableError, flatten, key_lines, with_value, without_key
@@ -47,6 +48,8 @@ class Config:
     origins: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
     """The actions of the chat that got other keys: id to key, or to several with commas between."""
+    tables: ModelTables = field(default_factory=ModelTables)
+    """What it says about models by name."""
 
     def origin(self, key: str) -> str:
         """Returns where a setting, or `keys.ID`, comes from: `built-in`, file:line, or the name of a variable."""

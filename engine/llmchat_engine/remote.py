@@ -1,0 +1,1 @@
+"""RemoteEngine: an `Engine` over any server that speaks the OpenAI API."""
