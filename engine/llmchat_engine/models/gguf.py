@@ -26,6 +26,16 @@ _PART = re.compile(r"^(?P<stem>.*)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
+class TensorType:
+    """How much of a model is kept in one type."""
+
+    name: str
+    """As "Q4_K"."""
+    tensors: int
+    params: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a usable model file says about itself."""
 
@@ -57,6 +67,8 @@ class Header:
     has_template: bool
     parts: tuple[Path, ...]
     """The files of a split model, the first one first; else the one file."""
+    tensor_types: tuple[TensorType, ...]
+    """The one with most parameters first; of a split model those of its first part."""
 
 
 def read_header(path: Path) -> Header:
@@ -162,6 +174,7 @@ def _header(parsed: Parsed, path: Path, size: int) -> Header:
         sliding_window=rules.number(parsed, f"{arch}.attention.sliding_window", 0, rules.MAX_CONTEXT, default=0),
         has_template=bool(_text(parsed, "tokenizer.chat_template")),
         parts=parts,
+        tensor_types=_tensor_types(parsed),
     )
 
 
@@ -190,10 +203,20 @@ def _quantization(parsed: Parsed) -> str:
     said = parsed.metadata.get("general.file_type")
     if isinstance(said, int) and said & ~1024 in FILE_TYPES:
         return FILE_TYPES[said & ~1024]
-    weights: dict[int, int] = {}
+    return _tensor_types(parsed)[0].name
+
+
+def _tensor_types(parsed: Parsed) -> tuple[TensorType, ...]:
+    """Returns the types of the tensors, the one with most parameters first."""
+    counts: dict[int, tuple[int, int]] = {}
     for tensor in parsed.tensors:
-        weights[tensor.kind] = weights.get(tensor.kind, 0) + prod(tensor.dims)
-    kind = max(weights, key=lambda key: weights[key])
+        tensors, params = counts.get(tensor.kind, (0, 0))
+        counts[tensor.kind] = tensors + 1, params + prod(tensor.dims)
+    found = sorted(counts.items(), key=lambda item: -item[1][1])
+    return tuple(TensorType(_type_name(kind), *count) for kind, count in found)
+
+
+def _type_name(kind: int) -> str:
     return TENSOR_TYPES[kind][0] if kind in TENSOR_TYPES else f"type {kind}"
 
 
