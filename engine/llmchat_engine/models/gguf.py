@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,7 +17,7 @@ from llmchat_engine.errors import ModelMissing, ModelUnreadable
 from llmchat_engine.models import gguf_rules as rules
 from llmchat_engine.models.gguf_layout import FILE_TYPES, TENSOR_TYPES
 from llmchat_engine.models.gguf_open import open_model, refuse_foreign
-from llmchat_engine.models.gguf_parse import Parsed, Refused, Short, Value, parse
+from llmchat_engine.models.gguf_parse import Parsed, Refused, Short, Tensor, Value, parse
 
 _READS = (4 << 20, 32 << 20, 256 << 20)
 """Header bytes tried in turn: 49,000 tokens and merges take 1.7 MiB, 152,000 take 6 MiB, the largest some 16 MiB."""
@@ -68,7 +68,9 @@ class Header:
     parts: tuple[Path, ...]
     """The files of a split model, the first one first; else the one file."""
     tensor_types: tuple[TensorType, ...]
-    """The one with most parameters first; of a split model those of its first part."""
+    """The one with most parameters first."""
+    tensors: tuple[Tensor, ...]
+    """The table of tensors, of a split model those of all parts."""
 
 
 def read_header(path: Path) -> Header:
@@ -146,7 +148,7 @@ def _read(descriptor: int, length: int, offset: int) -> bytes:
 
 def _header(parsed: Parsed, path: Path, size: int) -> Header:
     arch = rules.check_kind(parsed)
-    parts = _parts(parsed, path)
+    parts, tensors = _parts(parsed, path)
     header_bytes, tensor_bytes = rules.check_tensors(parsed, size)
     layers = rules.number(parsed, f"{arch}.block_count", 1, rules.MAX_LAYERS)
     embedding = rules.number(parsed, f"{arch}.embedding_length", 1, 1 << 17)
@@ -161,8 +163,8 @@ def _header(parsed: Parsed, path: Path, size: int) -> Header:
         file_size=size if len(parts) == 1 else sum(part.stat().st_size for part in parts),
         header_bytes=header_bytes,
         tensor_bytes=tensor_bytes,
-        n_tensors=len(parsed.tensors),
-        n_params=sum(prod(tensor.dims) for tensor in parsed.tensors),
+        n_tensors=len(tensors),
+        n_params=sum(prod(tensor.dims) for tensor in tensors),
         n_vocab=rules.check_vocabulary(parsed, embedding, len(parts) > 1),
         context_length=rules.number(parsed, f"{arch}.context_length", 1, rules.MAX_CONTEXT),
         block_count=layers,
@@ -174,7 +176,8 @@ def _header(parsed: Parsed, path: Path, size: int) -> Header:
         sliding_window=rules.number(parsed, f"{arch}.attention.sliding_window", 0, rules.MAX_CONTEXT, default=0),
         has_template=bool(_text(parsed, "tokenizer.chat_template")),
         parts=parts,
-        tensor_types=_tensor_types(parsed),
+        tensor_types=_tensor_types(tensors),
+        tensors=tensors,
     )
 
 
@@ -203,29 +206,29 @@ def _quantization(parsed: Parsed) -> str:
     said = parsed.metadata.get("general.file_type")
     if isinstance(said, int) and said & ~1024 in FILE_TYPES:
         return FILE_TYPES[said & ~1024]
-    return _tensor_types(parsed)[0].name
+    return _tensor_types(parsed.tensors)[0].name
 
 
-def _tensor_types(parsed: Parsed) -> tuple[TensorType, ...]:
+def _tensor_types(tensors: Sequence[Tensor]) -> tuple[TensorType, ...]:
     """Returns the types of the tensors, the one with most parameters first."""
     counts: dict[int, tuple[int, int]] = {}
-    for tensor in parsed.tensors:
-        tensors, params = counts.get(tensor.kind, (0, 0))
-        counts[tensor.kind] = tensors + 1, params + prod(tensor.dims)
+    for tensor in tensors:
+        count, params = counts.get(tensor.kind, (0, 0))
+        counts[tensor.kind] = count + 1, params + prod(tensor.dims)
     found = sorted(counts.items(), key=lambda item: -item[1][1])
-    return tuple(TensorType(_type_name(kind), *count) for kind, count in found)
+    return tuple(TensorType(_type_name(kind), *counted) for kind, counted in found)
 
 
 def _type_name(kind: int) -> str:
     return TENSOR_TYPES[kind][0] if kind in TENSOR_TYPES else f"type {kind}"
 
 
-def _parts(parsed: Parsed, path: Path) -> tuple[Path, ...]:
-    """Returns the files of the model; refuses a later part, and a split model with a part missing."""
+def _parts(parsed: Parsed, path: Path) -> tuple[tuple[Path, ...], tuple[Tensor, ...]]:
+    """Returns the files of the model and their tensors; refuses a later part, and a model with a part missing."""
     count = rules.number(parsed, "split.count", 0, 99_999, default=0)
     position = rules.number(parsed, "split.no", 0, 99_999, default=0)
     if count <= 1:
-        return (path,)
+        return (path,), tuple(parsed.tensors)
     match = _PART.match(path.name)
     if match is None or int(match["parts"]) != count:
         why = f"it is part {position + 1} of {count}, and its name is not the one that the parts are found by"
@@ -233,19 +236,22 @@ def _parts(parsed: Parsed, path: Path) -> tuple[Path, ...]:
     parts = tuple(path.with_name(f"{match['stem']}-{n + 1:05}-of-{count:05}.gguf") for n in range(count))
     if position or path != parts[0]:
         raise Refused(f"it is part {position + 1} of {count} of a split model", f"name the first part: {parts[0]}")
+    tensors = [*parsed.tensors]
     for n, part in enumerate(parts[1:], 2):
         if not part.is_file():
             what, why = f"the model {path} is incomplete", f"part {n} of {count} is missing: {part.name}"
             raise ModelMissing(what, why, f"download it into {path.parent}")
-        _check_part(part, n)
-    return parts
+        tensors += _tensors_of_part(part, n)
+    return parts, tuple(tensors)
 
 
-def _check_part(part: Path, position: int) -> None:
-    """Refuses a later part that is cut off or is something else."""
+def _tensors_of_part(part: Path, position: int) -> list[Tensor]:
+    """Returns the table of a later part; refuses one that is cut off or is something else."""
     with open_model(part) as descriptor:
         size = os.fstat(descriptor).st_size
         try:
-            rules.check_tensors(_parse(descriptor, size), size)
+            parsed = _parse(descriptor, size)
+            rules.check_tensors(parsed, size)
         except Refused as refused:
             raise Refused(f"part {position}: {refused.why}", refused.hint, refused.what) from None
+    return parsed.tensors
