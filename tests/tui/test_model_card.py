@@ -1,4 +1,4 @@
-"""What is told of a model that is not loaded: shape, tensors, cache, memory; harmless for people, plain for programs."""
+"""What is told of a model that is not loaded: shape, tensors, cache, memory; harmless for people, plain for others."""
 
 from __future__ import annotations
 
