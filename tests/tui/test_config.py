@@ -15,7 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from llmchat_engine import Sampling
-from llmchat_tui.config import load_config, parse_duration, sampling_value, set_value
+from llmchat_tui.config import load_config, set_value
+from llmchat_tui.config_values import parse_duration, sampling_value
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.settings import SAMPLING_KEYS, Settings, keys, usable_sampling
 from llmchat_tui.toml_edit import flatten
@@ -293,22 +294,24 @@ _TOML_VALUES = st.one_of(
     inside=st.none() | st.lists(_TOML_VALUES, max_size=3),
     comment=st.sampled_from(["", " # c", "\n# line", "\n"]),
     value=st.text(st.characters(codec="utf-8"), max_size=8),
+    name=st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(["a.b", 'a"b', "a = b", "a]#b", ""]),
 )
 @hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_edit_changes_one_key_of_any_file(
-    top: list[str], inside: list[str] | None, comment: str, value: str
+    top: list[str], inside: list[str] | None, comment: str, value: str, name: str
 ) -> None:
-    from llmchat_tui.toml_edit import with_value
+    from llmchat_tui.toml_edit import with_value, without_key
 
     lines = [f"k{i} = {text}{comment}" for i, text in enumerate(top)]
     if inside is not None:
         lines += [f"[sampling]{comment}", *(f"s{i} = {text}{comment}" for i, text in enumerate(inside))]
     text = "\n".join(lines)
     before = flatten(tomllib.loads(text))
-    for table, key, dotted in (("", "model", "model"), ("sampling", "seed", "sampling.seed")):
-        edited = with_value(text, table, key, value)
-        assert flatten(tomllib.loads(edited)) == {**before, dotted: value}
-        assert flatten(tomllib.loads(with_value(edited, table, key, 1))) == {**before, dotted: 1}
+    for place in (("model",), ("sampling", "seed"), ("models", name, "ctx"), ("aliases", name)):
+        edited = with_value(text, place, value)
+        assert flatten(tomllib.loads(edited)) == {**before, place: value}
+        assert flatten(tomllib.loads(with_value(edited, place, 1))) == {**before, place: 1}
+        assert flatten(tomllib.loads(without_key(edited, place))) == before
 
 
 @pytest.mark.parametrize(

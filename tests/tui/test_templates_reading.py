@@ -274,4 +274,4 @@ def test_where_a_value_ends(value: str) -> None:
     from llmchat_tui.toml_edit import key_lines
 
     lines = key_lines(f"first = {value}\nlast = 1\n")
-    assert lines["last"] == 2 + value.count("\n")
+    assert lines["last",] == 2 + value.count("\n")

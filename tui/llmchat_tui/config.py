@@ -12,30 +12,20 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
-
-import msgspec
+from typing import Any
 
 from llmchat_engine import Sampling
+from llmchat_tui.config_tables import KEYS_TABLE, TABLES, checked_entry, tables_from, typed_place
+from llmchat_tui.config_values import checked_value, parse_duration, typed_value, unknown_key
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.model_tables import ModelTables
 from llmchat_tui.paths import write_private
-from llmchat_tui.settings import LISTS, SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
-from llmchat_tui.toml_edit import NotEditableError, flatten, key_lines, with_value, without_key
+from llmchat_tui.settings import SAMPLING_KEYS, TABLE, Settings, dotted_name, table_of
+from llmchat_tui.toml_edit import NotEditableError, Place, dotted, flatten, key_lines, with_value, without_key
 
 _MAX_BYTES = 1 << 20
-_LONGEST_SECONDS = 365 * 86_400
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+|[0-9]+(?:\.[0-9]+)?")
-_DURATION_PART = re.compile(r"([0-9.]+)([smhd]?)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_QUOTED = re.compile(r"`([^`]*)`")
-_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
 _BOM = "\ufeff"
-_Flat = dict[str, Any]
-KEYS_TABLE = "keys"
-"""The table of config.toml that gives actions of the chat other keys; its ids are in keymap.py."""
-WHERE_ACTIONS_ARE = "F1 in llmchat lists every action with its id"
+_Flat = dict[Place, Any]
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -52,7 +42,11 @@ class Config:
     """What it says about models by name."""
 
     def origin(self, key: str) -> str:
-        """Returns where a setting, or `keys.ID`, comes from: `built-in`, file:line, or the name of a variable."""
+        """Returns where a setting comes from: `built-in`, file:line, or the name of a variable.
+
+        Args:
+            key: its name; an entry of a table by its dotted place, as `keys.ID` or `aliases.NAME`.
+        """
         return self.origins.get(key, "built-in")
 
     @property
@@ -77,13 +71,13 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: naming the line or the variable, and the nearest key.
     """
     text = _read(path).removeprefix(_BOM)
-    values, keys, origins = _checked_file(path, text)
+    values, keys, tables, origins = _checked_file(path, text)
     for name in Settings.__struct_fields__:
         variable = f"LLMCHAT_{name.upper()}"
         if written := environ.get(variable, ""):
-            values[name] = _from_text(name, written, f"{variable}: ", f"unset {variable}, or give it another value")
+            values[name] = typed_value(name, written, f"{variable}: ", f"unset {variable}, or give it another value")
             origins[name] = variable
-    return Config(Settings(**values), path, origins, keys)
+    return Config(Settings(**values), path, origins, keys, tables)
 
 
 def set_value(path: Path, key: str, value: str) -> None:
@@ -98,11 +92,12 @@ def set_value(path: Path, key: str, value: str) -> None:
         ConfigError: where the key or value is wrong, or the file is broken; the file is untouched.
         StorageUnwritable: where it cannot be written.
     """
-    table, name, wanted = _wanted(key, value)
-    dotted = f"{table}.{name}" if table else name
-    _edit(
-        path, name, lambda text: with_value(text, table, name, wanted), lambda before: before | {dotted: _plain(wanted)}
-    )
+    place = _place_of(key)
+    if place[0] in TABLES:
+        wanted = checked_entry(place, value, "", typed=True)
+    else:
+        wanted = typed_value(place[-1], value, "", "llmchat config show lists every key")
+    _edit(path, key, lambda text: with_value(text, place, wanted), lambda before: before | {place: _plain(wanted)})
 
 
 def unset_value(path: Path, key: str) -> None:
@@ -116,13 +111,12 @@ def unset_value(path: Path, key: str) -> None:
         ConfigError: where there is no such key, or the file is broken; the file is untouched.
         StorageUnwritable: where it cannot be written.
     """
-    table, name = _place_of(key)
-    dotted = f"{table}.{name}" if table else name
+    place = _place_of(key)
     _edit(
         path,
-        name,
-        lambda text: without_key(text, table, name),
-        lambda before: {k: value for k, value in before.items() if k != dotted},
+        key,
+        lambda text: without_key(text, place),
+        lambda before: {k: value for k, value in before.items() if k != place},
     )
 
 
@@ -142,47 +136,14 @@ def _edit(path: Path, name: str, edit: Callable[[str], str], wanted: Callable[[_
     write_private(path, (mark + edited).encode())
 
 
-def sampling_value(name: str, text: str) -> Any:
-    """Returns one value of `Sampling` from the text that a flag gave it.
-
-    Raises:
-        ConfigError: where there is no such value, or the text does not fit it.
-    """
-    if name not in SAMPLING_KEYS:
-        raise _unknown_key(f"unknown sampling value {name}", name)
-    return _from_text(name, text, "", "llmchat config show tells what each value means")
-
-
-def parse_duration(text: str) -> float:
-    """Returns the seconds of a duration such as 5m, 1h30m, 45 or 0.
-
-    Raises:
-        ConfigError: where it is none, or longer than a year.
-    """
-    if not _DURATION.fullmatch(text):
-        raise ConfigError(f"{text[:40]!r} is not a duration", "", "write 30s, 5m, 1h or a number of seconds")
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if seconds > _LONGEST_SECONDS:
-        raise ConfigError(f"{text[:40]!r} is too long", "a year is the most")
-    return seconds
-
-
-def _wanted(key: str, value: str) -> tuple[str, str, Any]:
-    """Returns table, name and checked value of a key that is to be set."""
-    table, name = _place_of(key)
-    if table == KEYS_TABLE:
-        return table, name, _checked_keys(name, value, "")
-    return table, name, _from_text(name, value, "", "llmchat config show lists every key")
-
-
-def _place_of(key: str) -> tuple[str, str]:
-    """Returns table and name of a key as it is typed."""
-    if key.startswith(f"{KEYS_TABLE}."):
-        return KEYS_TABLE, key.removeprefix(f"{KEYS_TABLE}.")
+def _place_of(key: str) -> Place:
+    """Returns the place of a key as it is typed."""
+    if (place := typed_place(key)) is not None:
+        return place
     name = key.removeprefix(f"{TABLE}.")
     if name not in Settings.__struct_fields__:
-        raise _unknown_key(f"cannot set {key}", name)
-    return table_of(name), name
+        raise unknown_key(f"cannot set {key}", name)
+    return (table_of(name), name) if table_of(name) else (name,)
 
 
 def _plain(value: Any) -> Any:
@@ -238,101 +199,31 @@ def _end_of(text: str) -> str:
     return f":{text.count(chr(10)) + 1}:{len(last) + 1}"
 
 
-def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
-    """Returns the file's settings by name and its keys by action, every one checked, and the place of each."""
+def _checked_file(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str], ModelTables, dict[str, str]]:
+    """Returns settings by name, keys of the chat by action, what is said of models, every one checked, and places."""
     values: dict[str, Any] = {}
-    keys: dict[str, str] = {}
-    places: dict[str, str] = {}
+    entries: _Flat = {}
+    origins: dict[str, str] = {}
     written = flatten(parse_toml(path, text))
     lines = key_lines(text)
-    for dotted, value in written.items():
-        name = dotted.removeprefix(f"{TABLE}.")
-        where = f"{path}:{lines.get(dotted, 1)}"
-        if dotted.startswith(f"{KEYS_TABLE}."):
-            action = dotted.removeprefix(f"{KEYS_TABLE}.")
-            keys[action] = _checked_keys(action, value, f"{where}: ")
-            places[dotted] = where
+    for place, value in written.items():
+        where = f"{path}:{lines.get(place, 1)}"
+        if place[0] in TABLES and len(place) > 1:
+            entries[place] = checked_entry(place, value, f"{where}: ")
+            origins[dotted(place)] = where
             continue
-        if name not in Settings.__struct_fields__:
-            raise _unknown_key(f"{where}: unknown key {dotted}", name)
-        if dotted != dotted_name(name):
-            raise ConfigError(f"{where}: {dotted} is in the wrong place", "", f"write it as {dotted_name(name)}")
+        name = _setting_at(place, where)
         values[name] = checked_value(name, value, f"{where}: ", f"llmchat config set {name} VALUE, or edit {path}")
-        places[name] = where
-    return values, keys, places
+        origins[name] = where
+    keys = {place[1]: value for place, value in entries.items() if place[0] == KEYS_TABLE}
+    return values, keys, tables_from(entries, origins), origins
 
 
-def _checked_keys(action: str, value: Any, where: str) -> str:
-    """Returns the keys of one action of the chat."""
-    from llmchat_tui.keymap import ACTIONS, check_keys
-
-    ids = [known.id for known in ACTIONS]
-    if action not in ids:
-        import difflib
-
-        near = difflib.get_close_matches(action, ids, 1)
-        why = f"did you mean {KEYS_TABLE}.{near[0]}?" if near else "there is no such action"
-        raise ConfigError(f"{where}unknown key {KEYS_TABLE}.{action}", why, WHERE_ACTIONS_ARE)
-    is_text = isinstance(value, str) and value.isprintable()
-    why = check_keys(value) if is_text else "expected text: a key, or several with commas between"
-    if why:
-        hint = f"llmchat config set {KEYS_TABLE}.{action} KEY"
-        raise ConfigError(f"{where}{KEYS_TABLE}.{action} cannot be {str(value)[:40]!r}", why, hint)
-    return str(value)
-
-
-def _from_text(name: str, text: str, where: str, hint: str) -> Any:
-    """Returns a value that was typed or stands in the environment."""
-    value: Any = text
-    if name in LISTS:
-        value = [text]
-        if text.startswith("["):
-            try:
-                value = tomllib.loads(f"list = {text}")["list"]
-            except tomllib.TOMLDecodeError as error:
-                raise ConfigError(f"{where}{name} cannot be {text[:40]!r}", "it is not a TOML list", hint) from error
-    return checked_value(name, value, where, hint, strict=False)
-
-
-def checked_value(name: str, value: Any, where: str, hint: str, strict: bool = True) -> Any:
-    """Returns the value of one setting in its type and range.
-
-    Args:
-        name: of the setting, without its table.
-        value: as TOML has it.
-        where: the place that an error names first, with a colon and a blank behind it.
-        hint: what helps.
-        strict: whether a text that reads like a number is none.
-
-    Raises:
-        ConfigError: it is of another type, or out of range.
-    """
-    kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
-    try:
-        result = msgspec.convert(value, kind, strict=strict)
-        str(result).encode()
-        if name == "keepalive":
-            parse_duration(str(result))
-    except (msgspec.ValidationError, UnicodeEncodeError, ConfigError) as error:
-        why = error.why or error.what if isinstance(error, ConfigError) else _plain_words(str(error), kind)
-        raise ConfigError(f"{where}{name} cannot be {str(value)[:40]!r}", why, hint) from error
-    return result
-
-
-def _plain_words(message: str, kind: Any) -> str:
-    """Returns msgspec's sentence for a reader who knows no Python."""
-    if "enum" in message:
-        allowed = get_args(kind)[0]  # without its description
-        choices = [choice for part in get_args(allowed) for choice in get_args(part) or (part,) if part is not NoneType]
-        return "it is none of " + ", ".join(map(str, choices))
-    words = message.partition(" - at ")[0].replace(" | null", "")
-    return _QUOTED.sub(lambda found: _WORDS.get(found[1], found[1]), words[:1].lower() + words[1:])
-
-
-def _unknown_key(what: str, name: str) -> ConfigError:
-    """Returns the error for a key that does not exist, with the nearest one that does."""
-    import difflib
-
-    near = difflib.get_close_matches(name.rpartition(".")[2], Settings.__struct_fields__, 1)
-    why = f"did you mean {dotted_name(near[0])}?" if near else "there is no such key"
-    return ConfigError(what, why, "llmchat config show lists every key")
+def _setting_at(place: Place, where: str) -> str:
+    """Returns the setting that stands at a place of the file."""
+    name = place[1] if len(place) == 2 and place[0] == TABLE else dotted(place)
+    if name not in Settings.__struct_fields__:
+        raise unknown_key(f"{where}: unknown key {dotted(place)}", name)
+    if dotted(place) != dotted_name(name):
+        raise ConfigError(f"{where}: {dotted(place)} is in the wrong place", "", f"write it as {dotted_name(name)}")
+    return name

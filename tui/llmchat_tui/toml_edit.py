@@ -21,16 +21,20 @@ _PART = re.compile(
     re.DOTALL,
 )
 """What decides where a statement ends: texts and comments, in which nothing counts, brackets, line ends."""
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+Place = tuple[str, ...]
+"""The names on the way to a key or a table, the outermost first; each may hold dots and blanks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One `key = value` of a TOML text, or one table header (no keys)."""
 
-    table: str
-    """The dotted name of the table it stands in; a header stands in the table that it opens."""
-    keys: tuple[str, ...]
-    """Full dotted names of the values it sets; several for an inline table."""
+    table: Place
+    """The table it stands in, empty at the top; a header stands in the table that it opens."""
+    keys: tuple[Place, ...]
+    """The places of the values it sets; several for an inline table."""
     first: int
     end: int
     """Its lines, counted from 0; `end` is the one behind it."""
@@ -42,38 +46,36 @@ class NotEditableError(Exception):
 
 def statements(text: str) -> Iterator[Statement]:
     """Yields the statements of a valid TOML text in order."""
-    table = ""
+    table: Place = ()
     line = at = 0
     while at < len(text):
         stop = text.find("\n", at)
         stop = len(text) if stop < 0 else stop
         start = text[at:stop].strip()
         if start.startswith("["):
-            table = next(iter(_leaves(tomllib.loads(start), keep_empty=True)), "")
+            table = _innermost(tomllib.loads(start))
             yield Statement(table, (), line, line + 1)
         elif start and not start.startswith("#"):
             stop = _end(text, at)
             end = line + text.count("\n", at, stop) + 1
-            prefix = f"{table}." if table else ""
             # The line end is cut off, and a carriage return is none by itself.
-            keys = _leaves(tomllib.loads(text[at:stop] + "\n"))
-            yield Statement(table, tuple(prefix + key for key in keys), line, end)
+            keys = flatten(tomllib.loads(text[at:stop] + "\n"))
+            yield Statement(table, tuple((*table, *key) for key in keys), line, end)
             line = end - 1
         line, at = line + 1, stop + 1
 
 
-def key_lines(text: str) -> dict[str, int]:
-    """Returns the line (from 1) on which each dotted key or table of a valid TOML text is set."""
+def key_lines(text: str) -> dict[Place, int]:
+    """Returns the line (from 1) on which each key or table of a valid TOML text is set."""
     return {key: found.first + 1 for found in statements(text) for key in found.keys or (found.table,)}
 
 
-def with_value(text: str, table: str, key: str, value: object) -> str:
+def with_value(text: str, place: Place, value: object) -> str:
     """Returns `text` with one key set, its comments and everything else kept.
 
     Args:
         text: valid TOML.
-        table: the table of the key, or empty for the top.
-        key: its bare name.
+        place: its tables, and its name.
         value: a string, number, truth value or sequence of these.
 
     Raises:
@@ -81,26 +83,29 @@ def with_value(text: str, table: str, key: str, value: object) -> str:
     """
     lines = text.split("\n")
     found = list(statements(text))
-    name = f"{table}.{key}" if table else key
     for statement in found:
-        if name in statement.keys:
+        if place in statement.keys:
             lines[statement.first : statement.end] = _replaced(lines, statement, value).split("\n")
             return "\n".join(lines)
-    addition = f"{key} = {toml_value(value)}" + ("\r" if "\r\n" in text else "")
-    position, before, after = _place(lines, found, table)
+    addition = f"{dotted(place[-1:])} = {toml_value(value)}" + ("\r" if "\r\n" in text else "")
+    position, before, after = _room(lines, found, place[:-1])
     lines[position:position] = [*before, addition, *after]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def without_key(text: str, table: str, key: str) -> str:
+def without_key(text: str, place: Place) -> str:
     """Returns `text` without one key, its comments and everything else kept; the same text where it is not there."""
     lines = text.split("\n")
-    name = f"{table}.{key}" if table else key
     for statement in statements(text):
-        if name in statement.keys:
+        if place in statement.keys:
             del lines[statement.first : statement.end]
             break
     return "\n".join(lines)
+
+
+def dotted(place: Place) -> str:
+    """Returns a place as TOML writes it: names with dots between, in quotes where they are more than bare words."""
+    return ".".join(name if _BARE.fullmatch(name) else toml_value(name) for name in place)
 
 
 def toml_value(value: object) -> str:
@@ -117,28 +122,26 @@ def toml_value(value: object) -> str:
     raise TypeError(f"no TOML for {type(value).__name__}")
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested tables as one mapping from dotted keys to values."""
-    flat: dict[str, Any] = {}
+def flatten(values: dict[str, Any], above: Place = ()) -> dict[Place, Any]:
+    """Returns nested tables as one mapping from places to values."""
+    flat: dict[Place, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, (*above, key))
         else:
-            flat[prefix + key] = value
+            flat[*above, key] = value
     return flat
 
 
-def _leaves(values: dict[str, Any], keep_empty: bool = False) -> list[str]:
-    """Returns the dotted keys of nested tables; with `keep_empty` those of the innermost tables instead."""
-    if not keep_empty:
-        return list(flatten(values))
+def _innermost(header: dict[str, Any]) -> Place:
+    """Returns the table that a header opens."""
     names: list[str] = []
-    inner: Any = values
+    inner: Any = header
     while inner:
         name, inner = next(iter(inner.items()))
         names.append(name)
         inner = inner[0] if isinstance(inner, list) else inner
-    return [".".join(names)]
+    return tuple(names)
 
 
 def _end(text: str, at: int) -> int:
@@ -154,11 +157,23 @@ def _end(text: str, at: int) -> int:
 def _replaced(lines: list[str], statement: Statement, value: object) -> str:
     """Returns the statement's text with another value; the key as it was written and the comment behind it stay."""
     old = "\n".join(lines[statement.first : statement.end])
-    key, _, _ = old.partition("=")
+    key = _written_key(old)
     # In an inline table the key that is wanted stands behind the first equals sign.
-    if _leaves(tomllib.loads(f"{key} = 0")) != _leaves(tomllib.loads(old + "\n")):
+    if list(flatten(tomllib.loads(f"{key} = 0"))) != list(flatten(tomllib.loads(old + "\n"))):
         raise NotEditableError
     return f"{key.rstrip()} = {toml_value(value)}{_tail(old)}"
+
+
+def _written_key(statement: str) -> str:
+    """Returns the key of a statement as it is written; the name in quotes may hold an equals sign."""
+    at = statement.index("=")
+    while True:
+        try:
+            tomllib.loads(f"{statement[:at]} = 0")
+        except tomllib.TOMLDecodeError:
+            at = statement.index("=", at + 1)
+        else:
+            return statement[:at]
 
 
 def _tail(statement: str) -> str:
@@ -177,14 +192,14 @@ def _means(text: str, meaning: dict[str, Any]) -> bool:
         return False
 
 
-def _place(lines: list[str], found: list[Statement], table: str) -> tuple[int, list[str], list[str]]:
+def _room(lines: list[str], found: list[Statement], table: Place) -> tuple[int, list[str], list[str]]:
     """Returns the line at which a new key of `table` goes, and the lines to put before and after it."""
     inside = [statement for statement in found if statement.table == table]
     if inside:
         return inside[-1].end, [], []
     if table:
         blank = [""] if any(lines) else []
-        return len(lines) - (not lines[-1]), [*blank, f"[{table}]"], []
+        return len(lines) - (not lines[-1]), [*blank, f"[{dotted(table)}]"], []
     if not found:
         return len(lines) - (not lines[-1]), [], []
     position = found[0].first

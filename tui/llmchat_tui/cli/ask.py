@@ -169,7 +169,7 @@ class _Ask:
         return read_question(app, flags, self._warn)
 
     def _keepalive(self) -> float | None:
-        from llmchat_tui.config import parse_duration
+        from llmchat_tui.config_values import parse_duration
 
         return parse_duration(self._flags.keepalive) if self._flags.keepalive else None
 

@@ -44,14 +44,15 @@ def set_(context: click.Context, key: str, value: str) -> None:
     """Set KEY to VALUE in config.toml and leave the rest of the file as it is.
 
     KEY is one that `config show` lists, or keys.ID for a key of the chat: keys.new_chat ctrl+y. F1 in the chat lists
-    the ids.
+    the ids. aliases.NAME, models.NAME.SETTING and remotes.NAME.SETTING are about models by name.
     """
     from llmchat_tui.config import set_value
+    from llmchat_tui.config_tables import TABLES
 
     app = app_of(context)
     set_value(app.paths.config_file, key, value)
     variable = f"LLMCHAT_{key.rpartition('.')[2].upper()}"
-    if not key.startswith("keys.") and app.environ.get(variable):
+    if key.partition(".")[0] not in TABLES and app.environ.get(variable):
         console_of(app).warn(f"{variable} is set and goes over config.toml")
 
 
@@ -73,8 +74,10 @@ def path(context: click.Context) -> None:
 
 
 def _described(settings: Config) -> dict[str, dict[str, Any]]:
-    """Returns every setting, and each action that got other keys, with its value, origin and description."""
+    """Returns every setting, and each entry of the tables of names, with its value, origin and description."""
+    from llmchat_tui.config_tables import described_entry, entries_of
     from llmchat_tui.settings import keys
+    from llmchat_tui.toml_edit import dotted
 
     described = {
         key.name: {
@@ -90,6 +93,9 @@ def _described(settings: Config) -> dict[str, dict[str, Any]]:
             "origin": settings.origin(f"keys.{name}"),
             "description": description,
         }
+    for place, value in entries_of(settings.tables).items():
+        name = dotted(place)
+        described[name] = {"value": value, "origin": settings.origin(name), "description": described_entry(place)}
     return described
 
 
@@ -115,7 +121,23 @@ def _lines(settings: Config, origin: bool) -> list[str]:
     for name, chosen, description in _chat_keys(settings):
         line = f"{name} = {toml_value(chosen)}{_source(settings, f'keys.{name}', origin)}"
         lines += [f"# {description}", line, ""]
+    lines += _entry_lines(settings, origin)
     return lines[:-1]
+
+
+def _entry_lines(settings: Config, origin: bool) -> list[str]:
+    """Returns what the file says about models by name."""
+    from llmchat_tui.config_tables import entries_of
+    from llmchat_tui.toml_edit import dotted, toml_value
+
+    lines: list[str] = []
+    table: tuple[str, ...] = ()
+    for place, value in entries_of(settings.tables).items():
+        if place[:-1] != table:
+            table = place[:-1]
+            lines += [*([""] if lines else []), f"[{dotted(table)}]"]
+        lines.append(f"{dotted(place[-1:])} = {toml_value(value)}{_source(settings, dotted(place), origin)}")
+    return [*lines, ""] if lines else []
 
 
 def _source(settings: Config, key: str, wanted: bool) -> str:

@@ -170,7 +170,7 @@ def decorated(command: _Command, decorators: Sequence[Callable[[_Command], _Comm
 
 
 def _checked(name: str, value: str, said: str) -> Any:
-    from llmchat_tui.config import sampling_value
+    from llmchat_tui.config_values import sampling_value
     from llmchat_tui.errors import ConfigError, UsageError
 
     try:

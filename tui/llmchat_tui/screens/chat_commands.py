@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmchat_engine import EngineError
 from llmchat_tui.attachments import mention
 from llmchat_tui.commands import Call
-from llmchat_tui.config import sampling_value
+from llmchat_tui.config_values import sampling_value
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Again, BranchHere, ContinueReply, Copied, EditMessage
 from llmchat_tui.screens import (

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import TextArea
 
 from llmchat_engine import Sampling
-from llmchat_tui.config import sampling_value
+from llmchat_tui.config_values import sampling_value
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.sanitize import sanitize
 from llmchat_tui.screens.fields import MODEL_DECIDES, fields, value_text

@@ -63,11 +63,13 @@ def _lines(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     counts: dict[str, int] = {}
     for found in statements(text):
+        table = ".".join(found.table)
         if rows[found.first].lstrip().startswith("[["):
-            counts[found.table] = counts.get(found.table, 0) + 1
-        number = counts.get(found.table)
-        for key in found.keys or (found.table,):
-            counted = key if number is None else f"{found.table}.{number}{key.removeprefix(found.table)}"
+            counts[table] = counts.get(table, 0) + 1
+        number = counts.get(table)
+        for place in found.keys or (found.table,):
+            key = ".".join(place)
+            counted = key if number is None else f"{table}.{number}{key.removeprefix(table)}"
             lines.setdefault(counted, found.first + 1)
             lines.setdefault(counted.partition(".")[0], found.first + 1)
     return lines

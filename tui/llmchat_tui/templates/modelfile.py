@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmchat_engine.prompting.few_shot import Shot
-from llmchat_tui.config import sampling_value
+from llmchat_tui.config_values import sampling_value
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.settings import SAMPLING_KEYS
 from llmchat_tui.templates.values import Template

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from llmchat_engine.prompting.few_shot import Shot
-from llmchat_tui.config import checked_value, parse_toml
+from llmchat_tui.config import parse_toml
+from llmchat_tui.config_values import checked_value
 from llmchat_tui.errors import ConfigError, TemplateInvalid, UserError
 from llmchat_tui.inputs import as_text
 from llmchat_tui.placeholders import is_name, names_in, parameter_of

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from llmchat_engine.prompting.few_shot import Shot
-from llmchat_tui.config import sampling_value
+from llmchat_tui.config_values import sampling_value
 from llmchat_tui.errors import ConfigError
 from llmchat_tui.placeholders import escaped
 from llmchat_tui.templates.values import Template
