@@ -35,7 +35,8 @@ def check_model(spec: ModelSpec, places: Places) -> Load:
         ModelError: it is not a usable GGUF.
         NotEnoughMemory: it does not fit.
     """
-    path = spec.path.resolve()
+    # Not resolved: in a hub's cache the link has the name, by which the parts of a split model are found too.
+    path = spec.path.absolute()
     header = read_header(path)
     # A card's own memory is llama.cpp's to ask about: it refuses by itself what does not fit there.
     on_card = spec.gpu_layers < 0 and has_own_memory(library_dir())

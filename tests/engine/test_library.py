@@ -79,6 +79,51 @@ def test_installed_package_is_the_bundled_model(tmp_path: Path) -> None:
     assert model.size > 90_000_000
 
 
+def test_names_that_are_part_of_ours_are_not_made_ambiguous_by_other_programs() -> None:
+    theirs = LocalModel("Qwen3-8B", Path("/hf/Qwen3-8B.gguf"), "hugging face", 4, "Qwen/Qwen3-8B-GGUF")
+    models = [*_models("qwen3-4b"), theirs]
+    assert resolve("qwen3", models).name == "qwen3-4b"
+    assert resolve("8b", models) == theirs
+    assert resolve("Qwen3-8B", [*_models("Qwen3-8B-abliterated"), theirs]) == theirs
+
+
+@pytest.mark.parametrize("name", ["user/repo", "User/Repo", "user/repo:Q4_K_M", "user/repo:q4_k_m"])
+def test_a_repository_names_its_model(name: str) -> None:
+    models = [LocalModel("Some-Q4_K_M", Path("/m/Some-Q4_K_M.gguf"), "models", 4, "user/repo"), *_models("other")]
+    assert resolve(name, models).name == "Some-Q4_K_M"
+
+
+def test_a_repository_with_several_files_asks_for_one() -> None:
+    models = [LocalModel(f"Some-{q}", Path(f"/m/Some-{q}.gguf"), "models", 4, "user/repo") for q in ("Q4_0", "Q8_0")]
+    assert resolve("user/repo:Q8_0", models).name == "Some-Q8_0"
+    with pytest.raises(ModelMissing, match="the name fits 2 models"):
+        resolve("user/repo", models)
+
+
+def test_what_was_pulled_tells_its_repository(tmp_path: Path) -> None:
+    _touch(tmp_path, "user/repo/sub/a.gguf", "b.gguf", "folder/c.gguf")
+    assert {model.name: model.repo for model in find_models(tmp_path) if model.origin == "models"} == {
+        "a": "user/repo",
+        "b": "",
+        "c": "",
+    }
+
+
+def test_an_alias_stands_for_a_name_or_a_path(tmp_path: Path) -> None:
+    _touch(tmp_path, "far.gguf")
+    aliases = {"small": "qwen-4b", "far": str(tmp_path / "far.gguf"), "qwen-8b": "qwen-4b"}
+    models = _models("qwen-4b", "qwen-8b")
+    assert resolve("small", models, aliases).name == "qwen-4b"
+    assert resolve("far", models, aliases).path == tmp_path / "far.gguf"
+    assert resolve("qwen-8b", models, aliases).name == "qwen-4b"
+
+
+def test_a_blob_is_a_model_whatever_its_ending(tmp_path: Path) -> None:
+    _touch(tmp_path, "sha256-0a1b.2c", "blob")
+    assert resolve(str(tmp_path / "sha256-0a1b.2c"), []).name == "sha256-0a1b.2c"
+    assert resolve(f"{tmp_path}/blob", []).path == tmp_path / "blob"
+
+
 def test_a_path_wins_over_names(tmp_path: Path) -> None:
     _touch(tmp_path, "qwen.gguf")
     model = resolve(str(tmp_path / "qwen.gguf"), _models("qwen"))

@@ -60,6 +60,32 @@ def test_the_bundled_one_where_there_is_no_other(models: Path, bundled: Path) ->
     assert choose_model("smollm2", models) == bundled
 
 
+def elsewhere(tmp_path: Path, name: str) -> Path:
+    """Puts a model where LM Studio keeps its own."""
+    return add(tmp_path / "user-home/.lmstudio/models", name)
+
+
+def test_other_programs_models_are_taken_where_there_is_none_of_ours(models: Path, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path / "user-home"), "OLLAMA_MODELS": str(tmp_path)}
+    theirs = elsewhere(tmp_path, "theirs-3b")
+    assert choose_model("", models, environ) == theirs
+    assert choose_model("theirs", models, environ) == theirs
+    elsewhere(tmp_path, "theirs-7b")
+    with pytest.raises(ModelChoiceError, match="there are several: theirs-3b, theirs-7b"):
+        choose_model("", models, environ)
+
+
+def test_other_programs_models_change_nothing_for_ours(models: Path, bundled: Path, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path / "user-home")}
+    theirs = [elsewhere(tmp_path, "qwen-3b"), elsewhere(tmp_path, "qwen-0.5b-it")]
+    assert choose_model("", models, environ) == bundled
+    ours = add(models, "qwen-0.5b")
+    assert choose_model("", models, environ) == ours
+    assert choose_model("qwen", models, environ) == ours
+    assert choose_model("qwen-3b", models, environ) == theirs[0]
+    assert choose_model("SmolLM2", models, environ) == bundled
+
+
 def test_several_are_named_with_a_command(models: Path, bundled: Path) -> None:
     add(models, "qwen-0.5b")
     add(models, "llama-1b")

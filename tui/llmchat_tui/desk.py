@@ -17,6 +17,7 @@ from llmchat_tui.documents import Documents
 from llmchat_tui.errors import UserError
 from llmchat_tui.history import Conversation, History
 from llmchat_tui.inputs import Limits
+from llmchat_tui.model_options import sampling_of
 from llmchat_tui.paths import Paths
 from llmchat_tui.places import working_directory
 from llmchat_tui.recipe import PLAIN, Recipe
@@ -45,6 +46,10 @@ class Desk:
     sampling_over: Callable[[Sampling], Sampling]
     """Lays the flags of the command line over the settings' sampling."""
     config: Config
+    own_options: Callable[[ModelSpec], Mapping[str, Any]] = field(default=lambda _spec: {})
+    """Returns the settings that a model has to itself."""
+    in_use: ModelSpec | None = None
+    """The model that new questions go to."""
     wanted_model: str = ""
     """What the flag said; empty leaves the choice to the settings."""
     wanted_system: str | None = None
@@ -78,7 +83,14 @@ class Desk:
     @property
     def system(self) -> str:
         """The system prompt of new chats."""
-        return self.config.settings.system if self.wanted_system is None else self.wanted_system
+        if self.wanted_system is not None:
+            return self.wanted_system
+        return str(self._own.get("system", self.config.settings.system))
+
+    @property
+    def _own(self) -> Mapping[str, Any]:
+        """The settings that the model in use has to itself."""
+        return self.own_options(self.in_use) if self.in_use else {}
 
     @property
     def overflow(self) -> Overflow:
@@ -133,7 +145,7 @@ class Desk:
 
     def sampling(self) -> Sampling:
         """Returns the sampling of chats that set nothing themselves."""
-        return self.sampling_over(self.config.sampling)
+        return self.sampling_over(sampling_of(self.config, self._own))
 
     @property
     def limits(self) -> Limits:
@@ -161,4 +173,4 @@ class Desk:
         """Returns the models on this machine."""
         from llmchat_engine.models.library import find_models
 
-        return find_models(self.paths.models_dir)
+        return find_models(self.paths.models_dir, self.environ)

@@ -175,7 +175,7 @@ def _describe(
     layers = model.n_layer + 1 if order.gpu_layers < 0 else min(order.gpu_layers, model.n_layer + 1)
     return ModelInfo(
         key=order.model_key,
-        name=path.stem,
+        name=path.stem if path.suffix.lower() == ".gguf" else metadata.get("general.name") or path.name,
         path=str(path),
         architecture=metadata.get("general.architecture", ""),
         quantization=model.quantization,

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmchat_tui.config import Config, load_config
 from llmchat_tui.console import ColorChoice, Console, find_look
@@ -40,6 +40,8 @@ class App:
     make_engine: MakeEngine | None = None
     open_embedder: OpenEmbedder | None = None
     debug: bool = False
+    _names: dict[ModelSpec, tuple[str, ...]] = field(default_factory=dict, init=False)
+    """What each model that was chosen may be called in the config."""
 
     @cached_property
     def paths(self) -> Paths:
@@ -67,7 +69,7 @@ class App:
 
     def new_engine(self, spec: ModelSpec, keepalive: float | None = None) -> Engine:
         """Returns an engine of this model, which the caller closes."""
-        seconds = self.config.keepalive_seconds if keepalive is None else keepalive
+        seconds = self._keepalive(spec) if keepalive is None else keepalive
         return (self.make_engine or self._local_engine)(spec, seconds)
 
     def embedder(self, *, passages: bool) -> Embedder:
@@ -149,26 +151,52 @@ class App:
         cache_type_k: CacheType | None = None,
         cache_type_v: CacheType | None = None,
     ) -> ModelSpec:
-        """Returns the model to load: flags first, then the settings.
+        """Returns the model to load: flags first, then its own settings, then those of all models.
 
         Raises:
             ModelChoiceError: no model was chosen.
             ModelMissing: the name fits none or several.
         """
         from llmchat_engine import ModelSpec
-        from llmchat_tui.cli.model_choice import choose_model
+        from llmchat_tui.cli.model_choice import choice_of
+        from llmchat_tui.model_options import meant, names_of
 
         settings = self.config.settings
-        path: Path = choose_model(model or settings.model, self.paths.models_dir)
-        return ModelSpec(
-            path,
-            n_ctx=settings.ctx if ctx is None else ctx,
-            gpu_layers=settings.gpu_layers if gpu_layers is None else gpu_layers,
-            threads=settings.threads if threads is None else threads,
-            batch=settings.batch if batch is None else batch,
-            cache_type_k=cache_type_k or settings.cache_type_k,
-            cache_type_v=cache_type_v or settings.cache_type_v,
+        *aliases, wanted = meant(model or settings.model, self.config.tables)
+        chosen = choice_of(wanted, self.paths.models_dir, self.environ)
+        names = names_of(chosen.path, chosen.name, aliases)
+        own = self._options(names)
+        spec = ModelSpec(
+            chosen.path,
+            n_ctx=own.get("ctx", settings.ctx) if ctx is None else ctx,
+            gpu_layers=own.get("gpu_layers", settings.gpu_layers) if gpu_layers is None else gpu_layers,
+            threads=own.get("threads", settings.threads) if threads is None else threads,
+            batch=own.get("batch", settings.batch) if batch is None else batch,
+            cache_type_k=cache_type_k or own.get("cache_type_k", settings.cache_type_k),
+            cache_type_v=cache_type_v or own.get("cache_type_v", settings.cache_type_v),
         )
+        self._names[spec] = names
+        return spec
+
+    def own_options(self, spec: ModelSpec) -> Mapping[str, Any]:
+        """Returns the settings that a model has to itself, under the names that it was chosen by."""
+        from llmchat_tui.model_options import names_of
+
+        return self._options(self._names.get(spec) or names_of(spec.path))
+
+    def _options(self, names: tuple[str, ...]) -> Mapping[str, Any]:
+        from llmchat_tui.model_options import options_of
+
+        return options_of(self.config, names) if self.config.tables.options else {}
+
+    def _keepalive(self, spec: ModelSpec) -> float:
+        """Returns how long an unused model stays loaded, by its own settings or those of all models."""
+        own = self.own_options(spec)
+        if "keepalive" not in own:
+            return self.config.keepalive_seconds
+        from llmchat_tui.config_values import parse_duration
+
+        return parse_duration(str(own["keepalive"]))
 
     @contextmanager
     def history(self, *, keep: bool = True) -> Iterator[History]:

@@ -203,12 +203,14 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
     from llmchat_engine.models.gguf import read_header
     from llmchat_engine.preflight import check_model
     from llmchat_tui.cli.model_choice import choose_model
+    from llmchat_tui.model_options import meant
 
     try:
-        path = choose_model(settings.model, app.paths.models_dir).resolve()
+        path = choose_model(meant(settings.model, app.config.tables)[-1], app.paths.models_dir, app.environ).absolute()
         header = read_header(path)
         line = f"{path}, {header.quantization}, {size_text(header.file_size)}"
-        if any(host.status and host.status.model and host.status.model.path == str(path) for host in hosts):
+        loaded = [host.status.model.path for host in hosts if host.status and host.status.model]
+        if path.resolve() in map(Path.resolve, map(Path, loaded)):
             return f"{line}, loaded"
         cache_types = settings.cache_type_k, settings.cache_type_v
         spec = ModelSpec(path, settings.ctx, settings.gpu_layers, settings.threads, settings.batch, *cache_types)
