@@ -123,6 +123,8 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.presence is not None:
             self.presence.close()
         self.spec, self.model = spec, None
+        before, self.desk.in_use = self.desk.system, spec
+        self.chat.follow_system(before)
         engine, tell = self.desk.make_engine(spec), partial(self._tell_model, spec)
         self.presence = Presence(engine, self.desk.history, tell, self.desk.with_files)
 

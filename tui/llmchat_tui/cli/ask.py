@@ -151,7 +151,7 @@ class _Ask:
         with app.engine(spec, self._keepalive()) as engine:
             engine.prepare()  # the model's host starts while the input is read
             question = question if flags.prompting.save else read_question(app, flags, self._warn)
-            turn = make_turn(app, flags, basis, question, self._warn)
+            turn = make_turn(app, flags, basis, question, self._warn, app.own_options(spec))
             with app.documents(turn) as documents:
                 if flags.dry_run:
                     return self._show_prompt(turn, engine, documents)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmchat_tui.asked import ALL
@@ -96,17 +97,22 @@ def recipe_for(app: App, flags: PromptingFlags, asked: Template, question: str, 
 
 
 def sampling_for(
-    config: Config, given: Mapping[str, Any], template: Template | None, chat: Conversation | None
+    config: Config,
+    given: Mapping[str, Any],
+    template: Template | None,
+    chat: Conversation | None,
+    of_model: Mapping[str, Any] = MappingProxyType({}),
 ) -> Sampling:
-    """Returns the sampling: the flags, the environment, the template, the chat, the settings, the first that says.
+    """Returns the sampling: flags, environment, template, chat, the model's own, the settings, the first that says.
 
     Args:
         config: the settings, from the environment and the file.
         given: by flags.
         template: the one of -t.
         chat: the one that goes on.
+        of_model: the settings that the model has to itself.
     """
-    own = {**(chat.sampling if chat else {}), **(template.sampling if template else {})}
+    own = {**of_model, **(chat.sampling if chat else {}), **(template.sampling if template else {})}
     return replace(config.sampling, **open_sampling(config, own) | dict(given))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmchat_tui.cli.app import App
@@ -14,7 +15,7 @@ from llmchat_tui.cli.ask_flags import AskFlags
 from llmchat_tui.cli.ask_recipe import asked_by, recipe_for, sampling_for
 
 if TYPE_CHECKING:
-    from llmchat_engine import Request, Sampling
+    from llmchat_engine import Request
     from llmchat_tui.history import Conversation, StoredMessage
     from llmchat_tui.inputs import Limits
     from llmchat_tui.templates.values import Template
@@ -44,7 +45,8 @@ class Basis:
     earlier: tuple[StoredMessage, ...]
     asked: Template
     """How it is asked: the flags over the template, or over the chat."""
-    sampling: Sampling
+    given: Mapping[str, Any]
+    """What was typed of sampling."""
 
 
 def basis_of(
@@ -65,11 +67,26 @@ def basis_of(
     chat, earlier = _chat(app, flags) if flags.resume or flags.conversation else (None, ())
     asked = asked_by(app, flags.prompting, template, chat, warn)
     flags.check_together(asked)
-    return Basis(template, chat, earlier, asked, sampling_for(app.config, given, template, chat))
+    return Basis(template, chat, earlier, asked, given)
 
 
-def make_turn(app: App, flags: AskFlags, basis: Basis, question: str, warn: Callable[[str], None]) -> Turn:
+def make_turn(
+    app: App,
+    flags: AskFlags,
+    basis: Basis,
+    question: str,
+    warn: Callable[[str], None],
+    own: Mapping[str, Any] = MappingProxyType({}),
+) -> Turn:
     """Returns what is asked.
+
+    Args:
+        app: settings, documents.
+        flags: what was typed.
+        basis: what is known of it already.
+        question: from arguments, stdin and files.
+        warn: told what was replaced.
+        own: the settings that the model has to itself.
 
     Raises:
         UserError: a file cannot be used, or a parameter of the template is missing.
@@ -82,17 +99,18 @@ def make_turn(app: App, flags: AskFlags, basis: Basis, question: str, warn: Call
     settings, template, chat = app.config.settings, basis.template, basis.chat
     system = system_of(app, flags, warn)
     if system is None:
-        system = (template.system if template else "") or (chat.system if chat else settings.system)
+        system = (template.system if template else "") or (chat.system if chat else own.get("system", settings.system))
+    sampling = sampling_for(app.config, basis.given, template, chat, own)
     turn = Turn(
         question,
         earlier=basis.earlier,
         conversation_id=chat.id if chat and not flags.no_log else "",
         title=" ".join(word for word in flags.prompt if word != "-"),  # not the file that stands before it
         system=system,
-        sampling=basis.sampling,
+        sampling=sampling,
         own_sampling=template.sampling if template else {},
         raw=flags.raw,
-        recipe=recipe_for(app, flags.prompting, basis.asked, question, basis.sampling.seed),
+        recipe=recipe_for(app, flags.prompting, basis.asked, question, sampling.seed),
         prefill=as_text(flags.prefill),
         logprobs=flags.prompting.told_logprobs,
         overflow=overflow_unasked(flags.overflow, settings),

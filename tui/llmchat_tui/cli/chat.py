@@ -89,10 +89,11 @@ def chat(
         from llmchat_tui.asked import by_settings
         from llmchat_tui.cli.plain_chat import Manner, run_plain
 
-        settings = app.config.settings
+        settings, spec = app.config.settings, app.spec(model, **loading)
+        own = app.own_options(spec)
         manner = Manner(
-            begins.sampling_of,
-            settings.system if system is None else system,
+            lambda chat: begins.sampling_of(chat, own),
+            own.get("system", settings.system) if system is None else system,
             overflow_unasked(overflow, settings),
             keeps_cache(no_kv_cache, settings),
             by_settings(settings),
@@ -100,7 +101,7 @@ def chat(
             begins.recipe,
             begins.sampling,
         )
-        run_plain(app, app.spec(model, **loading), manner, resume, conversation)
+        run_plain(app, spec, manner, resume, conversation)
         return 0
     refuse_terminal(app.environ)
     with app.history() as history:
@@ -124,8 +125,8 @@ def chat(
 class _Begins:
     """What new chats begin with, by the template of -t."""
 
-    sampling_of: Callable[[Conversation | None], Sampling]
-    """Returns the sampling of a chat that goes on, or of a new one."""
+    sampling_of: Callable[[Conversation | None, Mapping[str, Any]], Sampling]
+    """Returns the sampling of a chat that goes on, or of a new one, with the settings that a model has to itself."""
     recipe: Recipe = PLAIN
     system: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -142,14 +143,14 @@ def _begins(app: App, name: str, params: Sequence[tuple[str, str]], given: Mappi
     if not name:
         if params:
             raise UsageError("--param is about a template", "there is none", "add -t NAME")
-        return _Begins(lambda chat: sampling_for(app.config, given, None, chat))
+        return _Begins(lambda chat, own: sampling_for(app.config, given, None, chat, own))
     from llmchat_tui.templates.applying import recipe_from
     from llmchat_tui.templates.finding import find_template
 
     found = find_template(name, app.paths.templates_dir)
     by: ShotsBy | None = "order" if found.shots_by == "similar" else None  # the chat keeps them for all its questions
     return _Begins(
-        lambda chat: sampling_for(app.config, given, None if chat else found, chat),
+        lambda chat, own: sampling_for(app.config, given, None if chat else found, chat, own),
         recipe_from(found, dict(params), by=by),
         found.system or None,
         {key: value for key, value in open_sampling(app.config, found.sampling).items() if key not in given},
@@ -214,6 +215,7 @@ def _desk(app: App, history: History, loading: dict[str, Any], sampling_over: An
         make_spec=lambda name: app.spec(name, **loading),
         read_config=read_config,
         sampling_over=sampling_over,
+        own_options=app.own_options,
         config=app.config,
         forget_chat=app.forget_chat,
         open_embedder=lambda passages: app.embedder(passages=passages),

@@ -51,9 +51,11 @@ def next_token(
     from llmchat_engine import Loaded
     from llmchat_tui.cli.awaited import last_of
     from llmchat_tui.cli.interrupts import catch_signals
+    from llmchat_tui.model_options import sampling_of
 
-    sampling = sampling_from(app.config.sampling, flags, option_pairs(options))
     spec, console = app.spec(model, **model_flags(flags)), app.console()
+    base = sampling_of(app.config, app.own_options(spec))
+    sampling = sampling_from(base, flags, option_pairs(options))
     with catch_signals():
         request = _request(app, text, system, sampling, console, chat=chat)
         with app.engine(spec) as engine:

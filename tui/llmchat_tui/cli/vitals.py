@@ -206,7 +206,8 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
     from llmchat_tui.model_options import meant
 
     try:
-        path = choose_model(meant(settings.model, app.config.tables)[-1], app.paths.models_dir, app.environ).absolute()
+        wanted = meant(settings.model, app.config.tables)[-1] if settings.model else ""
+        path = choose_model(wanted, app.paths.models_dir, app.environ).absolute()
         header = read_header(path)
         line = f"{path}, {header.quantization}, {size_text(header.file_size)}"
         loaded = [host.status.model.path for host in hosts if host.status and host.status.model]

@@ -274,6 +274,11 @@ class ChatScreen(ChatBranches):
         self._arrange(self.size.width, self.size.height)
         self.count()
 
+    def follow_system(self, before: str) -> None:
+        """Gives a chat that has not begun the system prompt of the model that was chosen now, unless it has its own."""
+        if not self.talk.conversation_id and self.talk.system == before:
+            self.talk.system = self.desk.system
+
     def save_all(self) -> None:
         """Writes what only the screen knows: drafts, and deletions that were not taken back. Called from a thread."""
         self.query_one(DocumentPreview).closed = True
