@@ -1,7 +1,8 @@
 """GGUF bytes in, what they say out: keys, arrays and the table of tensors, in one pass over one buffer.
 
 Knows no file, no path and nothing of what a sensible model looks like (gguf_rules.py does). It is on the way of every
-start, so texts in long arrays are stepped over in tight loops: 100,000 of them must take some 20 ms.
+start, so texts in long arrays are stepped over in tight loops: 100,000 of them must take some 20 ms. Where a hundred
+files are listed they are not looked at one by one, but leapt over to the key behind them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ KEPT_ITEMS = 1024
 """Arrays up to this length are kept: one item per layer (at most 512) must fit."""
 MAX_NAME = 63
 """GGML_MAX_NAME is 64 with its end mark."""
+_NEXT_KEYS = (bytes(7) + b"tokenizer.", bytes(7) + b"general.")
+"""How keys begin that stand behind the texts of a vocabulary, and seven of the eight bytes of their length."""
 TOKENS = "tokenizer.ggml.tokens"
 
 _U32 = struct.Struct("<I")
@@ -82,11 +85,12 @@ class Parsed:
 class _Cursor:
     """A place in the buffer. Every step raises Short rather than read past the end."""
 
-    __slots__ = ("data", "pos")
+    __slots__ = ("data", "leaps", "pos")
 
-    def __init__(self, data: bytes, pos: int) -> None:
+    def __init__(self, data: bytes, pos: int, leaps: bool) -> None:
         self.data = data
         self.pos = pos
+        self.leaps = leaps
 
     def number(self, reader: struct.Struct) -> int | float | bool:
         start = self.pos
@@ -129,6 +133,8 @@ class _Cursor:
         return found
 
     def skip_texts(self, count: int) -> None:
+        if self.leaps and self._leap(count):
+            return
         data, pos, length_at = self.data, self.pos, _U64.unpack_from
         try:
             for _ in repeat(None, count):
@@ -138,12 +144,22 @@ class _Cursor:
         self.pos = pos
         self.skip(0)
 
+    def _leap(self, count: int) -> bool:
+        """Goes to the next key behind so many texts; False where there is none that is known."""
+        least = self.pos + 8 * count
+        places = [place for start in _NEXT_KEYS if (place := self.data.find(start, least + 1)) >= 0]
+        if places:
+            self.pos = min(places) - 1
+        return bool(places)
 
-def parse(data: bytes) -> Parsed:
+
+def parse(data: bytes, *, leaps: bool = False) -> Parsed:
     """Reads a header.
 
     Args:
         data: The file from its first byte on; it need not hold more than the header.
+        leaps: Whether to go from the begin of a long array of texts to the next key that is known to come behind one.
+            One text can mislead it, so the caller makes sure that the tensors then fill the file; no tokens are kept.
 
     Returns:
         What the header says.
@@ -152,7 +168,7 @@ def parse(data: bytes) -> Parsed:
         Short: `data` ends inside the header.
         Refused: The header breaks the format.
     """
-    cursor = _Cursor(data, 4)
+    cursor = _Cursor(data, 4, leaps)
     parsed = Parsed(cursor.u32())
     n_tensors, n_keys = cursor.u64(), cursor.u64()
     for count, name in ((n_tensors, "tensors"), (n_keys, "keys")):
@@ -191,7 +207,7 @@ def _read_array(cursor: _Cursor, key: str, parsed: Parsed) -> Value:
     if length > MAX_ITEMS:
         raise Refused(f"its header is damaged: {key} has {length:,} items, at most {MAX_ITEMS:,} are allowed")
     summary = parsed.arrays[key] = BigArray(kind, length)
-    if key == TOKENS and kind == STRING:
+    if key == TOKENS and kind == STRING and not (cursor.leaps and length > KEPT_ITEMS):
         parsed.tokens = cursor.texts(length)
         return summary
     if kind == STRING and length <= KEPT_ITEMS:

@@ -14,9 +14,10 @@ from llmchat_engine.models.gguf_layout import (
     FLOAT32,
     INT32,
     NOT_LANGUAGE_MODELS,
+    STRING,
     TENSOR_TYPES,
 )
-from llmchat_engine.models.gguf_parse import Parsed, Refused, Tensor, Value
+from llmchat_engine.models.gguf_parse import TOKENS, Parsed, Refused, Tensor, Value
 
 AGAIN = "download it again"
 MAX_LAYERS = 512
@@ -206,27 +207,35 @@ def check_vocabulary(parsed: Parsed, embedding: int, split: bool) -> int:
     Raises:
         Refused: Two are equal, a byte has none, or something does not have one item per token.
     """
-    tokens = parsed.tokens
-    if not tokens:
+    count = _check_tokens(parsed)
+    for key, kind in (("tokenizer.ggml.scores", FLOAT32), ("tokenizer.ggml.token_type", INT32)):
+        array = parsed.arrays.get(key)
+        if key in parsed.metadata and (array is None or array.kind != kind or array.length != count):
+            raise damaged(f"{key} does not have one item for each of {count:,} tokens")
+    for name in ("bos", "eos", "eot"):
+        key = f"tokenizer.ggml.{name}_token_id"
+        if parsed.metadata.get(key) not in _NO_TOKEN:
+            number(parsed, key, 0, count - 1, default=0)
+    table = next((tensor.dims for tensor in parsed.tensors if tensor.name == b"token_embd.weight"), None)
+    if table is None and not split:
+        raise damaged("the table of token embeddings is missing")
+    if table is not None and (*table, 1)[:2] != (embedding, count):
+        raise damaged(f"the table of token embeddings is not {embedding:,} by {count:,}")
+    return count
+
+
+def _check_tokens(parsed: Parsed) -> int:
+    """Returns the number of tokens; what they are is checked where they were read."""
+    array, tokens = parsed.arrays.get(TOKENS), parsed.tokens
+    if array is None or array.kind != STRING or not array.length:
         raise Refused("it has no vocabulary, so it can neither read nor write text")
+    if tokens is None:
+        return array.length
     known = set(tokens)
     if (len(known) != len(tokens) or b"\0" in b"\1".join(tokens)) and _same_twice(tokens):
         raise damaged("two tokens of the vocabulary are the same text")
     if parsed.metadata.get("tokenizer.ggml.model") == "llama":
         _check_bytes(known)
-    for key, kind in (("tokenizer.ggml.scores", FLOAT32), ("tokenizer.ggml.token_type", INT32)):
-        array = parsed.arrays.get(key)
-        if key in parsed.metadata and (array is None or array.kind != kind or array.length != len(tokens)):
-            raise damaged(f"{key} does not have one item for each of {len(tokens):,} tokens")
-    for name in ("bos", "eos", "eot"):
-        key = f"tokenizer.ggml.{name}_token_id"
-        if parsed.metadata.get(key) not in _NO_TOKEN:
-            number(parsed, key, 0, len(tokens) - 1, default=0)
-    table = next((tensor.dims for tensor in parsed.tensors if tensor.name == b"token_embd.weight"), None)
-    if table is None and not split:
-        raise damaged("the table of token embeddings is missing")
-    if table is not None and (*table, 1)[:2] != (embedding, len(tokens)):
-        raise damaged(f"the table of token embeddings is not {embedding:,} by {len(tokens):,}")
     return len(tokens)
 
 
