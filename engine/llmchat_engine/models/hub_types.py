@@ -76,4 +76,4 @@ class Found:
     """A date as "2026-10-31"; empty where it is not told."""
     gated: bool
     variants: tuple[Variant, ...] = ()
-    """Sizes are 0 where the search does not tell them."""
+    """Their sizes are about right: what the parameters come to. 0 where the search does not tell these."""
