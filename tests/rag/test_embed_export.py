@@ -210,7 +210,7 @@ def test_without_a_re_ranker_a_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbedderMissing) as missing:
         open_reranker("", tmp_path / "home", tmp_path)
 
-    assert missing.value.hint == "hf download cross-encoder/ms-marco-MiniLM-L6-v2"
+    assert missing.value.hint == "llmchat pull cross-encoder/ms-marco-MiniLM-L6-v2"
 
 
 def test_a_re_ranker_that_cannot_be_exported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_a_named_re_ranker_that_is_missing_names_the_command(tmp_path: Path) -> 
     with pytest.raises(EmbedderMissing) as missing:
         open_reranker("cross-encoder/x y", tmp_path / "home", tmp_path)
 
-    assert missing.value.hint == "hf download 'cross-encoder/x y'"
+    assert missing.value.hint == "llmchat pull 'cross-encoder/x y'"
 
 
 def test_a_classifier_is_no_re_ranker(tmp_path: Path) -> None:

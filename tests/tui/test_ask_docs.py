@@ -189,7 +189,7 @@ def test_re_ranking_that_is_asked_for_and_cannot_be_is_exit_3(home: Path, comman
     done = ask(home, *command, "--rerank", "When was Rome founded?", command="", environ=no_models(home))
     assert (done.code, done.out) == (3, "")
     assert "there is no re-ranking model on this machine" in done.err
-    assert "hint: hf download cross-encoder/ms-marco-MiniLM-L6-v2" in done.err
+    assert "hint: llmchat pull cross-encoder/ms-marco-MiniLM-L6-v2" in done.err
 
 
 def no_models(home: Path, **more: str) -> dict[str, str]:

@@ -183,7 +183,7 @@ def test_without_an_embedding_model_nothing_is_begun_and_the_command_is_named(ho
     with captured(None) as (_, err):
         code = run(App(environ=environ), ["docs", "add", str(notes)])
     assert code == 3
-    assert "hint: hf download intfloat/e5-small-v2" in err.getvalue().decode()
+    assert "hint: llmchat pull intfloat/e5-small-v2" in err.getvalue().decode()
     assert not [path for path in home.rglob("*") if path.is_file()]
 
 

