@@ -131,6 +131,8 @@ class Finished:
     `reply_tokens`."""
     thought_seconds: float = 0.0
     """How long it thought."""
+    exact: bool = True
+    """False where the counts are an estimate: a server that did not tell them, or was stopped before it did."""
 
     @property
     def tokens_per_second(self) -> float:

@@ -1,1 +1,0 @@
-"""RemoteEngine: an `Engine` over any server that speaks the OpenAI API."""
