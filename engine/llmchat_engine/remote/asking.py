@@ -17,7 +17,7 @@ from llmchat_engine.remote.address import Address
 from llmchat_engine.remote.body import body_of, unknown_to
 from llmchat_engine.remote.chunks import Chunk, Counts
 from llmchat_engine.remote.counting import estimate
-from llmchat_engine.remote.faults import BrokenOff, Faults, Said
+from llmchat_engine.remote.faults import BrokenOff, Faults
 from llmchat_engine.remote.greeting import Greeting
 from llmchat_engine.remote.http import Http, Refusal
 from llmchat_engine.remote.line import Line
@@ -206,9 +206,7 @@ class Asking:
         """
         n_ctx = self._greeting.info.n_ctx
         if not self._replies.has_begun and n_ctx and (total := estimate(self._request, n_ctx).total) >= n_ctx:
-            return self._faults.full(
-                Said("it broke off without a word, as it does where a prompt is too long"), total, n_ctx
-            )
+            return self._faults.probably_full(total, n_ctx)
         return error
 
     def _error_of(self, refusal: Refusal) -> EngineError:
