@@ -4,6 +4,7 @@ from llmchat_engine.answers import Answer, Candidate, Score, StopReason, TokenLo
 from llmchat_engine.engine import Engine
 from llmchat_engine.errors import (
     ContextFull,
+    DiskUnwritable,
     DownloadBroken,
     EngineDied,
     EngineError,
@@ -52,6 +53,7 @@ __all__ = [
     "Answered",
     "Candidate",
     "ContextFull",
+    "DiskUnwritable",
     "DownloadBroken",
     "Engine",
     "EngineDied",

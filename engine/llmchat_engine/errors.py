@@ -8,6 +8,7 @@
     ├── ContextFull                 the prompt does not fit: prompt_tokens against n_ctx
     ├── NotEnoughMemory             weights, cache and buffers against what is free
     ├── NotEnoughDisk               a download or a quantised file against what is free
+    ├── DiskUnwritable              a folder or a file that this user may not write, or a name that is too long
     ├── RequestInvalid              a sampling value out of range, an empty prompt
     ├── GenerationFailed            llama.cpp refused a batch; the next request may work
     ├── HubError                    the model hub, or a download from it
@@ -77,6 +78,10 @@ class NotEnoughMemory(EngineError):
 
 class NotEnoughDisk(EngineError):
     """What is to be written is more than what is free."""
+
+
+class DiskUnwritable(EngineError):
+    """The system does not let it be written there: no permission, read-only, a name that is too long."""
 
 
 class RequestInvalid(EngineError):

@@ -43,6 +43,8 @@ class Fault:
     """The byte at this place of the file is another one."""
     ignore_range: bool = False
     """The whole file with status 200 whatever was asked for."""
+    keep_range: bool = False
+    """The range that was asked for, even where If-Range names another entity tag."""
     shift: int = 0
     """A range that begins so many bytes later than the one asked for."""
     etag: str = ""

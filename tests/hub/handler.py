@@ -170,8 +170,9 @@ class Handler(BaseHTTPRequestHandler):
     def _redirect_or_serve(self, repo: Repo, file: Stored) -> None:
         headers = {"X-Repo-Commit": repo.commit, "Accept-Ranges": "bytes"}
         if not file.large:
-            self.asked.kind = "content"
-            self._serve(file, headers)
+            self.asked.kind, self.fault = "content", self.hub.faults.take("content")
+            if not self._refused_by_fault():
+                self._serve(file, headers)
             return
         link = f"{self.hub.cdn}/{quote(repo.name)}/{file.sha256}?Expires=3600&Signature={self.hub.sign()}"
         headers |= {"X-Linked-Size": str(len(file.data)), "X-Linked-Etag": self.fault.etag or file.etag}
@@ -213,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
     def _range(self, size: int, etag: str) -> tuple[int, int, bool]:
         """Returns the first and the last byte, and whether it is a range: If-Range with another tag gets it all."""
         asked = self.asked.range.removeprefix("bytes=")
-        stale = self.asked.if_range and self.asked.if_range != etag
+        stale = self.asked.if_range not in ("", etag) and not self.fault.keep_range
         if not asked or self.fault.ignore_range or stale:
             return 0, size - 1, False
         begin, _, end = asked.partition("-")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from llmchat_engine import (
     ContextFull,
+    DiskUnwritable,
     EngineDied,
     EngineError,
     HostError,
@@ -127,6 +128,7 @@ _ENGINE_CODES: tuple[tuple[type[EngineError], int], ...] = (
     (HubError, 6),
     (RemoteError, 6),
     (NotEnoughDisk, 7),
+    (DiskUnwritable, 7),
     (NotEnoughMemory, 7),
     (RequestInvalid, 2),
     (EngineDied, 8),
