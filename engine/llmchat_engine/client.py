@@ -118,14 +118,28 @@ class LocalEngine:
     def load(self) -> Generator[Event, None, None]:
         """Yields `Loading`* and `Waiting`*, then `Loaded`; `Queued` where another client is served first."""
         connection, loaded = self._greet(), self._model
-        if loaded is None:
+        if loaded is not None:
+            yield Loaded(loaded, 0.0)
+            return
+        try:
             for news in self._converse(connection, self._checked or self._check_file(), Request(())):
                 if isinstance(news, Loaded):
                     self._model = news.model
+                    self._note_load(news.seconds)
                 if not isinstance(news, (Scored, Peeked)):
                     yield news
-        else:
-            yield Loaded(loaded, 0.0)
+        except EngineDied as death:
+            from llmchat_engine.models.trials import note_death
+
+            note_death(self._spec.path, self._places.state, connection.ending, death.why)
+            raise
+
+    def _note_load(self, seconds: float) -> None:
+        """Remembers that the file can be loaded; another client's load is for that one to tell."""
+        if seconds:
+            from llmchat_engine.models.trials import note_load
+
+            note_load(self._spec.path, self._places.state, seconds)
 
     def generate(self, request: Request) -> Generator[Event, None, None]:
         """Yields the events of one reply; closing the iterator cancels it.

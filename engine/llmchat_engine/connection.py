@@ -114,6 +114,11 @@ class Connection:
         return Patience(self, self._give_up_after)
 
     @property
+    def ending(self) -> str:
+        """The signal or exit that ended our own host, once `death` was asked for; empty for another's."""
+        return self._ending
+
+    @property
     def heard(self) -> int:
         """The number of messages that have come."""
         return self._heard

@@ -13,6 +13,7 @@ from llmchat_engine.models.fit import choose_context
 from llmchat_engine.models.gguf import model_key, read_header
 from llmchat_engine.models.memory import Free, memory_free
 from llmchat_engine.models.offload import has_own_memory, library_dir
+from llmchat_engine.models.trials import refuse_failed
 from llmchat_engine.protocol import Load
 from llmchat_engine.types import ModelSpec
 
@@ -32,12 +33,13 @@ def check_model(spec: ModelSpec, places: Places) -> Load:
     """Returns the order that loads a model.
 
     Raises:
-        ModelError: it is not a usable GGUF.
+        ModelError: it is not a usable GGUF, or llama.cpp crashed on it before.
         NotEnoughMemory: it does not fit.
     """
     # Not resolved: in a hub's cache the link has the name, by which the parts of a split model are found too.
     path = spec.path.absolute()
     header = read_header(path)
+    refuse_failed(path, places.state)
     # A card's own memory is llama.cpp's to ask about: it refuses by itself what does not fit there.
     on_card = spec.gpu_layers < 0 and has_own_memory(library_dir())
     free = Free(sys.maxsize, "the graphics card") if on_card else memory_free()

@@ -20,15 +20,15 @@ WITHOUT = "CPU : AVX512 = 1 | AMX_INT8 = 0 | LLAMAFILE = 1"
 
 
 class Runner:
-    """Ends every command with the same code and counts them."""
+    """Ends every command with the same code, one that repacks nothing with another, and counts them."""
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+    def __init__(self, code: int, plain: int = 0) -> None:
+        self.code, self.plain = code, plain
         self.commands: list[Sequence[str]] = []
 
     def __call__(self, command: Sequence[str]) -> int:
         self.commands.append(command)
-        return self.code
+        return self.plain if probe.PLAIN in command else self.code
 
 
 def test_a_build_without_amx_is_not_probed(tmp_path: Path) -> None:
@@ -43,7 +43,8 @@ def test_the_verdict_is_remembered(tmp_path: Path, code: int, works: bool) -> No
     state = tmp_path / "state"
     runner, second = Runner(code), Runner(1 - code)
     assert extra_buffers(WITH_AMX, "/m.gguf", state, runner) is works
-    assert [command[1:] for command in runner.commands] == [("-P", "-m", "llmchat_engine.host.probe", "/m.gguf")]
+    command = ("-P", "-m", "llmchat_engine.host.probe", "/m.gguf")
+    assert [ran[1:] for ran in runner.commands] == [command] if works else [command, (*command, probe.PLAIN)]
     assert extra_buffers(WITH_AMX, "/other.gguf", state, second) is works
     assert second.commands == []
     assert [path.name for path in state.iterdir()] == [verdict_path(WITH_AMX, state).name]
@@ -54,6 +55,11 @@ def test_the_verdict_is_remembered(tmp_path: Path, code: int, works: bool) -> No
 def test_a_probe_that_failed_for_another_reason_says_nothing_about_the_cpu(tmp_path: Path, code: int) -> None:
     assert not extra_buffers(WITH_AMX, "/m.gguf", tmp_path, Runner(code))
     assert extra_buffers(WITH_AMX, "/m.gguf", tmp_path, Runner(0))
+
+
+def test_a_file_that_crashes_by_itself_says_nothing_about_the_cpu(tmp_path: Path) -> None:
+    assert not extra_buffers(WITH_AMX, "/m.gguf", tmp_path, Runner(-signal.SIGABRT, -signal.SIGABRT))
+    assert extra_buffers(WITH_AMX, "/other.gguf", tmp_path, Runner(0))
 
 
 def test_another_build_is_asked_anew(tmp_path: Path) -> None:

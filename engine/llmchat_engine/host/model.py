@@ -30,6 +30,7 @@ class Model:
         *,
         gpu_layers: int = -1,
         extra_buffers: bool = True,
+        check_tensors: bool = False,
         progress: Callable[[float], bool] = lambda _: True,
     ) -> None:
         """Loads the file.
@@ -39,6 +40,7 @@ class Model:
             path: A file that `models.gguf.read_header` has passed.
             gpu_layers: -1 offloads all layers where the build supports it.
             extra_buffers: Repack weights for this CPU. Off where AMX is listed and crashes.
+            check_tensors: Read every weight and refuse those that are not finite numbers.
             progress: Called with 0..1; returning False stops the load.
 
         Raises:
@@ -48,7 +50,7 @@ class Model:
         params = self._c.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.load_mode = _MMAP
-        params.use_extra_bufts = extra_buffers
+        params.use_extra_bufts, params.check_tensors = extra_buffers, check_tensors
         callback = self._c.llama_progress_callback(lambda fraction, _data: progress(fraction))
         params.progress_callback = callback
         llama.warnings.clear()

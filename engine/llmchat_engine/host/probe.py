@@ -1,7 +1,8 @@
 """Does AMX work here? Some machines list it and die on its first instruction, in every quantised matrix product.
 
 Asked once per CPU and build, in a throw-away process, and remembered in the state directory. Also a program:
-`python -m llmchat_engine.host.probe MODEL` loads the model with repacked weights and decodes one token.
+`python -m llmchat_engine.host.probe MODEL` loads the model with repacked weights, as they are where PLAIN follows, and
+decodes one token.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmchat_engine.build import Amx
 
+if TYPE_CHECKING:
+    from llmchat_engine.protocol import Load
+
+PLAIN = "plain"
 _TIMEOUT = 120.0
 _CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT})
 Runner = Callable[[Sequence[str]], int]
@@ -31,12 +37,21 @@ def extra_buffers(system_info: str, model: str, state_dir: Path, run: Runner | N
     """
     known = known_verdict(system_info, state_dir)
     if known == "unprobed":
-        code = (run or _run)((sys.executable, "-P", "-m", "llmchat_engine.host.probe", model))
-        if code != 0 and -code not in _CRASHES:
-            return False  # it ended for another reason, which says nothing about the CPU: ask again next time
+        run = run or _run
+        command = (sys.executable, "-P", "-m", "llmchat_engine.host.probe", model)
+        code = run(command)
+        if code != 0 and (-code not in _CRASHES or run((*command, PLAIN)) != 0):
+            # It ended for another reason, or the file is what it crashes on: ask again next time.
+            return False
         known = "works" if code == 0 else "crashes"
         _remember(verdict_path(system_info, state_dir), known)
     return known != "crashes"
+
+
+def repacks(system_info: str, order: Load) -> bool:
+    """Returns True where copying the weights into this CPU's own layout is safe and gains something."""
+    safe = extra_buffers(system_info, order.path, Path(order.state_dir))
+    return safe and (order.repackable or lists_amx(system_info))
 
 
 def lists_amx(system_info: str) -> bool:
@@ -103,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     llama = Llama()
-    model = Model(llama, arguments[0], gpu_layers=0)
+    model = Model(llama, arguments[0], gpu_layers=0, extra_buffers=PLAIN not in arguments[1:])
     context = Context(llama, model, Shape(n_ctx=512, threads=1, batch_threads=1))
     # 64 tokens: AMX is used for matrix products, and one row alone takes another path.
     return 0 if context.decode([max(0, model.vocab.bos)] * 64, 0) else 1
