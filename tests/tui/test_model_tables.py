@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,20 @@ def app(home: Path, **environ: str) -> App:
     return App(environ={"LLMCHAT_HOME": str(home), **environ})
 
 
+def chosen(home: Path, name: str, **environ: str) -> ModelSpec:
+    spec = app(home, **environ).spec(name)
+    assert isinstance(spec, ModelSpec)
+    return spec
+
+
 @pytest.mark.parametrize("name", ["small", "tiny", "file", "qwen2.5-0.5b", "QWEN", "user/repo:qwen2.5-0.5b"])
 def test_names_lead_to_the_file_and_an_alias_goes_before_all(home: Path, file: Path, name: str) -> None:
-    assert app(home).spec(name).path == file
+    assert chosen(home, name).path == file
 
 
 def test_an_alias_hides_the_model_of_its_name(home: Path, file: Path) -> None:
     (home / "config.toml").write_text('model = "llama"\n[aliases]\nllama = "qwen2.5-0.5b"\n')
-    assert app(home).spec("").path == file
+    assert chosen(home, "").path == file
 
 
 def test_aliases_that_lead_in_a_circle_end() -> None:
@@ -75,11 +82,11 @@ def test_aliases_that_lead_in_a_circle_end() -> None:
 
 
 def test_loading_flag_then_variable_then_model_then_config(home: Path, file: Path) -> None:
-    own = app(home).spec("qwen2.5-0.5b")
+    own = chosen(home, "qwen2.5-0.5b")
     assert (own.n_ctx, own.cache_type_k, own.threads, own.batch) == (200, "q8_0", 3, 512)
-    assert app(home).spec("qwen2.5-0.5b", ctx=300, cache_type_k="f16").n_ctx == 300
-    assert app(home, LLMCHAT_CTX="400").spec("qwen2.5-0.5b").n_ctx == 400
-    other = app(home).spec("llama")
+    assert app(home).spec("qwen2.5-0.5b", ctx=300, cache_type_k="f16") == replace(own, n_ctx=300, cache_type_k="f16")
+    assert chosen(home, "qwen2.5-0.5b", LLMCHAT_CTX="400").n_ctx == 400
+    other = chosen(home, "llama")
     assert (other.n_ctx, other.cache_type_k, other.threads) == (100, "f16", 0)
 
 

