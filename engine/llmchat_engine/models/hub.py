@@ -167,21 +167,20 @@ def _host(endpoint: str) -> str:
 
 def _repo_of(info: ModelInfo, asked: Asked) -> HubRepo:
     siblings = info.siblings or []
-    paths = [sibling.rfilename for sibling in siblings]
+    files = tuple(file for sibling in siblings if (file := _file(sibling)))
     if not is_repo(info.id) or not is_commit(_text(info.sha)):
         raise not_understood("it names no repository and no commit", asked)
     config = info.config if isinstance(info.config, dict) else {}
     tags = _texts(info.tags)
     kind = kind_of(
-        info.id, paths, library=_text(info.library_name), task=_text(info.pipeline_tag), tags=tags,
+        info.id, [file.path for file in files], library=_text(info.library_name), task=_text(info.pipeline_tag), tags=tags,
         architectures=_texts(config.get("architectures")),
     )  # fmt: skip
     card = info.card_data
     base = next(iter(_texts(card.get("base_model") if card else None)), "")
-    files = tuple(file for sibling in siblings if (file := _file(sibling)))
     licence, gated = _licence(info, tags), bool(info.gated)
     repo = HubRepo(info.id, _text(info.sha), files, kind, licence, gated, _count(info.downloads), base)
-    return check_kind(repo, paths)
+    return check_kind(repo, [sibling.rfilename for sibling in siblings])
 
 
 def _file(sibling: RepoSibling) -> HubFile | None:

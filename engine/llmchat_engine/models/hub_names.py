@@ -84,12 +84,10 @@ def looks_like_reference(text: str) -> bool:
 
 
 def _address(said: str) -> str:
-    """Returns what follows "https://", the host first; empty for what is no address."""
+    """Returns what follows "https://" or the like, the host first; empty for what is no address."""
     scheme, found, rest = said.partition("://")
-    if found and scheme.lower() in {"http", "https"}:
-        return rest
-    if found and scheme.lower() == "hf":
-        return f"hf.co/{rest}"
+    if found:
+        return f"hf.co/{rest}" if scheme.lower() == "hf" else rest
     return said if said.partition("/")[0].lower() in HOSTS else ""
 
 
