@@ -62,6 +62,7 @@ def test_the_rest(home: Path) -> None:
         "prefilled_tokens": 2,
         "reply_tokens": 2,
         "thought_tokens": 0,
+        "exact": True,
         "restored_tokens": 0,
         "restored_from": "",
         "shifted_tokens": 0,
