@@ -93,6 +93,7 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "reranker": "c",
         "embedder": "d",
         "vector_server": "e",
+        "base_url": "f",
         "stop": '["x", "y"]',
         "logit_bias": "#1=2",
     }

@@ -245,6 +245,8 @@ class Course:
 
     def _might_overflow(self, request: Request, model: ModelInfo) -> bool:
         """Returns whether counting is worth its milliseconds; the other half of the context is for the template."""
+        if not model.n_ctx:  # a server that does not tell how much it holds says so itself when it is too much
+            return False
         if self._grounding and self._turn.earlier:
             return True
         return self.seen.left_out > 0 or most_tokens(request.messages, model.key) > model.n_ctx // 2
@@ -252,6 +254,8 @@ class Course:
     def _planned(self, measured: Measured) -> Plan | None:
         """Returns which turns must leave, from the tokens of each message."""
         turn, seen = self._turn, self.seen
+        if not measured.n_ctx:
+            return None
         counts = iter(measured.messages[self._first :])
         turns: list[int] = []
         for stored in turn.earlier[seen.left_out :]:

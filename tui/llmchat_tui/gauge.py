@@ -22,6 +22,8 @@ class Gauge:
     """What the turn that runs was given of documents; they leave with it."""
     shots: int = 0
     """The worked examples behind the system prompt."""
+    exact: bool = True
+    """False where the counts are an estimate: a server's, of another machine mostly."""
 
     @property
     def used(self) -> int:
@@ -30,15 +32,28 @@ class Gauge:
 
     @property
     def free(self) -> int:
-        """What is left for the reply; negative where the prompt does not fit."""
+        """What is left for the reply; negative where the prompt does not fit. Without meaning where `n_ctx` is 0."""
         return self.n_ctx - self.used
 
     @property
     def level(self) -> str:
-        """`ok`, `amber` from 80 % on, or `red` where the prompt leaves no room for a reply."""
+        """`ok`, `amber` from 80 % on, or `red` where the prompt leaves no room for a reply.
+
+        Where a server does not tell its context, nothing is known of room.
+        """
+        if not self.n_ctx:
+            return "ok"
         if self.free <= 0:
             return "red"
         return "amber" if self.used >= AMBER_FROM * self.n_ctx else "ok"
+
+    @property
+    def rest(self) -> str:
+        """What is left, in words; what is taken where nobody knows how much there is room for."""
+        about = "" if self.exact else "about "
+        if not self.n_ctx:
+            return f"{about}{self.used:,} tokens"
+        return f"{about}{self.free:,} free" if self.free >= 0 else f"{about}{-self.free:,} too many"
 
     def segments(self) -> list[tuple[str, int]]:
         """Returns the parts that are not empty, in the order of the prompt."""
@@ -66,7 +81,7 @@ def gauge_of(measured: Measured, *, has_system: bool, has_draft: bool, documents
     system = measured.before + (messages.pop(0) if has_system and messages else 0)
     draft = messages.pop() + measured.after if has_draft and messages else 0
     examples, history = sum(messages[:shots]), sum(messages[shots:]) + (0 if draft else measured.after)
-    return Gauge(system, history, draft, measured.n_ctx, documents, examples)
+    return Gauge(system, history, draft, measured.n_ctx, documents, examples, measured.exact)
 
 
 def bar(share: float, width: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmchat_engine import ContextFull, Engine, Finished, Message, ModelInfo, Prefill, Queued, Request, Token, Waiting
 from llmchat_engine.events import nothing_generated
 from llmchat_tui.composing import part_request, part_tokens
+from llmchat_tui.counting import context_of, token_count
 from llmchat_tui.errors import NotFound, StorageError
 from llmchat_tui.events import Abstained, Checked, Grounded, Reading, Retrieved, Searching, TurnEvent
 from llmchat_tui.loops import out_of_circles
@@ -46,6 +47,7 @@ class Grounding:
     def __init__(self, turn: Turn, asked: Asked, engine: Engine, documents: Documents) -> None:
         self._turn, self._asked, self._engine, self._documents = turn, asked, engine, documents
         self._retrieval: Retrieval | None = None
+        self._model: ModelInfo | None = None
         self._sources: tuple[Source, ...] = ()
         self._checked = False
         self.block = ""
@@ -112,8 +114,9 @@ class Grounding:
             model: the model.
             alone: the tokens of the prompt without the turns that can leave.
         """
-        reserve = reserve_of(self._turn.sampling.max_tokens, model.n_ctx)
-        return max(0, min(LEAST_TOKENS, int(MOST_OF_CONTEXT * model.n_ctx), model.n_ctx - reserve - alone))
+        n_ctx = context_of(model.n_ctx)
+        reserve = reserve_of(self._turn.sampling.max_tokens, n_ctx)
+        return max(0, min(LEAST_TOKENS, int(MOST_OF_CONTEXT * n_ctx), n_ctx - reserve - alone))
 
     def fill(self, reply: GrowingReply, model: ModelInfo, request: Request) -> Generator[TurnEvent, None, None]:
         """Makes what the model is given of the documents.
@@ -128,7 +131,7 @@ class Grounding:
             EngineError: nothing can be counted, or a part was not answered.
             RagError: the store cannot be read any more.
         """
-        found = self._retrieval
+        found, self._model = self._retrieval, model
         if found is None or not found.hits:
             return
         if found.whole is not None:
@@ -149,16 +152,18 @@ class Grounding:
             ContextFull: there is no room for a passage.
             EngineError: nothing can be counted.
         """
+        self._model = model
         self.block = self._block(self._documents.recalled(self._turn.cited), model, request).text
 
     def _block(self, found: Retrieval, model: ModelInfo, request: Request) -> ContextBlock:
         """Returns what stands before the question, in the room that is left beside the path."""
         prompt = self._engine.measure(request).total
-        room = model.n_ctx - prompt - reserve_of(request.sampling.max_tokens, model.n_ctx)
-        budget = min(int(MOST_OF_CONTEXT * model.n_ctx), MOST_TOKENS, room)
+        n_ctx = context_of(model.n_ctx)
+        room = n_ctx - prompt - reserve_of(request.sampling.max_tokens, n_ctx)
+        budget = min(int(MOST_OF_CONTEXT * n_ctx), MOST_TOKENS, room)
         block = self._documents.block(found, self._count, budget)
         if not block.sources:
-            raise ContextFull(prompt + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
+            raise ContextFull(prompt + LEAST_TOKENS, n_ctx, model.n_ctx_train)
         return block
 
     def check(self, reply: GrowingReply) -> Checked | None:
@@ -187,16 +192,17 @@ class Grounding:
         from llmchat_rag.map_reduce import map_reduce
 
         frame = self._engine.measure(Request((*self.begins, Message("user", "")))).total
-        reply_tokens = max(reserve_of(request.sampling.max_tokens, model.n_ctx), part_tokens(model.n_ctx))
-        room = model.n_ctx - frame - reply_tokens
+        n_ctx = context_of(model.n_ctx)
+        reply_tokens = max(reserve_of(request.sampling.max_tokens, n_ctx), part_tokens(n_ctx))
+        room = n_ctx - frame - reply_tokens
         if room < LEAST_TOKENS:  # its passages would be cut to a few words each
-            raise ContextFull(frame + reply_tokens + LEAST_TOKENS, model.n_ctx, model.n_ctx_train)
+            raise ContextFull(frame + reply_tokens + LEAST_TOKENS, n_ctx, model.n_ctx_train)
         steps = map_reduce(self._turn.question, found.hits, count=self._count, budget=min(room, PART_TOKENS))
         step = next(steps, None)
         notes: list[str] = []
         read: list[Source] = []
         while step is not None and not step.last:
-            answer = yield from self._answer_part(step, model.n_ctx)
+            answer = yield from self._answer_part(step, n_ctx)
             if self.stopped:
                 return
             if step.part and answer:
@@ -241,4 +247,4 @@ class Grounding:
         return citing_grammar((source.number for source in sources), UNKNOWN, goes_on=goes_on)
 
     def _count(self, text: str) -> int:
-        return len(self._engine.tokenize(text))
+        return token_count(self._engine, self._model, text) if self._model else len(self._engine.tokenize(text))

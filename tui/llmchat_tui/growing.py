@@ -253,6 +253,7 @@ def _played(model: ModelInfo, sampling: Sampling) -> dict[str, Any]:
         "n_ctx": model.n_ctx,
         "sampling": asdict(sampling),
         "build": model.build,
+        **({"remote": model.remote} if model.remote else {}),
     }
 
 

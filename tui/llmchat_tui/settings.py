@@ -42,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Every key of config.toml; those that are also fields of `Sampling` stand in its table `[sampling]`."""
 
     model: Annotated[str, Meta(description="a name, a unique part of one, or a path; empty takes the only one")] = ""
+    base_url: Annotated[
+        str, Meta(description="address of the server that openai:MODEL asks, as http://127.0.0.1:8000/v1")
+    ] = ""
     system: Annotated[str, Meta(description="the system prompt of new chats")] = ""
     keepalive: Annotated[str | float, Meta(description="time an unused model stays loaded: 30s, 5m, 1h; 0 is none")] = (
         "5m"

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from llmchat_engine.answers import Answer
 from llmchat_engine.engine import Engine
-from llmchat_engine.errors import ContextFull
+from llmchat_engine.errors import ContextFull, RequestInvalid
 from llmchat_engine.events import Event, Finished, Queued, Token, Waiting, nothing_generated
 from llmchat_engine.prompting.few_shot import ANSWER
 from llmchat_engine.types import Message, Request, Sampling, new_request_id
@@ -51,8 +51,8 @@ class SecondPass:
         """
         self.is_held = is_held(request)
         bridge = MARK if wrote_mark or shows_mark(request) else THEREFORE
-        known, bridged = exact_ids(said), engine.tokenize(bridge)
-        reasoned = known or engine.tokenize(said.text)
+        known, bridged = exact_ids(said), _ids_of(engine, bridge)
+        reasoned = known or _ids_of(engine, said.text)
         self.before = (*reasoned, *bridged)
         """The ids that stand before the answer: what was reasoned, and the bridge."""
         begun = Message("assistant", said.text + bridge, self.before, model_key, said.thought_tokens if known else 0)
@@ -139,6 +139,14 @@ def is_held(request: Request) -> bool:
 def exact_ids(said: Answer | Finished) -> tuple[int, ...]:
     """Returns the ids of what was said without the one that ended it."""
     return said.token_ids[:-1] if said.reason == "eog" else said.token_ids
+
+
+def _ids_of(engine: Engine, text: str) -> tuple[int, ...]:
+    """Returns the ids of a text; none where they have no meaning: a server goes on from the text itself."""
+    try:
+        return engine.tokenize(text)
+    except RequestInvalid:
+        return ()
 
 
 def _continued(request: Request, begun: Message, *, one_line: bool) -> Request:

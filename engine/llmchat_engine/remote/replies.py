@@ -125,7 +125,8 @@ class Replies:
         reply = self._all[index]
         for thinks, text in reply.splitter.finish():
             yield self._add(index, thinks, text, 0, ())
-        reply.reason = reason
+        is_open = self._request.sampling.max_tokens is None and not self._request.raw
+        reply.reason = "context" if reason == "max_tokens" and is_open else reason
         if len(self._all) > 1:
             yield Answered(index, self._answer(index))
 

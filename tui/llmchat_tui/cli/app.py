@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from llmchat_tui.config import Config, load_config
 from llmchat_tui.console import ColorChoice, Console, find_look
-from llmchat_tui.errors import StorageUnwritable
+from llmchat_tui.errors import StorageUnwritable, UsageError
 from llmchat_tui.paths import Paths, find_paths, private_dir, private_runtime_dir
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec
+    from llmchat_engine import Engine, ModelSpec, RemoteSpec, Spec
     from llmchat_engine.types import CacheType
     from llmchat_rag.types import Embedder
     from llmchat_tui.documents import Documents
     from llmchat_tui.history import History
     from llmchat_tui.turn import Turn
 
-MakeEngine = Callable[["ModelSpec", float], "Engine"]
+MakeEngine = Callable[["Spec", float], "Engine"]
 OpenEmbedder = Callable[[str, Path, bool], "Embedder"]
 """From a model, where its exports are kept and whether passages are embedded too, to what makes vectors."""
 
@@ -40,7 +40,7 @@ class App:
     make_engine: MakeEngine | None = None
     open_embedder: OpenEmbedder | None = None
     debug: bool = False
-    _names: dict[ModelSpec, tuple[str, ...]] = field(default_factory=dict, init=False)
+    _names: dict[Spec, tuple[str, ...]] = field(default_factory=dict, init=False)
     """What each model that was chosen may be called in the config."""
 
     @cached_property
@@ -59,7 +59,7 @@ class App:
         return Console(sys.stderr, find_look(sys.stdout, sys.stderr, self.environ, chosen, quiet))
 
     @contextmanager
-    def engine(self, spec: ModelSpec, keepalive: float | None = None) -> Iterator[Engine]:
+    def engine(self, spec: Spec, keepalive: float | None = None) -> Iterator[Engine]:
         """Yields an engine of this model, and leaves it."""
         engine = self.new_engine(spec, keepalive)
         try:
@@ -67,10 +67,10 @@ class App:
         finally:
             engine.close()
 
-    def new_engine(self, spec: ModelSpec, keepalive: float | None = None) -> Engine:
+    def new_engine(self, spec: Spec, keepalive: float | None = None) -> Engine:
         """Returns an engine of this model, which the caller closes."""
         seconds = self._keepalive(spec) if keepalive is None else keepalive
-        return (self.make_engine or self._local_engine)(spec, seconds)
+        return (self.make_engine or self._own_engine)(spec, seconds)
 
     def embedder(self, *, passages: bool) -> Embedder:
         """Returns what makes vectors of questions, and of passages too.
@@ -123,6 +123,15 @@ class App:
 
         return forget_chat(self.paths.runtime_dir, self.paths.kv_dir, conversation_id)
 
+    def _own_engine(self, spec: Spec, keepalive: float) -> Engine:
+        from llmchat_engine import ModelSpec
+
+        if isinstance(spec, ModelSpec):
+            return self._local_engine(spec, keepalive)
+        from llmchat_engine.remote import RemoteEngine
+
+        return RemoteEngine(spec, self.environ)
+
     def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
         from llmchat_engine.client import LocalEngine
         from llmchat_engine.launch import Places
@@ -154,19 +163,28 @@ class App:
         batch: int | None = None,
         cache_type_k: CacheType | None = None,
         cache_type_v: CacheType | None = None,
-    ) -> ModelSpec:
-        """Returns the model to load: flags first, then its own settings, then those of all models.
+        base_url: str = "",
+    ) -> Spec:
+        """Returns the model to load, or the server to ask: flags first, then its own settings, then those of all.
 
         Raises:
             ModelChoiceError: no model was chosen.
             ModelMissing: the name fits none or several.
+            UsageError: a server was named that nothing tells the address of.
         """
         from llmchat_engine import ModelSpec
         from llmchat_tui.cli.model_choice import choice_of
         from llmchat_tui.model_options import meant, names_of
+        from llmchat_tui.remote_choice import is_remote
 
         settings = self.config.settings
-        *aliases, wanted = meant(model or settings.model, self.config.tables)
+        *aliases, wanted = meant(model or ("" if base_url else settings.model), self.config.tables)
+        if is_remote(wanted, base_url):
+            return self._remote_spec(wanted, aliases, base_url, ctx)
+        if base_url:
+            raise UsageError(
+                "--base-url is about a server", f"{model} is none", f"-m openai:{model} --base-url {base_url}"
+            )
         chosen = choice_of(wanted, self.paths.models_dir, self.environ)
         names = names_of(chosen.path, chosen.name, aliases)
         own = self._options(names)
@@ -182,18 +200,29 @@ class App:
         self._names[spec] = names
         return spec
 
-    def own_options(self, spec: ModelSpec) -> Mapping[str, Any]:
+    def _remote_spec(self, wanted: str, aliases: list[str], base_url: str, ctx: int | None) -> RemoteSpec:
+        """Returns the server that a name means."""
+        from llmchat_tui.remote_choice import names_of_remote, remote_spec
+
+        config = self.config
+        setting = config.settings.base_url
+        spec = remote_spec(wanted, config.tables.remotes, flag=base_url, setting=setting, ctx=ctx)
+        self._names[spec] = (*names_of_remote(spec), *reversed(aliases))
+        return spec
+
+    def own_options(self, spec: Spec) -> Mapping[str, Any]:
         """Returns the settings that a model has to itself, under the names that it was chosen by."""
+        from llmchat_engine import ModelSpec
         from llmchat_tui.model_options import names_of
 
-        return self._options(self._names.get(spec) or names_of(spec.path))
+        return self._options(self._names.get(spec) or (names_of(spec.path) if isinstance(spec, ModelSpec) else ()))
 
     def _options(self, names: tuple[str, ...]) -> Mapping[str, Any]:
         from llmchat_tui.model_options import options_of
 
         return options_of(self.config, names) if self.config.tables.options else {}
 
-    def _keepalive(self, spec: ModelSpec) -> float:
+    def _keepalive(self, spec: Spec) -> float:
         """Returns how long an unused model stays loaded, by its own settings or those of all models."""
         own = self.own_options(spec)
         if "keepalive" not in own:

@@ -15,6 +15,7 @@ from llmchat_tui.cli.app import App
 from llmchat_tui.cli.ask_flags import AskFlags
 from llmchat_tui.cli.ask_recipe import keep_as_template, named_template, open_sampling
 from llmchat_tui.cli.ask_turn import Basis, basis_of, make_turn, read_question, system_of
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import (
     answers_options,
     cache_options,
@@ -28,7 +29,7 @@ from llmchat_tui.cli.options import (
 from llmchat_tui.cli.prompting_options import form_options, prompting_flags, prompting_options
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec
+    from llmchat_engine import Engine, Spec
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.cli.talk import Outcome
     from llmchat_tui.cli.thoughts import Thoughts
@@ -57,7 +58,14 @@ Exit codes:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("prompt", nargs=-1)
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
+@click.option(
+    "-m",
+    "--model",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="Name, unique part of one, path of a GGUF file, or openai:NAME.",
+)
 @click.option("-s", "--system", metavar="TEXT", help="System prompt.")
 @click.option(
     "--sf", "--system-file", "system_file", type=click.Path(path_type=Path), help="System prompt, from a file."
@@ -147,7 +155,7 @@ class _Ask:
         basis = basis_of(app, flags, template, self._given, self._warn)
         if flags.prompting.save and not (question := self._save(basis)):
             return 0
-        spec: ModelSpec = app.spec(flags.model, **self._loading)
+        spec: Spec = app.spec(flags.model, **self._loading)
         with app.engine(spec, self._keepalive()) as engine:
             engine.prepare()  # the model's host starts while the input is read
             question = question if flags.prompting.save else read_question(app, flags, self._warn)

@@ -78,13 +78,18 @@ def block_of(documents: Documents, turn: Turn, request: Request, engine: Engine)
     Raises:
         RagError: they cannot be searched.
     """
+    from llmchat_engine import Loaded
+    from llmchat_tui.counting import context_of, token_count
     from llmchat_tui.grounding import MOST_OF_CONTEXT, MOST_TOKENS
     from llmchat_tui.overflow import reserve_of
 
     asked = turn.asked or Asked()
     earlier = [message.text for message in turn.earlier if message.role == "user"]
     found = documents.retrieve(turn.question, asked, earlier, whole=False)
+    *_, loaded = engine.load()
+    assert isinstance(loaded, Loaded)
     measured = engine.measure(request)
-    room = measured.n_ctx - measured.total - reserve_of(request.sampling.max_tokens, measured.n_ctx)
-    budget = min(int(MOST_OF_CONTEXT * measured.n_ctx), MOST_TOKENS, room)
-    return documents.block(found, lambda text: len(engine.tokenize(text)), budget).text
+    n_ctx = context_of(measured.n_ctx)
+    room = n_ctx - measured.total - reserve_of(request.sampling.max_tokens, n_ctx)
+    budget = min(int(MOST_OF_CONTEXT * n_ctx), MOST_TOKENS, room)
+    return documents.block(found, lambda text: token_count(engine, loaded.model, text), budget).text

@@ -69,4 +69,4 @@ def _tell_usage(outcome: Outcome, flags: AskFlags, console: Console) -> None:
         found = documents_line(outcome) if outcome.retrieval else ""
         console.say(usage_block(outcome.finished, outcome.model, outcome.load_seconds, found, outcome.polled))
     elif flags.usage:
-        console.say(usage_line(outcome.finished))
+        console.say(usage_line(outcome.finished, outcome.model.remote))

@@ -12,6 +12,7 @@ import click
 
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.common import print_json, print_rows
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import model_flags, model_options
 
 if TYPE_CHECKING:
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 _ROUNDS = 3
+_LOCAL = "llmchat bench FILE.gguf"
 
 
 @click.command()
 @click.argument("model", required=False, default="")
-@click.option("-m", "--model", "named", default="", metavar="MODEL", help="The same as MODEL, as in other commands.")
+@click.option(
+    "-m",
+    "--model",
+    "named",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="The same as MODEL, as in other commands.",
+)
 @model_options
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Times to measure; 3 without it.")
 @click.option("--quick", is_flag=True, help="One round.")
@@ -39,8 +49,9 @@ def bench(app: App, /, model: str, named: str, rounds: int | None, quick: bool, 
     large one many; worth nothing while anything else runs.
     """
     from llmchat_tui.cli.interrupts import catch_signals
+    from llmchat_tui.cli.model_path import local_spec
 
-    spec = app.spec(model or named, **model_flags(flags))
+    spec = local_spec(app, model or named, _LOCAL, **model_flags(flags))
     console = app.console()
     try:
         with catch_signals():  # what they raise has the host leave, and its directory go

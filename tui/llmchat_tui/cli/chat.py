@@ -14,6 +14,7 @@ import click
 
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.ask_recipe import check_documents, open_sampling, sampling_for
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import (
     cache_options,
     keeps_cache,
@@ -30,7 +31,7 @@ from llmchat_tui.errors import UsageError
 from llmchat_tui.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec, Sampling
+    from llmchat_engine import Engine, Sampling, Spec
     from llmchat_tui.config import Config
     from llmchat_tui.desk import Desk
     from llmchat_tui.history import Conversation, History
@@ -38,7 +39,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
+@click.option(
+    "-m",
+    "--model",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="Name, unique part of one, path of a GGUF file, or openai:NAME.",
+)
 @click.option("-s", "--system", metavar="TEXT", help="System prompt of new chats.")
 @click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the newest chat.")
 @click.option("--cid", "--conversation", "conversation", default="", metavar="CHAT", help="Go on with this chat.")
@@ -106,7 +114,7 @@ def chat(
     refuse_terminal(app.environ)
     with app.history() as history:
         desk = replace(
-            _desk(app, history, loading, sampling_over),
+            _desk(app, history, model, loading, sampling_over),
             wanted_model=model,
             wanted_system=system,
             wanted_collections=names,
@@ -197,11 +205,16 @@ def refuse_terminal(environ: Mapping[str, str]) -> None:
         raise UsageError("this terminal cannot be painted on", why, "llmchat chat --plain, or llmchat ask 'a question'")
 
 
-def _desk(app: App, history: History, loading: dict[str, Any], sampling_over: Any) -> Desk:
+def _desk(app: App, history: History, model: str, loading: dict[str, Any], sampling_over: Any) -> Desk:
     from llmchat_tui.desk import Desk
+    from llmchat_tui.remote_choice import flag_for
 
-    def make_engine(spec: ModelSpec) -> Engine:
+    def make_engine(spec: Spec) -> Engine:
         return app.new_engine(spec)
+
+    def make_spec(name: str) -> Spec:
+        address = flag_for(name, model, loading["base_url"], app.config.tables.remotes)
+        return app.spec(name, **loading | {"base_url": address})
 
     def read_config() -> Config:
         app.forget_config()
@@ -212,7 +225,7 @@ def _desk(app: App, history: History, loading: dict[str, Any], sampling_over: An
         environ=app.environ,
         history=history,
         make_engine=make_engine,
-        make_spec=lambda name: app.spec(name, **loading),
+        make_spec=make_spec,
         read_config=read_config,
         sampling_over=sampling_over,
         own_options=app.own_options,

@@ -111,6 +111,7 @@ def _model_facts(outcome: Outcome) -> dict[str, Any]:
             "quantization": model.quantization,
             "n_ctx": model.n_ctx,
             "template": model.template,
+            "remote": model.remote,
         },
         "sampling": asdict(finished.sampling),
         "usage": {
@@ -119,6 +120,7 @@ def _model_facts(outcome: Outcome) -> dict[str, Any]:
             "prefilled_tokens": finished.prefilled_tokens,
             "reply_tokens": finished.reply_tokens,
             "thought_tokens": finished.thought_tokens,
+            "exact": finished.exact,
             "restored_tokens": restored.tokens if restored else 0,
             "restored_from": restored.origin if restored else "",
             "shifted_tokens": finished.shifted_tokens,

@@ -9,17 +9,18 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import model_flags, model_options, option_pairs, sampling_from, sampling_options
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec
+    from llmchat_engine import Engine, Spec
     from llmchat_engine.prompting.few_shot import Embed, Shot
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
@@ -41,7 +42,15 @@ _PATH = click.Path(path_type=Path)
     help="Ways of asking, the first is what the others are compared with: zero-shot, few-shot:K, few-shot:K:random or"
     " :similar, cot, cot-few-shot:K, votes:N, choice and choice-norm (likelihood of the options), template:NAME.",
 )
-@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="Ask this model; repeatable.")
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="Ask this model, or openai:NAME; repeatable.",
+)
 @click.option("-s", "--system", default="", metavar="TEXT", help="System prompt.")
 @click.option(
     "--shots", "shots_file", type=_PATH, metavar="FILE", help="Worked examples; without it SET-shots.jsonl beside it."
@@ -139,24 +148,35 @@ def _embedding(app: App) -> Embed:
     return lambda texts: [vector(text) for text in texts]
 
 
-def _subject(spec: ModelSpec, all_specs: Sequence[ModelSpec], engine: Engine) -> Subject:
-    """Returns a model with its name, the path where two files are called alike, and the key of its content.
+def _subject(spec: Spec, all_specs: Sequence[Spec], engine: Engine) -> Subject:
+    """Returns a model with its name, in full where two are called alike, and the key of its content.
 
     That is read from the file where it can be: a run of which everything is known loads no model.
     """
+    from llmchat_engine import ModelSpec
     from llmchat_engine.errors import ModelError
     from llmchat_engine.events import Loaded
     from llmchat_engine.models.gguf import model_key, read_header
     from llmchat_tui.evaluation.running import Subject
 
-    alike = sum(other.path.stem == spec.path.stem for other in all_specs) > 1
-    name = str(spec.path) if alike else spec.path.stem
-    try:
-        return Subject(name, model_key(spec.path, read_header(spec.path)), engine)
-    except ModelError:  # the engine says why, or can load it all the same
-        with closing(engine.load()) as events:
-            key = next((event.model.key for event in events if isinstance(event, Loaded)), "")
-        return Subject(name, key, engine)
+    short, whole = _names(spec)
+    name = whole if sum(_names(other)[0] == short for other in all_specs) > 1 else short
+    if isinstance(spec, ModelSpec):
+        with suppress(ModelError):  # the engine says why, or can load it all the same
+            return Subject(name, model_key(spec.path, read_header(spec.path)), engine)
+    with closing(engine.load()) as events:
+        model = next((event.model for event in events if isinstance(event, Loaded)), None)
+    return Subject(name or (model.name if model else ""), model.key if model else "", engine)
+
+
+def _names(spec: Spec) -> tuple[str, str]:
+    """Returns what a model is called, in short and in full."""
+    from llmchat_engine import ModelSpec
+
+    if isinstance(spec, ModelSpec):
+        return spec.path.stem, str(spec.path)
+    short = spec.name or spec.model
+    return short, f"{short} at {spec.base_url}"
 
 
 def _asked(run: Run, subjects: Sequence[Subject], console: Console, interrupts: Interrupts) -> list[Entry]:

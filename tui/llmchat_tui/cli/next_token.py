@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import model_flags, model_options, option_pairs, sampling_from, sampling_options
 
 if TYPE_CHECKING:
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
     from llmchat_tui.console import Console
 
 _EXAMPLE = "llmchat next 'The cat sat on the'"
+_LOCAL = "llmchat next -m FILE.gguf 'The cat sat on the'"
 _MOST = 1000
 
 
 @click.command(name="next")
 @click.argument("text", nargs=-1)
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name, unique part of one, or path of a GGUF file.")
+@click.option(
+    "-m",
+    "--model",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="Name, unique part of one, or path of a GGUF file.",
+)
 @click.option("-k", "--top", type=click.IntRange(1, _MOST), default=10, metavar="N", help="So many tokens; 10.")
 @click.option("--chat", is_flag=True, help="Take the text as a question, and show how the answer could begin.")
 @click.option("-s", "--system", metavar="TEXT", help="System prompt; with --chat.")
@@ -51,9 +60,10 @@ def next_token(
     from llmchat_engine import Loaded
     from llmchat_tui.cli.awaited import last_of
     from llmchat_tui.cli.interrupts import catch_signals
+    from llmchat_tui.cli.model_path import local_spec
     from llmchat_tui.model_options import sampling_of
 
-    spec, console = app.spec(model, **model_flags(flags)), app.console()
+    spec, console = local_spec(app, model, _LOCAL, **model_flags(flags)), app.console()
     base = sampling_of(app.config, app.own_options(spec))
     sampling = sampling_from(base, flags, option_pairs(options))
     with catch_signals():

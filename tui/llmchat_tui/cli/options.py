@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FLAGS = ("temperature", "top_k", "top_p", "min_p", "seed", "max_tokens")
-_MODEL_FLAGS = ("ctx", "gpu_layers", "threads", "batch", "cache_type_k", "cache_type_v")
+_MODEL_FLAGS = ("ctx", "gpu_layers", "threads", "batch", "cache_type_k", "cache_type_v", "base_url")
 _CACHE_TYPES = click.Choice(["f16", "q8_0", "q4_0"])
 _OVERFLOWS = {
     "ask": "ask shows the plan first",
@@ -56,6 +56,8 @@ def model_options(command: _Command) -> _Command:
         click.option("--cache-type-v", type=_CACHE_TYPES,
                      help="Values in it. All but f16 turn flash attention on, which on a CPU halves the speed of "
                           "answers in long chats."),
+        click.option("--base-url", default="", metavar="URL",
+                     help="Ask a server of the OpenAI API; -m openai:NAME names its model."),
     )  # fmt: skip
     return decorated(command, decorators)
 

@@ -17,10 +17,11 @@ from llmchat_tui.cli.ask_recipe import check_documents
 from llmchat_tui.documents_words import answered_from, chosen_names
 from llmchat_tui.errors import UsageError
 from llmchat_tui.recipe import PLAIN, Recipe, recipe_of
+from llmchat_tui.remote_choice import leaves_notice, sent_to
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from llmchat_engine import Engine, ModelSpec, Sampling
+    from llmchat_engine import Engine, ModelInfo, Sampling, Spec
     from llmchat_tui.asked import Asked
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
@@ -56,7 +57,7 @@ class Manner:
     """What new chats keep as their own sampling."""
 
 
-def run_plain(app: App, spec: ModelSpec, manner: Manner, resume: bool, conversation: str) -> None:
+def run_plain(app: App, spec: Spec, manner: Manner, resume: bool, conversation: str) -> None:
     """Chats line by line until the end of input.
 
     Args:
@@ -158,7 +159,7 @@ class _Chat:
             elif isinstance(event, Loaded):
                 model = event.model
                 console.clear_status()
-                console.say(f"{model.name} · {model.quantization} · {model.n_ctx:,} tokens of context")
+                console.say(_model_line(model))
         if self.collections:
             console.say(answered_from(self.collections))
 
@@ -259,4 +260,12 @@ class _Chat:
         if outcome.form_fault:
             console.warn(f"the answer is kept, but {outcome.form_fault}")
         if outcome.finished:
-            console.say(usage_line(outcome.finished))
+            console.say(usage_line(outcome.finished, outcome.model.remote if outcome.model else ""))
+
+
+def _model_line(model: ModelInfo) -> str:
+    """Returns which model answers; of one on a server, where what is said goes."""
+    context = f" · {model.n_ctx:,} tokens of context" if model.n_ctx else ""
+    if not model.remote:
+        return f"{model.name} · {model.quantization}{context}"
+    return sanitize_line(f"{model.name} {sent_to(model.remote)}{context} · {leaves_notice(model.remote)}")

@@ -277,7 +277,8 @@ def _show(event: TurnEvent, outcome: Outcome, answer: Answer, console: Console) 
         case Ended(begun, finished, used, fault):
             outcome.begun, outcome.finished, outcome.form_fault = begun, finished, fault
             if used and "context" in (finished.reason, *(answer.reason for answer in finished.answers)):
-                console.warn(f"the answer was cut: the context of {used.n_ctx:,} tokens is full")
+                context = f"the context of {used.n_ctx:,} tokens" if used.n_ctx else "the server's context"
+                console.warn(f"the answer was cut: {context} is full")
         case Waiting() | Prefill() | Answered():
             pass
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmchat_tui.cli.app import App
+from llmchat_tui.cli.model_completion import complete_model
 from llmchat_tui.cli.options import model_flags, model_options
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from llmchat_tui.cli.token_lines import Tokenized
     from llmchat_tui.console import Console
 
+_LOCAL = "llmchat tokenize -m FILE.gguf 'a text'"
 _EXAMPLE = "llmchat tokenize 'How are you?'"
 
 
@@ -29,6 +31,7 @@ _EXAMPLE = "llmchat tokenize 'How are you?'"
     "models",
     multiple=True,
     metavar="MODEL",
+    shell_complete=complete_model,
     help="Name, unique part of one, or path of a GGUF file; repeat it to compare models.",
 )
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path), metavar="PATH", help="Read the text of a file.")
@@ -54,11 +57,14 @@ def tokenize(
     whole character as such.
     """
     from llmchat_tui.cli.interrupts import catch_signals
+    from llmchat_tui.cli.model_path import local_spec
 
     loading, console = model_flags(flags), app.console()
     with catch_signals():
         given = _text_of(app, text, file, console)
-        specs = [app.spec(model, **loading) for model in models or ("",)]  # a wrong name fails before any is loaded
+        specs = [
+            local_spec(app, model, _LOCAL, **loading) for model in models or ("",)
+        ]  # a wrong name fails before any is loaded
         found = [_tokenized(app, spec, given, special, console) for spec in specs]
     _print(given, found, console, only_ids=only_ids, as_json=as_json)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmchat_engine import Finished, Loaded, ModelInfo, chain_in_words
+from llmchat_engine import Finished, Loaded, ModelInfo, Sampling, chain_in_words
 from llmchat_tui.votes import outcome_of
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ _REASONS = {
 }
 
 
-def usage_line(finished: Finished) -> str:
-    """Returns one line: tokens, what the cache saved, speed."""
+def usage_line(finished: Finished, remote: str = "") -> str:
+    """Returns one line: tokens, what the cache saved, speed; and the server that was asked, where one was."""
+    about = "" if finished.exact else "about "
     return (
-        f"{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
+        (f"asked {remote} · " if remote else "")
+        + f"{about}{finished.prompt_tokens:,} prompt ({finished.cached_tokens:,} cached)"
         f" + {finished.reply_tokens:,} reply tokens{_in_answers(finished)}{_thought(finished)}"
         f" · {finished.tokens_per_second:.1f} tok/s"
         f" · first token {finished.time_to_first_token:.2f} s"
@@ -47,20 +49,21 @@ def usage_block(
         polled: how a vote went, where there was one.
     """
     speed = finished.prefilled_tokens / finished.prefill_seconds if finished.prefill_seconds else 0.0
+    about = "" if finished.exact else "about "
     rows = (
-        ("model", f"{model.name} · {model.quantization} · {model.n_ctx:,} of {model.n_ctx_train:,} tokens of context"),
+        ("model", _model(model)),
         ("runs on", _device(model)),
-        ("load", f"{load_seconds:.2f} s" if load_seconds else "was loaded"),
+        *(() if model.remote else (("load", f"{load_seconds:.2f} s" if load_seconds else "was loaded"),)),
         *((("documents", documents),) if documents else ()),
-        ("prompt", f"{finished.prompt_tokens:,} tokens, {finished.cached_tokens:,} from the cache"),
+        ("prompt", f"{about}{finished.prompt_tokens:,} tokens, {finished.cached_tokens:,} from the cache"),
         *_reuse_rows(finished),
         ("prefill", f"{finished.prefilled_tokens:,} tokens in {finished.prefill_seconds:.2f} s · {speed:.0f} tok/s"),
         ("first token", f"{finished.time_to_first_token:.3f} s"),
-        ("reply", f"{finished.reply_tokens:,} tokens{_in_answers(finished)} in {finished.decode_seconds:.2f} s"),
+        ("reply", f"{about}{finished.reply_tokens:,} tokens{_in_answers(finished)} in {finished.decode_seconds:.2f} s"),
         *_thought_rows(finished, polled),
         ("decode", f"{finished.tokens_per_second:.1f} tok/s"),
         ("ended by", _REASONS[finished.reason]),
-        ("chosen by", " → ".join(chain_in_words(finished.sampling, model.sampling))),
+        ("chosen by", _chosen(finished.sampling, model)),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
@@ -93,7 +96,24 @@ def _reuse_rows(finished: Finished) -> Iterator[tuple[str, str]]:
         yield "recomputed", finished.recomputed
 
 
+def _model(model: ModelInfo) -> str:
+    if not model.remote:
+        return f"{model.name} · {model.quantization} · {model.n_ctx:,} of {model.n_ctx_train:,} tokens of context"
+    return f"{model.name}" + (f" · {model.n_ctx:,} tokens of context" if model.n_ctx else "")
+
+
+def _chosen(sampling: Sampling, model: ModelInfo) -> str:
+    """Returns how tokens are chosen; what was left open, a server decides without telling."""
+    if not model.remote:
+        return " → ".join(chain_in_words(sampling, model.sampling))
+    asked = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__}
+    told = [f"{name} {value}" for name, value in asked.items() if value not in (None, ())]
+    return ", ".join(["the server", *told])
+
+
 def _device(model: ModelInfo) -> str:
+    if model.remote:
+        return f"{model.remote} · {model.build}"
     if model.gpu_layers and model.devices:
         return f"{', '.join(model.devices)} · {model.gpu_layers} layers"
     return f"CPU · {model.threads} threads"
@@ -109,6 +129,6 @@ def chosen_by(turn: Turn, engine: Engine) -> str:
         return f"chosen by: {turn.beams} beams, length penalty {turn.length_penalty:g}"
     *_, loaded = engine.load()
     assert isinstance(loaded, Loaded)
-    drawn = " → ".join(chain_in_words(turn.sampling, loaded.model.sampling))
+    drawn = _chosen(turn.sampling, loaded.model)
     held = turn.recipe.grammar or turn.recipe.schema
     return f"chosen by: {drawn}" + (", again among what the grammar allows where it refuses" if held else "")

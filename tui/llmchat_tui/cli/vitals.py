@@ -24,6 +24,7 @@ from llmchat_tui.errors import ConfigError, UserError
 from llmchat_tui.settings import Settings
 
 if TYPE_CHECKING:
+    from llmchat_engine import RemoteSpec
     from llmchat_engine.hosts import RunningHost
     from llmchat_tui.cli.app import App
     from llmchat_tui.paths import Paths
@@ -204,9 +205,12 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
     from llmchat_engine.preflight import check_model
     from llmchat_tui.cli.model_choice import choose_model
     from llmchat_tui.model_options import meant
+    from llmchat_tui.remote_choice import is_remote, remote_spec
 
     try:
         wanted = meant(settings.model, app.config.tables)[-1] if settings.model else ""
+        if is_remote(wanted):
+            return _server(remote_spec(wanted, app.config.tables.remotes, setting=settings.base_url))
         path = choose_model(wanted, app.paths.models_dir, app.environ).absolute()
         header = read_header(path)
         line = f"{path}, {header.quantization}, {size_text(header.file_size)}"
@@ -223,6 +227,12 @@ def _model(app: App, settings: Settings, hosts: list[RunningHost], found: list[F
     except (UserError, EngineError) as error:
         found.append(_problem(error))
         return "none that can be used"
+
+
+def _server(spec: RemoteSpec) -> str:
+    """Returns which server a question without -m goes to; it is not asked here."""
+    key = f", the key in {spec.key_env}" if spec.key_env else ""
+    return f"{spec.model or 'the only model'} at {spec.base_url}{key}; it is not asked here"
 
 
 def _hosts(paths: Paths, found: list[Finding]) -> list[RunningHost]:

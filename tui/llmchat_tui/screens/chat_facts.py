@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmchat_engine import EngineError, Request
+from llmchat_engine import EngineError, ModelInfo, Request
 from llmchat_tui.errors import UserError
 from llmchat_tui.recipe_words import recipe_rows
+from llmchat_tui.remote_choice import leaves_notice
 from llmchat_tui.screens import chat_actions
 from llmchat_tui.settings import SAMPLING_KEYS
 from llmchat_tui.widgets.bars import ContextGauge
@@ -37,6 +38,8 @@ def _model_facts(screen: ChatScreen) -> str:
     model = screen.chat_app.model
     if model is None:
         return "no model is loaded"
+    if model.remote:
+        return _server_facts(model)
     facts = {
         "name": model.name,
         "file": model.path,
@@ -52,14 +55,28 @@ def _model_facts(screen: ChatScreen) -> str:
     return "\n".join(f"{name:<15}{value}" for name, value in facts.items())
 
 
+def _server_facts(model: ModelInfo) -> str:
+    """Returns what is known of a model on a server."""
+    facts = {
+        "name": model.name,
+        "server": f"{model.remote}, {model.build}",
+        "parameters": f"{model.n_params:,}" if model.n_params else "it does not tell",
+        "context": f"{model.n_ctx:,} tokens" if model.n_ctx else "it does not tell",
+        "privacy": leaves_notice(model.remote),
+    }
+    return "\n".join(f"{name:<15}{value}" for name, value in facts.items())
+
+
 def context(screen: ChatScreen, _argument: str) -> None:
     """Shows what fills the context, and what was left out of it."""
     gauge = screen.query_one(ContextGauge).gauge
     if gauge is None:
         screen.chat_app.tell("the context is counted once the model is loaded", "warning")
         return
-    rows = [*gauge.segments(), ("free", gauge.free), ("context", gauge.n_ctx)]
+    known = [("free", gauge.free), ("context", gauge.n_ctx)] if gauge.n_ctx else [("all", gauge.used)]
+    rows = [*gauge.segments(), *known]
     lines = [f"{name:<10}{count:>10,} tokens" for name, count in rows]
+    lines += [] if gauge.exact else ["", "The server does not count for others: these are estimates."]
     if count := screen.transcript.left_out.messages:
         instead = "; it has a summary of them" if screen.transcript.left_out.summary else ""
         lines += ["", f"The model does not see the first {count:,} messages of this chat{instead}."]

@@ -14,7 +14,7 @@ from llmchat_tui.errors import UserError
 from llmchat_tui.screens.attempts import Attempt
 
 if TYPE_CHECKING:
-    from llmchat_engine import ModelSpec
+    from llmchat_engine import Spec
     from llmchat_tui.growing import Beginning
     from llmchat_tui.history import StoredMessage
     from llmchat_tui.screens.chat import ChatScreen
@@ -40,7 +40,7 @@ def show(screen: ChatScreen, message_id: str) -> None:
         _open(screen, talk, reply, spec)
 
 
-def _open(screen: ChatScreen, talk: Talk, reply: StoredMessage, spec: ModelSpec) -> None:
+def _open(screen: ChatScreen, talk: Talk, reply: StoredMessage, spec: Spec) -> None:
     from llmchat_tui.screens.tokens import TokensScreen
     from llmchat_tui.token_scoring import TokenScoring, progress_of
 

@@ -282,7 +282,8 @@ class ChatTurns(ChatRoom):
         """Shows how the model is, and what the context holds."""
         self._show_model()
         match message.news:
-            case ModelReady():
+            case ModelReady(model, _):
+                self.chat_app.tell_remote(model)
                 self.count()
             case ModelFailed(error):
                 self.query_one(ContextGauge).gauge = None

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from llmchat_engine import ModelSpec
 from llmchat_tui.screens.attempts import Attempt
 from llmchat_tui.screens.larger_context import LargerContext, larger_context
 from llmchat_tui.screens.model_facts import size_text
@@ -81,7 +82,8 @@ def offer(screen: ChatTurns, talk: Talk, attempt: Attempt, plan: Plan) -> None:
     """Shows the plan for what could not be asked, and asks it as the user chooses."""
     app = screen.chat_app
     needed = plan.n_ctx - plan.free + plan.needs
-    larger = larger_context(app.spec, app.model, needed) if app.spec and app.model else None
+    spec, model = app.spec, app.model
+    larger = larger_context(spec, model, needed) if isinstance(spec, ModelSpec) and model else None
     app.push_screen(OverflowScreen(plan, larger), partial(_chosen, screen, talk, attempt, larger))
 
 
@@ -90,8 +92,9 @@ async def _chosen(
 ) -> None:
     if choice is None or choice == "edit" or talk is not screen.talk or talk.running:
         return
-    if choice == "larger" and larger and screen.chat_app.spec:
-        screen.chat_app.use_model(replace(screen.chat_app.spec, n_ctx=larger.n_ctx))
+    spec = screen.chat_app.spec
+    if choice == "larger" and larger and isinstance(spec, ModelSpec):
+        screen.chat_app.use_model(replace(spec, n_ctx=larger.n_ctx))
     await screen.ask_again(talk, attempt, choice if choice in ("drop", "summarize") else None)
 
 

@@ -95,8 +95,10 @@ class ContextGauge(Widget):
         if gauge is None:
             return ""
         parts = "  ".join(f"{name} {count:,}" for name, count in gauge.segments())
-        rest = f"{gauge.free:,} free" if gauge.free >= 0 else f"{-gauge.free:,} too many"
-        share = gauge.used / gauge.n_ctx if gauge.n_ctx else 0.0
+        rest = gauge.rest
+        if not gauge.n_ctx:
+            return next((line for line in (f"{parts} · {rest}", rest) if len(line) <= width), rest)
+        share = gauge.used / gauge.n_ctx
         small = f"▕{bar(share, 10)}▏ {rest}"
         lines = [f"{parts} ▕{bar(share, _BAR_WIDTH)}▏ {rest}", f"{parts} · {rest}"] if parts else []
         return next((line for line in (*lines, small) if len(line) <= width), rest)
