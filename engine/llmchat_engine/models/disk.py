@@ -115,21 +115,30 @@ def private_folders(directory: Path) -> None:
 def write_private(path: Path, data: bytes) -> None:
     """Replaces a small file at once: a reader, and a power cut, finds the old one or the new one.
 
+    Args:
+        path: The file; whoever writes it holds a lock, so that the one beside it is a killed writer's and taken over.
+        data: All of it.
+
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporary = being_written(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def being_written(path: Path) -> Path:
+    """Returns where a small file is written before it has its name."""
+    return path.with_name(f"{path.name}.tmp")
 
 
 def _make_room(directory: Path) -> str:

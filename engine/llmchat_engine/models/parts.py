@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llmchat_engine.models.disk import sync_directory, write_private
+from llmchat_engine.models.disk import being_written, sync_directory, write_private
 
 PART, NOTE, LOCK = ".part", ".part.json", ".lock"
 _STEP = 1 << 20
@@ -76,7 +76,8 @@ def remove_part(target: Path) -> list[Path]:
         OSError: One of them cannot be removed.
     """
     removed = []
-    for path in (beside(target, PART), beside(target, NOTE)):
+    note = beside(target, NOTE)
+    for path in (beside(target, PART), note, being_written(note)):
         try:
             path.unlink()
         except FileNotFoundError:

@@ -21,7 +21,7 @@ from llmchat_engine.models.file_lock import FileLock, try_lock
 from llmchat_engine.models.hub_names import is_repo
 from llmchat_engine.models.hub_types import HubFile, HubRepo
 from llmchat_engine.models.meter import Meter
-from llmchat_engine.models.parts import LOCK, PART, beside, kept_bytes
+from llmchat_engine.models.parts import LOCK, PART, beside, kept_bytes, remove_part
 from llmchat_engine.models.progress import Progress
 from llmchat_engine.models.pulled import Record, is_safe, keep_record, record_of, remove_empty
 
@@ -167,6 +167,7 @@ class _Pull:
                 return
             if os.path.lexists(target) and record_of(self._models_dir, target) is None:
                 sha256 = yield from _adopted(file, target)
+                remove_part(target)
             else:
                 done = yield from download(self._source(file), target, self._patience)
                 self.fetched += done.fetched

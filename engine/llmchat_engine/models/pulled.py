@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmchat_engine.errors import ModelMissing
-from llmchat_engine.models.disk import disk_error, write_private
+from llmchat_engine.models.disk import being_written, disk_error, write_private
 from llmchat_engine.models.file_lock import FileLock, locked, try_lock
 from llmchat_engine.models.hub_names import is_safe_path
 from llmchat_engine.models.parts import LOCK, beside, is_part, read_note, remove_part, target_of
@@ -158,7 +158,8 @@ def is_safe(name: str) -> bool:
 
 def _write(folder: Path, kept: list[Record]) -> None:
     if not kept:
-        (folder / RECORDS).unlink(missing_ok=True)
+        for path in (folder / RECORDS, being_written(folder / RECORDS)):
+            path.unlink(missing_ok=True)
         return
     files = {
         record.path.relative_to(folder).as_posix(): {
