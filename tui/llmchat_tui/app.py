@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -17,7 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
-from llmchat_engine import EngineError, ModelInfo, ModelSpec
+from llmchat_engine import EngineError, ModelInfo, ModelSpec, Spec
 from llmchat_rag.errors import RagError
 from llmchat_tui.config import set_value
 from llmchat_tui.desk import Desk
@@ -29,7 +29,10 @@ from llmchat_tui.leaving import Terminal, catch_signals, start_watchdog
 from llmchat_tui.messages import Copied, ModelNews, TalkNews
 from llmchat_tui.notices import fitted
 from llmchat_tui.presence import Counted, ModelFailed, ModelReady, Presence, PresenceNews
+from llmchat_tui.pulls import Job, left_words
+from llmchat_tui.remote_choice import leaves_notice
 from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.screens import chat_pulls
 from llmchat_tui.screens.chat import ChatScreen
 from llmchat_tui.screens.chat_actions import use_model
 from llmchat_tui.talk import News
@@ -65,7 +68,7 @@ class ChatApp(App[int], inherit_bindings=False):
     def __init__(self, desk: Desk, driver: type[Driver] = ChatDriver) -> None:
         super().__init__(driver_class=driver)
         self.desk = desk
-        self.spec: ModelSpec | None = None
+        self.spec: Spec | None = None
         """The model that new turns use; None until one is chosen."""
         self.model: ModelInfo | None = None
         """What is loaded; None before that."""
@@ -83,7 +86,10 @@ class ChatApp(App[int], inherit_bindings=False):
             asked=desk.asked,
         )
         self.terminal = Terminal()
+        self.unfinished: tuple[Job, ...] = ()
+        """Downloads that leaving has stopped."""
         self._leaving = False
+        self._told_remotes: set[str] = set()
         for theme in own_themes():
             self.register_theme(theme)
         self.theme = pick_theme(desk.config.settings.theme, desk.environ, self.available_themes)
@@ -101,6 +107,7 @@ class ChatApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         """Begins to load the model while the first screen is painted."""
         self.app_resume_signal.subscribe(self, self._paint_again)
+        chat_pulls.follow(self.chat)
         if self.is_headless:
             self._choose_first()
             return
@@ -118,7 +125,7 @@ class ChatApp(App[int], inherit_bindings=False):
         except (UserError, EngineError) as error:
             self.chat.call_after_refresh(self.chat.choose_first_model, error)
 
-    def use_model(self, spec: ModelSpec) -> None:
+    def use_model(self, spec: Spec) -> None:
         """Loads a model in the background; turns from now on use it, those that run keep theirs."""
         if self.presence is not None:
             self.presence.close()
@@ -133,9 +140,9 @@ class ChatApp(App[int], inherit_bindings=False):
         if self.model is None and self.presence is not None:
             self.presence.reload()
 
-    def make_default(self, path: Path) -> None:
-        """Writes the model into config.toml."""
-        set_value(self.desk.config.path, "model", str(path))
+    def make_default(self, name: str) -> None:
+        """Writes the model into config.toml, as `-m` takes it."""
+        set_value(self.desk.config.path, "model", name)
 
     def apply_settings(self, names: frozenset[str]) -> None:
         """Reads the settings again after some were changed."""
@@ -151,7 +158,7 @@ class ChatApp(App[int], inherit_bindings=False):
         self.chat.apply_settings(names)
         if "model" in names or (self.spec is None and names & _LOADING):
             self._choose_first()
-        elif self.spec is not None and names & _LOADING:  # what was picked here stays, whatever the settings name
+        elif isinstance(self.spec, ModelSpec) and names & _LOADING:  # what was picked here stays, whatever they name
             use_model(self.chat, str(self.spec.path))
 
     def remember_theme(self, name: str) -> None:
@@ -183,6 +190,12 @@ class ChatApp(App[int], inherit_bindings=False):
         if all(notice.message != shown for notice in self._notifications):
             self.notify(shown, severity=level, timeout=seconds, markup=False)
 
+    def tell_remote(self, model: ModelInfo) -> None:
+        """Says where what is asked goes from now on, once for each server."""
+        if model.remote and model.remote not in self._told_remotes:
+            self._told_remotes.add(model.remote)
+            self.tell(leaves_notice(model.remote), "warning", seconds=10)
+
     def tell_error(self, error: UserError | EngineError | RagError) -> None:
         """Shows what failed, why, and what helps."""
         shown = fitted(sanitize_line(str(error)), sanitize_line(error.hint), self.size.width)
@@ -199,11 +212,11 @@ class ChatApp(App[int], inherit_bindings=False):
         with contextlib.suppress(RuntimeError):  # the loop has gone: the program is leaving
             self.chat.post_message(TalkNews(news))
 
-    def _tell_model(self, spec: ModelSpec, news: PresenceNews) -> None:
+    def _tell_model(self, spec: Spec, news: PresenceNews) -> None:
         with contextlib.suppress(RuntimeError):
             self.call_later(self._take_model_news, spec, news)
 
-    def _take_model_news(self, spec: ModelSpec, news: PresenceNews) -> None:
+    def _take_model_news(self, spec: Spec, news: PresenceNews) -> None:
         if spec is not self.spec:  # another model was chosen while this was on its way
             return
         if isinstance(news, ModelReady):
@@ -234,6 +247,7 @@ class ChatApp(App[int], inherit_bindings=False):
             self.chat.save_all()
         self.talks.close(_STOP_SECONDS)
         self.desk.close_documents(_STOP_SECONDS)
+        self.unfinished = self.desk.close_pulls(_STOP_SECONDS)
         if self.presence is not None:
             self.presence.close()
 
@@ -253,6 +267,9 @@ def run_chat(desk: Desk) -> int:
     threading.excepthook = _ignore_after_exit(app)
     code = app.run()
     app.terminal.cook()
+    with contextlib.suppress(OSError):  # the terminal has gone
+        for job in app.unfinished:
+            print(sanitize_line(f"llmchat: {left_words(job)}"), file=sys.stderr)
     if app.failure is not None:
         raise app.failure
     return code or 0

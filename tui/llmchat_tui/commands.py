@@ -58,7 +58,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("search", "search all chats", "[WORDS]", action="search_chats"),
     Command("rename", "give this chat a title", "TITLE", aliases=("save",)),
     Command("delete", "delete this chat; it can be undone for ten seconds"),
-    Command("model", "choose the model", "[NAME]", action="model"),
+    Command("model", "choose the model", "[NAME]", aliases=("models",), action="model"),
+    Command(
+        "pull",
+        "download a model, as in: /pull user/repo:Q4_K_M; or search for one",
+        "[REFERENCE|WORDS]",
+        action="search_hub",
+    ),
     Command("system", "set the system prompt of this chat", "[TEXT]", action="chat_settings"),
     Command(
         "docs", "answer this chat from documents, by the names of collections", "[NAME...|all|off]", action="documents"

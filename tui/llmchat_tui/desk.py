@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from llmchat_engine import Engine, ModelSpec, Sampling
+from llmchat_engine import Engine, Sampling, Spec
 from llmchat_tui.asked import Asked, by_settings
 from llmchat_tui.config import Config
 from llmchat_tui.documents import Documents
@@ -20,8 +20,11 @@ from llmchat_tui.inputs import Limits
 from llmchat_tui.model_options import sampling_of
 from llmchat_tui.paths import Paths
 from llmchat_tui.places import working_directory
+from llmchat_tui.pulled_folders import embedder_in, reranker_in
+from llmchat_tui.pulls import Job, Pulls
 from llmchat_tui.recipe import PLAIN, Recipe
 from llmchat_tui.shelf import Shelf
+from llmchat_tui.stock import Stock
 from llmchat_tui.updates import Updates
 
 if TYPE_CHECKING:
@@ -38,17 +41,17 @@ class Desk:
     paths: Paths
     environ: Mapping[str, str]
     history: History
-    make_engine: Callable[[ModelSpec], Engine]
-    make_spec: Callable[[str], ModelSpec]
+    make_engine: Callable[[Spec], Engine]
+    make_spec: Callable[[str], Spec]
     """Returns the model of a name or path, or of the settings where it is empty; raises what `choose_model` raises."""
     read_config: Callable[[], Config]
     """Reads config.toml and the environment anew."""
     sampling_over: Callable[[Sampling], Sampling]
     """Lays the flags of the command line over the settings' sampling."""
     config: Config
-    own_options: Callable[[ModelSpec], Mapping[str, Any]] = field(default=lambda _spec: {})
+    own_options: Callable[[Spec], Mapping[str, Any]] = field(default=lambda _spec: {})
     """Returns the settings that a model has to itself."""
-    in_use: ModelSpec | None = None
+    in_use: Spec | None = None
     """The model that new questions go to."""
     wanted_model: str = ""
     """What the flag said; empty leaves the choice to the settings."""
@@ -110,8 +113,8 @@ class Desk:
         return Documents(
             self.paths.docs_dir,
             self.paths.embedders_dir,
-            settings.embedder,
-            settings.reranker,
+            embedder_in(self.paths.models_dir, settings.embedder),
+            reranker_in(self.paths.models_dir, settings.reranker),
             settings.vector_server,
             encoder=encoder,
             lasting=True,
@@ -127,12 +130,29 @@ class Desk:
         """What brings them to the state of their folders."""
         return Updates(self.shelf)
 
+    @cached_property
+    def stock(self) -> Stock:
+        """The models, here and on the hub."""
+        return Stock(self.paths.models_dir, self.paths.state_dir, self.environ, lambda: self.config)
+
+    @cached_property
+    def pulls(self) -> Pulls:
+        """What downloads models."""
+        return Pulls(self.stock)
+
     def _open_passage_embedder(self) -> Embedder:
         if self.open_embedder:
             return self.open_embedder(True)
         from llmchat_rag.embed.opening import open_embedder
 
-        return open_embedder(self.config.settings.embedder, self.paths.embedders_dir)
+        wanted = embedder_in(self.paths.models_dir, self.config.settings.embedder)
+        return open_embedder(wanted, self.paths.embedders_dir)
+
+    def close_pulls(self, seconds: float) -> tuple[Job, ...]:
+        """Stops downloads, and returns those that had not ended; their parts are kept."""
+        unfinished = self.pulls.unfinished
+        self.pulls.close(seconds)
+        return unfinished
 
     def close_documents(self, seconds: float) -> None:
         """Stops updates, and closes what is open of the documents."""
@@ -171,6 +191,4 @@ class Desk:
 
     def models(self) -> list[LocalModel]:
         """Returns the models on this machine."""
-        from llmchat_engine.models.library import find_models
-
-        return find_models(self.paths.models_dir, self.environ)
+        return self.stock.find()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from llmchat_tui.progress_words import size_text
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -275,11 +276,6 @@ def _span(values: tuple[int, ...]) -> str:
     if not values or not max(values):
         return ""
     return f"{values[0]:,}" if len(set(values)) == 1 else f"{min(values):,} to {max(values):,}"
-
-
-def size_text(size: int) -> str:
-    """Returns a file's size as people write it, in powers of ten as file managers do."""
-    return f"{size / 1e9:.1f} GB" if size >= 999_500_000 else f"{size / 1e6:.0f} MB"
 
 
 def params_text(count: int) -> str:

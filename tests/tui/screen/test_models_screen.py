@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.tiny_gguf import tiny_llama
+from tests.tui.screen.model_stage import StockDouble
 from tests.tui.screen.screen_stage import (
     SIZES,
     THEMES,
@@ -25,6 +26,7 @@ from textual.widgets import Input, OptionList
 from llmchat_engine.models.library import LocalModel, find_models
 from llmchat_engine.models.memory import Free
 from llmchat_tui.screens.model_facts import ModelFacts, path_in, read_facts, size_text, with_current
+from llmchat_tui.pulls import Pulls
 from llmchat_tui.screens.models import ModelChosen, ModelsScreen
 
 EVIL_NAME = "a\x1b[31mb\x9bc [red]d[red] [@click=app.quit]e \u202ef \r\x07h ["
@@ -43,6 +45,17 @@ def models_dir(tmp_path: Path) -> Path:
     return directory
 
 
+def page(models_dir: Path, current: Path | str = "", reason: str = "", *, empty: bool = False) -> ModelsScreen:
+    """Returns the page over a stock that finds what lies in the directory."""
+    stock = StockDouble(models_dir)
+    models = [] if empty else stock.find()
+    return ModelsScreen(models, str(current), stock, Pulls(stock), reason)
+
+
+def chosen(path: Path, *, default: bool = False) -> ModelChosen:
+    return ModelChosen(str(path), default)
+
+
 def models_of(models_dir: Path) -> list[LocalModel]:
     return [model for model in find_models(models_dir) if model.origin == "models"]
 
@@ -55,7 +68,7 @@ async def all_read(hand: Hand, app: Stage) -> None:
     """Waits for the headers."""
     screen = app.screen
     assert isinstance(screen, ModelsScreen)
-    await until(hand, lambda: len(screen._facts) == len(screen._models))
+    await until(hand, lambda: len(screen.facts) == len(screen.models))
     await hand.pause()
 
 
@@ -74,9 +87,9 @@ def test_names_and_sizes_are_there_before_a_header_was_read(models_dir: Path, mo
 
     async def steps(hand: Hand, app: Stage) -> None:
         assert [name in painted(app) for name in ("alpha-Q8", "broken", "gamma")] == [True] * 3
-        assert "0 MB" in painted(app)
+        assert "441 kB" in painted(app)
 
-    play(ModelsScreen(models_of(models_dir), None, models_dir), steps)
+    play(page(models_dir), steps)
 
 
 def test_headers_fill_in_and_the_current_model_is_marked(models_dir: Path) -> None:
@@ -84,14 +97,14 @@ def test_headers_fill_in_and_the_current_model_is_marked(models_dir: Path) -> No
         await all_read(hand, app)
         lines = painted(app).splitlines()
         (alpha,) = (line for line in lines if "alpha-Q8" in line)
-        assert alpha.split()[-5:] == ["MB", "F32", "2,048", "yes", "anna/small"]
+        assert alpha.split()[-5:] == ["441", "kB", "F32", "yes", "anna/small"]
         (gamma,) = (line for line in lines if "gamma" in line)
         assert gamma.strip().startswith("●")
         assert gamma.split()[-1] == "models"
         assert "it is no GGUF file" in words(app)
         assert app.screen.query_one(OptionList).highlighted == 1
 
-    play(ModelsScreen(models_of(models_dir), by_name(models_dir, "gamma"), models_dir), steps)
+    play(page(models_dir, by_name(models_dir, "gamma")), steps)
 
 
 def test_the_cursor_stays_in_sight_while_reasons_come_in(models_dir: Path) -> None:
@@ -99,49 +112,49 @@ def test_the_cursor_stays_in_sight_while_reasons_come_in(models_dir: Path) -> No
         await all_read(hand, app)
         assert "● alpha-Q8" in words(app)
 
-    play(ModelsScreen(models_of(models_dir), by_name(models_dir, "alpha-Q8"), models_dir, "gone"), steps, (40, 10))
+    play(page(models_dir, by_name(models_dir, "alpha-Q8"), "gone"), steps, (40, 10))
 
 
 def test_enter_uses_the_model_under_the_cursor(models_dir: Path) -> None:
-    screen = ModelsScreen(models_of(models_dir), by_name(models_dir, "gamma"), models_dir)
-    assert choose(screen, "enter") == [ModelChosen(by_name(models_dir, "gamma"), make_default=False)]
+    screen = page(models_dir, by_name(models_dir, "gamma"))
+    assert choose(screen, "enter") == [chosen(by_name(models_dir, "gamma"))]
 
 
-def test_the_arrows_pass_over_a_broken_file(models_dir: Path) -> None:
-    screen = ModelsScreen(models_of(models_dir), None, models_dir)
-    assert choose(screen, "down", "down", "enter") == [ModelChosen(by_name(models_dir, "alpha-Q8"), make_default=False)]
+def test_the_cursor_begins_on_what_can_be_used(models_dir: Path) -> None:
+    assert choose(page(models_dir), "enter") == [chosen(by_name(models_dir, "gamma"))]
+    assert choose(page(models_dir), "down", "down", "enter") == [chosen(by_name(models_dir, "alpha-Q8"))]
 
 
 def test_d_on_the_list_makes_it_the_default(models_dir: Path) -> None:
-    screen = ModelsScreen(models_of(models_dir), None, models_dir)
-    assert choose(screen, "tab", "d") == [ModelChosen(by_name(models_dir, "gamma"), make_default=True)]
+    screen = page(models_dir)
+    assert choose(screen, "tab", "d") == [chosen(by_name(models_dir, "gamma"), default=True)]
 
 
 def test_typing_filters_wherever_the_focus_is(models_dir: Path) -> None:
-    gamma = ModelChosen(by_name(models_dir, "gamma"), make_default=False)
-    assert choose(ModelsScreen(models_of(models_dir), None, models_dir), *"MMA", "enter") == [gamma]
-    assert choose(ModelsScreen(models_of(models_dir), None, models_dir), "tab", *"mma", "enter") == [gamma]
-    assert choose(ModelsScreen(models_of(models_dir), None, models_dir), "tab", "slash", *"dd", "enter") == []
+    gamma = chosen(by_name(models_dir, "gamma"))
+    assert choose(page(models_dir), *"MMA", "enter") == [gamma]
+    assert choose(page(models_dir), "tab", *"mma", "enter") == [gamma]
+    assert choose(page(models_dir), "tab", "slash", *"dd", "enter") == []
 
 
 def test_up_from_the_first_row_goes_back_to_the_filter(models_dir: Path) -> None:
     async def steps(hand: Hand, app: Stage) -> None:
         await all_read(hand, app)
-        await hand.press("down", "up")
+        await hand.press("down", "up", "up")
         assert isinstance(app.focused, Input)
 
-    play(ModelsScreen(models_of(models_dir), None, models_dir), steps)
+    play(page(models_dir), steps)
 
 
 def test_a_broken_file_cannot_be_chosen(models_dir: Path) -> None:
     async def steps(hand: Hand, app: Stage) -> None:
         await all_read(hand, app)
         await hand.press(*"broken", "enter")
-        assert "no model here can be used" in words(app)
-        await hand.press("down", "enter", "d", "escape")
+        assert "broken cannot be used: it is no GGUF file" in words(app)
+        await hand.press("down", "enter", "escape")
 
     current = by_name(models_dir, "broken")
-    assert play(ModelsScreen(models_of(models_dir), current, models_dir), steps).results == [None]
+    assert play(page(models_dir, current), steps).results == [None]
 
 
 def test_a_path_can_be_typed(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +165,8 @@ def test_a_path_can_be_typed(models_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         await hand.press("enter")
         await until(hand, lambda: bool(app.results))
 
-    app = play(ModelsScreen([], None, models_dir), steps)
-    assert app.results == [ModelChosen(models_dir / "gamma.gguf", make_default=False)]
+    app = play(page(models_dir, empty=True), steps)
+    assert app.results == [chosen(models_dir / "gamma.gguf")]
 
 
 @pytest.mark.parametrize("name", ["broken.gguf", "missing.gguf", "anna", EVIL_NAME + ".gguf", "x\0.gguf"])
@@ -170,7 +183,7 @@ def test_a_path_that_is_no_model_is_told(models_dir: Path, name: str) -> None:
         await hand.pause()
         assert not app.screen.query_one("#problem").display
 
-    assert play(ModelsScreen(models_of(models_dir), None, models_dir), steps).results == []
+    assert play(page(models_dir), steps).results == []
 
 
 def test_no_model_at_all_says_what_to_do(tmp_path: Path) -> None:
@@ -180,7 +193,7 @@ def test_no_model_at_all_says_what_to_do(tmp_path: Path) -> None:
         await assert_walk(hand, app)
         await hand.press("enter", "down", "enter", "escape")
 
-    assert play(ModelsScreen([], None, tmp_path), steps).results == [None]
+    assert play(page(tmp_path, empty=True), steps).results == [None]
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -199,7 +212,7 @@ def test_hostile_names_at_every_size(models_dir: Path, size: tuple[int, int], th
         assert_harmless(app)
         assert "alpha-Q8" in painted(app)
 
-    screen = ModelsScreen(models_of(models_dir), None, models_dir, f"{EVIL_NAME} [/x] is gone")
+    screen = page(models_dir, "", f"{EVIL_NAME} [/x] is gone")
     play(screen, steps, size, theme)
 
 
@@ -210,13 +223,13 @@ def test_a_wide_screen_and_a_narrow_one_tell_the_same(models_dir: Path) -> None:
         await hand.resize_terminal(40, 20)
         await hand.pause()
         await hand.pause()
-        assert "F32 · fits · 2,048 ctx" in words(app)
+        assert "441 kB · F32 · fits · anna/small" in words(app)
 
-    play(ModelsScreen(models_of(models_dir), None, models_dir), steps, (100, 30))
+    play(page(models_dir), steps, (100, 30))
 
 
 def test_leaving_while_headers_are_read(models_dir: Path) -> None:
-    assert play(ModelsScreen(models_of(models_dir), None, models_dir), press("escape")).results == [None]
+    assert play(page(models_dir), press("escape")).results == [None]
 
 
 def test_how_well_a_model_fits(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.tiny_gguf import tiny_llama
+from tests.tui.screen.model_stage import StockDouble
 from tests.tui.screen.screen_stage import (
     EVIL,
     SIZES,
@@ -26,6 +27,7 @@ from textual.widgets import Input
 from llmchat_engine import ModelUnreadable
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import ModelChoiceError
+from llmchat_tui.pulls import Pulls
 from llmchat_tui.screens.models import ModelsScreen
 from llmchat_tui.screens.small_model import small_model_command
 from llmchat_tui.screens.welcome import WelcomeScreen
@@ -36,8 +38,13 @@ OWN = LocalModel("Qwen3-4B", Path("/models/qwen.gguf"), "models", 2_500_000_000)
 DIRECTORY = Path("/home/anna/.local/share/llmchat/models")
 
 
-def welcome(*models: LocalModel) -> WelcomeScreen:
-    return WelcomeScreen(NONE_FOUND, DIRECTORY, lambda: list(models))
+def stock_of(directory: Path = DIRECTORY) -> StockDouble:
+    return StockDouble(directory)
+
+
+def welcome(*models: LocalModel, reason: ModelChoiceError | ModelUnreadable = NONE_FOUND) -> WelcomeScreen:
+    stock = stock_of()
+    return WelcomeScreen(reason, stock, Pulls(stock), lambda: list(models))
 
 
 @pytest.mark.parametrize("key", ["b", "enter"])
@@ -48,7 +55,7 @@ def test_the_bundled_model_is_one_key_away(key: str) -> None:
         assert "copy the command" not in words(app)
         await hand.press(key)
 
-    assert play(welcome(BUNDLED, OWN), steps).results == [BUNDLED.path]
+    assert play(welcome(BUNDLED, OWN), steps).results == [str(BUNDLED.path)]
 
 
 @pytest.mark.parametrize("key", ["q", "escape"])
@@ -72,7 +79,7 @@ def test_the_other_models_are_listed(tmp_path: Path) -> None:
         await hand.press("enter")
         await until(hand, lambda: bool(app.results))
 
-    assert play(welcome(model), steps).results == [model.path]
+    assert play(welcome(model), steps).results == [str(model.path)]
 
 
 @pytest.mark.parametrize("name", ["good.gguf", "bad.gguf"])
@@ -92,7 +99,7 @@ def test_a_file_can_be_named(tmp_path: Path, name: str) -> None:
         problems.extend([words(app)] if problem.display else [])
 
     app = play(welcome(), steps)
-    assert app.results == ([tmp_path / name] if name == "good.gguf" else [])
+    assert app.results == ([str(tmp_path / name)] if name == "good.gguf" else [])
     # Without blanks: a long path is wrapped wherever it has to be.
     assert ["bad.gguf:" in problem.replace(" ", "") for problem in problems] == ([] if name == "good.gguf" else [True])
 
@@ -107,7 +114,7 @@ def test_a_bare_name_is_a_file_of_the_working_directory(tmp_path: Path, monkeypa
         await hand.press(*"model", "enter")
         await until(hand, lambda: bool(app.results))
 
-    assert play(welcome(), steps).results == [tmp_path / "model"]
+    assert play(welcome(), steps).results == [str(tmp_path / "model")]
 
 
 def test_looking_again_finds_what_was_put_there() -> None:
@@ -119,7 +126,8 @@ def test_looking_again_finds_what_was_put_there() -> None:
         await hand.press("r")
         await until(hand, lambda: "Use SmolLM2-135M" in words(app))
 
-    play(WelcomeScreen(NONE_FOUND, DIRECTORY, lambda: list(found)), steps)
+    stock = stock_of()
+    play(WelcomeScreen(NONE_FOUND, stock, Pulls(stock), lambda: list(found)), steps)
 
 
 def test_the_command_can_be_copied() -> None:
@@ -160,7 +168,8 @@ def test_text_from_data_is_harmless(size: tuple[int, int]) -> None:
         assert "[red]d[/red]" in words(app)
 
     evil = LocalModel(EVIL, Path(EVIL), "package", 1)
-    screen = WelcomeScreen(ModelUnreadable(EVIL, EVIL, EVIL), Path("/x") / EVIL.replace("\0", ""), lambda: [evil])
+    stock = stock_of(Path("/x") / EVIL.replace("\0", ""))
+    screen = WelcomeScreen(ModelUnreadable(EVIL, EVIL, EVIL), stock, Pulls(stock), lambda: [evil])
     play(screen, steps, size)
 
 

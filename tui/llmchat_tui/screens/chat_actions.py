@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmchat_engine import EngineError, ModelInfo
+from llmchat_engine import EngineError, ModelInfo, ModelSpec, RemoteSpec
+from llmchat_engine.types import Spec
 from llmchat_tui.errors import UsageError, UserError
 from llmchat_tui.history import title_of
 from llmchat_tui.messages import ChatListChanged
 from llmchat_tui.places import whole_path
 from llmchat_tui.recipe_words import recipe_line
+from llmchat_tui.remote_choice import PREFIX, sent_to
 from llmchat_tui.widgets.ending import short_name
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 
 def model_line(model: ModelInfo) -> str:
-    """Returns the model in a few words: name, quantisation, what it runs on."""
+    """Returns the model in a few words: name, quantisation, what it runs on; of one on a server, where that is."""
+    if model.remote:
+        return f"{short_name(model.name)} {sent_to(model.remote)}"
     place = (
         ", ".join(model.devices)
         if model.gpu_layers and model.devices
@@ -56,15 +60,25 @@ def choose_model(screen: ChatScreen, reason: str = "") -> None:
     from llmchat_tui.screens.models import ModelsScreen
 
     app, desk = screen.chat_app, screen.desk
-    current = app.spec.path if app.spec else None
-    picker = ModelsScreen(desk.models(), current, desk.paths.models_dir, reason)
+    picker = ModelsScreen(desk.models(), name_of(app.spec), desk.stock, desk.pulls, reason)
     app.push_screen(picker, partial(_chosen, screen))
+
+
+def name_of(spec: Spec | None) -> str:
+    """Returns what is in use as `-m` takes it: the path of a file, or a server."""
+    match spec:
+        case ModelSpec(path=path):
+            return str(path)
+        case RemoteSpec(name=name, model=model):
+            return f"{PREFIX}{name or model}"
+        case _:
+            return ""
 
 
 def _chosen(screen: ChatScreen, chosen: ModelChosen | None) -> None:
     if chosen is None:
         return
-    use_model(screen, str(chosen.path), default=chosen.make_default)
+    use_model(screen, chosen.name, default=chosen.make_default)
 
 
 def use_model(screen: ChatScreen, name: str, *, default: bool = False) -> None:
@@ -74,7 +88,7 @@ def use_model(screen: ChatScreen, name: str, *, default: bool = False) -> None:
         spec = screen.desk.make_spec(name)
         app.use_model(spec)
         if default:
-            app.make_default(spec.path)
+            app.make_default(str(spec.path) if isinstance(spec, ModelSpec) else name)
             app.tell("this model is the default now")
     except (UserError, EngineError) as error:
         app.tell_error(error)
@@ -89,14 +103,15 @@ def choose_first_model(screen: ChatScreen, error: UserError | EngineError) -> No
         return
     from llmchat_tui.screens.welcome import WelcomeScreen
 
-    screen.app.push_screen(WelcomeScreen(error, desk.paths.models_dir, desk.models), partial(_welcomed, screen))
+    page = WelcomeScreen(error, desk.stock, desk.pulls, desk.models)
+    screen.app.push_screen(page, partial(_welcomed, screen))
 
 
-def _welcomed(screen: ChatScreen, path: Path | None) -> None:
-    if path is None:
+def _welcomed(screen: ChatScreen, name: str | None) -> None:
+    if name is None:
         screen.chat_app.leave(0)
     else:
-        use_model(screen, str(path))
+        use_model(screen, name)
 
 
 # --- chats of the list -----------------------------------------------------------------------------------------------

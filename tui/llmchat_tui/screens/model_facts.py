@@ -35,6 +35,8 @@ class ModelFacts:
     why: str = ""
     """For `tight` and `no`."""
     problem: str = ""
+    speed: float = 0.0
+    """Tokens a second that are to be expected; 0 is not known."""
 
 
 def free_memory() -> Free:

@@ -1,12 +1,15 @@
 """The first page where there is no model to talk to: what is missing, and each way out of it.
 
-Needs no network, no config and no model; `find` is asked in a thread. Loads nothing.
+Needs no network, no config and no model; `find` is asked in a thread. Loads nothing. The hub is asked by its own page,
+when the user opens that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,14 +26,20 @@ from llmchat_engine import EngineError
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import UserError
 from llmchat_tui.messages import Copied
+from llmchat_tui.progress_words import size_text
+from llmchat_tui.pulls import Job, Pulls
 from llmchat_tui.sanitize import sanitize_line
-from llmchat_tui.screens.model_facts import ModelFacts, free_memory, path_in, read_facts, size_text
+from llmchat_tui.screens import model_checks as checks
+from llmchat_tui.screens.model_facts import path_in
 from llmchat_tui.screens.panel import HEIGHTS, WIDTHS, KeyLine, is_on_top, is_open, line, selected_text, size_classes
+from llmchat_tui.screens.pull_rows import pull_row
 from llmchat_tui.screens.small_model import small_model_command
+from llmchat_tui.stock import Stock
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from llmchat_tui.screens.hub_search import Picked
     from llmchat_tui.screens.models import ModelChosen
 
 
@@ -41,16 +50,12 @@ class ModelsFound(Message):
     models: list[LocalModel]
 
 
-@dataclass
-class FileChecked(Message):
-    """The header of the file that the user named was read."""
-
-    path: Path
-    facts: ModelFacts
+class PullsChanged(Message):
+    """A download went on, in its thread."""
 
 
-class WelcomeScreen(Screen[Path | None]):
-    """Ends with the model to use, or None where the user leaves."""
+class WelcomeScreen(Screen[str | None]):
+    """Ends with the model to use, as `-m` takes it, or None where the user leaves."""
 
     DEFAULT_CSS = """
     WelcomeScreen { align: center middle; background: $background; }
@@ -64,6 +69,7 @@ class WelcomeScreen(Screen[Path | None]):
     WelcomeScreen .hint { color: $text-muted; }
     WelcomeScreen .error { color: $text-error; }
     WelcomeScreen #ways { margin: 1 0; }
+    WelcomeScreen #pulling { display: none; margin-top: 1; }
     WelcomeScreen.-low .heading { display: none; }
     WelcomeScreen.-low #ways { margin: 0; }
     WelcomeScreen OptionList {
@@ -79,6 +85,9 @@ class WelcomeScreen(Screen[Path | None]):
         Binding("b", "bundled", "use it", show=False),
         Binding("m", "models", "models", show=False),
         Binding("p", "path", "file", show=False),
+        Binding("c", "catalogue", "pull", show=False),
+        Binding("s", "search", "search the hub", show=False),
+        Binding("x", "stop", "stop the download"),
         Binding("y", "copy", "copy the command"),
         Binding("r", "look", "look again"),
         Binding("q,escape", "leave", "leave"),
@@ -87,16 +96,19 @@ class WelcomeScreen(Screen[Path | None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
 
-    def __init__(self, reason: UserError | EngineError, models_dir: Path, find: Callable[[], list[LocalModel]]) -> None:
+    def __init__(
+        self, reason: UserError | EngineError, stock: Stock, pulls: Pulls, find: Callable[[], list[LocalModel]]
+    ) -> None:
         """Looks for nothing yet.
 
         Args:
             reason: why there is no model to talk to.
-            models_dir: where models are kept.
+            stock: what the pages for more of them ask.
+            pulls: what downloads one.
             find: returns the models on this machine; called in a thread.
         """
         super().__init__()
-        self._reason, self._models_dir, self._find = reason, models_dir, find
+        self._reason, self._stock, self._pulls, self._find = reason, stock, pulls, find
         self._models: list[LocalModel] = []
         self._command = small_model_command()
 
@@ -108,15 +120,36 @@ class WelcomeScreen(Screen[Path | None]):
             yield line(sentence(self._reason.what), "")
             yield line(sentence(self._reason.why), "hint")
             yield Static(id="problem", classes="error")
+            yield Static(id="pulling", markup=False)
             yield Ways(id="ways", compact=True)
             yield Static(id="others")
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Looks for models."""
+        self._pulls.follow(self._pulls_changed)
         self._write_ways()
         self.query_one(Ways).focus(scroll_visible=False)
         self.action_look()
+
+    def on_unmount(self) -> None:
+        """Follows the downloads no longer."""
+        self._pulls.unfollow(self._pulls_changed)
+
+    def on_pulls_changed(self) -> None:
+        """Shows how far a download is; the chat opens with a model that has come."""
+        if not is_open(self):
+            return
+        here = next((job for job in self._pulls.jobs if job.state == "done" and self._is_model(job)), None)
+        if here is not None:
+            self.dismiss(str(here.path))
+            return
+        width = self.query_one(VerticalScroll).size.width - 4
+        rows = [pull_row(job, width, "choosing it again") for job in self._pulls.jobs]
+        pulling = self.query_one("#pulling", Static)
+        pulling.display = bool(rows)
+        pulling.update(Content("\n").join(rows))
+        self.refresh_bindings()
 
     def on_models_found(self, message: ModelsFound) -> None:
         """Shows what can be used now."""
@@ -126,40 +159,55 @@ class WelcomeScreen(Screen[Path | None]):
         self._write_ways()
         self.refresh_bindings()
 
-    def on_file_checked(self, message: FileChecked) -> None:
+    def on_facts_read(self, message: checks.FactsRead) -> None:
         """Takes the file that was named, or says why not."""
         if not is_open(self):
             return
         if message.facts.problem:
             self._tell(f"{message.path}: {message.facts.problem}")
         else:
-            self.dismiss(message.path)
+            self.dismiss(str(message.path))
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Goes the way that was chosen."""
         await self.run_action(event.option.id or "look")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Hides the key that copies the command where the small model is installed."""
+        """Hides the key that copies the command where the small model is installed, and that of no download."""
+        if action == "stop":
+            return bool(self._pulls.unfinished)
         return not (action == "copy" and self._bundled)
 
     def action_bundled(self) -> None:
         """Takes the model that was installed as a package."""
         if self._bundled:
-            self.dismiss(self._bundled.path)
+            self.dismiss(str(self._bundled.path))
 
     def action_models(self) -> None:
         """Lists all models."""
         if self._models:
             from llmchat_tui.screens.models import ModelsScreen
 
-            self.app.push_screen(ModelsScreen(self._models, None, self._models_dir), self._chosen)
+            self.app.push_screen(ModelsScreen(self._models, "", self._stock, self._pulls), self._chosen)
 
     def action_path(self) -> None:
         """Asks for a file."""
         from llmchat_tui.screens.dialogs import TextScreen
 
         self.app.push_screen(TextScreen("Path of a GGUF file", "", "~/models/name.gguf"), self._named)
+
+    def action_catalogue(self) -> None:
+        """Opens the page of the hub with what is suggested for this machine."""
+        self._open_hub(at_list=True)
+
+    def action_search(self) -> None:
+        """Opens the page of the hub to search."""
+        self._open_hub(at_list=False)
+
+    def action_stop(self) -> None:
+        """Stops the downloads; what has come of them is kept."""
+        for job in self._pulls.unfinished:
+            self._pulls.cancel(job.key)
 
     def action_copy(self) -> None:
         """Copies the command that installs the small model."""
@@ -181,7 +229,7 @@ class WelcomeScreen(Screen[Path | None]):
         else:
             self.action_leave()
 
-    def dismiss(self, result: Path | None = None) -> AwaitComplete:
+    def dismiss(self, result: str | None = None) -> AwaitComplete:
         """Ends the page with a model or none; a second key that was pressed meanwhile ends nothing."""
         return super().dismiss(result) if is_on_top(self) else AwaitComplete()
 
@@ -195,16 +243,29 @@ class WelcomeScreen(Screen[Path | None]):
 
     def _chosen(self, chosen: ModelChosen | None) -> None:
         if chosen:
-            self.dismiss(chosen.path)
+            self.dismiss(chosen.name)
+
+    def _open_hub(self, *, at_list: bool) -> None:
+        from llmchat_tui.screens.hub_search import HubScreen
+
+        self.app.push_screen(HubScreen(self._stock, at_list=at_list), self._picked)
+
+    def _picked(self, picked: Picked | None) -> None:
+        if picked is not None:
+            self._pulls.add(picked.reference, picked.repo, picked.variant)
+
+    def _pulls_changed(self) -> None:
+        with suppress(RuntimeError):  # the loop has gone: the program is leaving
+            self.post_message(PullsChanged())
+
+    def _is_model(self, job: Job) -> bool:
+        return job.path is not None and (job.repo is None or job.repo.kind == "gguf")
 
     def _named(self, text: str | None) -> None:
         if text and text.strip():
             path = path_in(f"./{text.strip()}" if path_in(text) is None else text) or Path(text)
-            self.run_worker(lambda: self._check(path), thread=True, group="check", exclusive=True)
-
-    def _check(self, path: Path) -> None:
-        """Reads the header of a file, in its thread."""
-        self.post_message(FileChecked(path, read_facts(path, free_memory())))
+            check = partial(checks.read_typed, self._stock, path, self.post_message)
+            self.run_worker(check, thread=True, group="check", exclusive=True)
 
     def _tell(self, problem: str) -> None:
         """Says what is wrong with the file that was named."""
@@ -215,9 +276,9 @@ class WelcomeScreen(Screen[Path | None]):
     def _write_ways(self) -> None:
         """Writes the ways that can be gone now; the cursor goes to the first."""
         ways = self.query_one(Ways)
-        ways.set_options(ways_out(self._models))
+        ways.set_options(ways_out(self._models, self._stock.hub_name))
         ways.highlighted = 0
-        others = other_ways(self._models_dir, "" if self._bundled else self._command)
+        others = other_ways(self._stock.models_dir, "" if self._bundled else self._command)
         self.query_one("#others", Static).update(others)
         self.query_one(VerticalScroll).scroll_home(animate=False)
 
@@ -245,8 +306,13 @@ class Ways(OptionList):
             super().action_cursor_up()
 
 
-def ways_out(models: list[LocalModel]) -> list[Option]:
-    """Returns the ways that lead to a model, the shortest first; an option's id is the action."""
+def ways_out(models: list[LocalModel], hub: str) -> list[Option]:
+    """Returns the ways that lead to a model, the shortest first; an option's id is the action.
+
+    Args:
+        models: those on this machine.
+        hub: the host that the last ways ask.
+    """
     bundled = next((model for model in models if model.origin == "package"), None)
     ways: list[tuple[str, str, str, str]] = []
     if bundled:
@@ -254,6 +320,8 @@ def ways_out(models: list[LocalModel]) -> list[Option]:
     if any(model is not bundled for model in models):
         ways.append(("models", "m", "Choose a model", f"{len(models)} on this machine"))
     ways.append(("path", "p", "Name a GGUF file", "wherever it is"))
+    ways.append(("catalogue", "c", "Pull a good model", f"suggested for this machine; asks {sanitize_line(hub)}"))
+    ways.append(("search", "s", "Search the hub", f"asks {sanitize_line(hub)}"))
     return [
         Option(Content.assemble((f"{key}  ", "$text-accent"), text, (f"   {note}", "$text-muted")), id=action)
         for action, key, text, note in ways

@@ -1,0 +1,115 @@
+"""What the pages of the hub ask in threads, and the messages that bring the answers. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from llmchat_engine import EngineError, HubUnreachable
+from llmchat_engine.models.hub_types import Found, HubRepo, Reference, Variant
+from llmchat_tui.stock import Room, Stock
+
+if TYPE_CHECKING:
+    from llmchat_engine.models.catalogue import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What the user wants of the hub."""
+
+    reference: Reference
+    repo: HubRepo | None = None
+    variant: Variant | None = None
+
+
+@dataclass
+class Suggested(Message):
+    """What the catalogue has for this machine."""
+
+    entries: tuple[Entry, ...]
+    room: Room
+
+
+@dataclass
+class EntryRead(Message):
+    """The hub told of a model of the catalogue."""
+
+    name: str
+    repo: HubRepo
+    variant: Variant | None
+
+
+@dataclass
+class Hits(Message):
+    """A search has ended."""
+
+    words: str
+    found: tuple[Found, ...]
+    room: Room
+
+
+@dataclass
+class RepoRead(Message):
+    """The hub told of a repository."""
+
+    repo: HubRepo
+    variants: tuple[Variant, ...]
+    best: Variant | None
+    room: Room
+
+
+@dataclass
+class Refused(Message):
+    """The hub did not answer as it should, or does not have it."""
+
+    text: str
+
+
+Post = Callable[[Message], object]
+
+
+def suggest(stock: Stock, post: Post, cancelled: Callable[[], bool]) -> None:
+    """Tells the catalogue at once, then asks the hub of each model in it; where it does not answer, of no further one."""
+    room = stock.room()
+    entries = stock.suggested(room)
+    post(Suggested(entries, room))
+    for entry in entries:
+        if cancelled():
+            return
+        try:
+            repo = stock.repo(Reference(entry.repo))
+            variant = stock.chosen(repo, Reference(entry.repo, entry.quant))
+        except HubUnreachable as error:
+            post(Refused(words_of(error)))
+            return
+        except EngineError:
+            continue
+        post(EntryRead(entry.name, repo, variant))
+
+
+def search(stock: Stock, words: str, post: Post) -> None:
+    """Searches the hub."""
+    try:
+        post(Hits(words, stock.search(words), stock.room()))
+    except EngineError as error:
+        post(Refused(words_of(error)))
+
+
+def read_repo(stock: Stock, reference: Reference, post: Post) -> None:
+    """Asks the hub of one repository, and looks which variant suits this machine."""
+    try:
+        repo = stock.repo(reference)
+        variants = stock.variants(repo)
+    except EngineError as error:
+        post(Refused(words_of(error)))
+        return
+    room = stock.room()
+    post(RepoRead(repo, variants, stock.best(variants, room), room))
+
+
+def words_of(error: EngineError) -> str:
+    """Returns an error as one line, with what helps."""
+    return f"{error}" + (f"   {error.hint}" if error.hint else "")
