@@ -193,8 +193,12 @@ def _spawn(listener: int, path: Path, log: Path) -> int:
     ]
     # -P: a file of the current directory must not shadow a module.
     command = [sys.executable, "-P", "-m", "llmchat_engine.host", str(_LISTEN_FD), os.fspath(path)]
-    environment = {key: value for key, value in os.environ.items() if not any(part in key.upper() for part in _SECRETS)}
-    return os.posix_spawn(sys.executable, command, environment, file_actions=actions)
+    return os.posix_spawn(sys.executable, command, clean_environment(), file_actions=actions)
+
+
+def clean_environment() -> dict[str, str]:
+    """Returns this process's environment without what a process that runs a model has no use for: keys, proxies."""
+    return {key: value for key, value in os.environ.items() if not any(part in key.upper() for part in _SECRETS)}
 
 
 def _tidy_logs(log: Path) -> None:

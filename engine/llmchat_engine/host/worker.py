@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from llmchat_engine import sampling
@@ -26,7 +25,7 @@ from llmchat_engine.host.jobs import Job, JobQueue
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.outlet import Outlet
-from llmchat_engine.host.probe import extra_buffers, lists_amx
+from llmchat_engine.host.probe import repacks
 from llmchat_engine.host.reasons import why_computed_again
 from llmchat_engine.host.residents import Residents, settle, template_of
 from llmchat_engine.host.thinking import DOES_NOT_THINK
@@ -134,9 +133,7 @@ class Worker:
 
     @staticmethod
     def _repacks(llama: Llama, order: Load) -> bool:
-        """Returns True where copying the weights into this CPU's own layout is safe and gains something."""
-        info = llama.system_info()
-        return extra_buffers(info, order.path, Path(order.state_dir)) and (order.repackable or lists_amx(info))
+        return repacks(llama.system_info(), order)
 
     def _open(self, llama: Llama, job: Job, order: Load, repack: bool) -> Model:
         last = 0.0
