@@ -21,7 +21,7 @@ class ThoughtSplitter:
             begins: False where the reply goes on with a text that is there already: it is none then.
         """
         self._state: Literal["before", "thought", "between", "answer"] = "before" if begins else "answer"
-        self._held, self._end = "", ""
+        self._held, self._end, self._has_thought = "", "", False
 
     def feed(self, text: str) -> Iterator[tuple[bool, str]]:
         """Yields parts that are certain now, each with whether it is thought."""
@@ -49,12 +49,13 @@ class ThoughtSplitter:
         begun = self._held.lstrip()
         for mark, end in _MARKS.items():
             if begun.startswith(mark):
-                self._state, self._end, self._held = "thought", end, begun.removeprefix(mark).lstrip()
+                self._state, self._end, self._held = "thought", end, begun.removeprefix(mark)
                 return
         if not any(mark.startswith(begun) for mark in _MARKS):
             self._state = "answer"
 
     def _think(self) -> Iterator[tuple[bool, str]]:
+        self._held = self._held if self._has_thought else self._held.lstrip()
         thought, mark, rest = self._held.partition(self._end)
         if mark:
             self._state, self._held = "between", rest
@@ -64,6 +65,7 @@ class ThoughtSplitter:
         certain = len(thought) - _begun(thought, self._end)
         certain = len(thought[:certain].rstrip())
         if certain:
+            self._has_thought = True
             yield True, thought[:certain]
             self._held = thought[certain:]
 
