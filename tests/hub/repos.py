@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 JsonObject = dict[str, object]
 LARGE = (".gguf", ".safetensors", ".onnx", ".bin", ".pt")
 """Files that the hub keeps outside git: they have a sha256 and are served by the CDN."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stored:
     """One file."""
 
     data: bytes
     large: bool
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hex."""
         return hashlib.sha256(self.data).hexdigest()
 
-    @property
+    @cached_property
     def oid(self) -> str:
         """Git's name of the file."""
         return hashlib.sha1(b"blob %d\0" % len(self.data) + self.data).hexdigest()

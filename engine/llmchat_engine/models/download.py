@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -107,6 +108,7 @@ def download(source: Source, target: Path, patience: Patience = PATIENCE) -> Gen
             try:
                 yield from run.checked()
                 yield from run.filled()
+                yield from run.synced()
             finally:
                 part.drop_if_empty()
             part.finish()
@@ -158,6 +160,28 @@ class _Run:
                 self._expired = self._expired and tries > 0
                 self._furthest = max(self._furthest, self._part.here)
                 yield from self._waited(again, tries)
+
+    def synced(self) -> Generator[Progress, None, None]:
+        """Waits until the disk has it all, with a sign of life now and then."""
+        refused: list[OSError] = []
+
+        def sync() -> None:
+            try:
+                self._part.sync()
+            except OSError as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=sync, name="sync")
+        thread.start()
+        try:
+            thread.join(self._patience.tick)
+            while thread.is_alive():
+                yield self._meter.told("writing to the disk", self._part.here)
+                thread.join(self._patience.tick)
+        finally:
+            thread.join()  # the file must not be closed under it
+        if refused:
+            raise refused[0]
 
     def _intact(self) -> bool:
         """Returns whether the whole part is as promised; else drops it. A second time it is the server's fault."""
