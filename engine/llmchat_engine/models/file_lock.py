@@ -6,6 +6,7 @@ Knows paths; knows neither models nor downloads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from llmchat_engine.models.disk import private_folders
 
 _EVERY = 0.02
+_TRIES = 100
 
 
 class FileLock:
@@ -44,11 +46,7 @@ def try_lock(path: Path) -> FileLock | None:
         OSError: The file cannot be made.
     """
     while True:
-        private_folders(path.parent)
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # the folder was empty, and another process removed it in between
-            continue
+        descriptor = _opened(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -74,6 +72,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _opened(path: Path) -> int:
+    """Opens the lock's file; the folder may be empty, and another process may remove it in between."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            private_folders(path.parent)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _is_there(descriptor: int, path: Path) -> bool:

@@ -160,7 +160,7 @@ def _by_status(status: int, headers: Mapping[str, str], message: str, asked: Ask
     if status == 408:
         return HubUnreachable(f"{asked.host} gave up waiting", told, "try again")
     if status >= 500:
-        wait = f" in {seconds} s" if (seconds := _retry_after(headers)) else " in some minutes"
+        wait = f" in {seconds} s" if (seconds := retry_after(headers)) else " in some minutes"
         return HubUnreachable(f"{asked.host} has a failure of its own", told, f"try again{wait}")
     if status == 404:
         return HubMissing(f"{asked.host} has no such page", told, "HF_ENDPOINT says which hub is asked")
@@ -168,15 +168,15 @@ def _by_status(status: int, headers: Mapping[str, str], message: str, asked: Ask
 
 
 def _too_many(headers: Mapping[str, str], asked: Asked) -> HubUnreachable:
-    seconds = _retry_after(headers)
+    seconds = retry_after(headers)
     when = f"it takes the next one in {seconds} s" if seconds else "it does not say when it takes the next one"
     more = "" if asked.token else f"; with a token more are allowed: {_LOGIN}"
     hint = f"wait {seconds} s, then repeat the command" if seconds else "wait some minutes, then repeat the command"
     return HubUnreachable(f"{asked.host} was asked too often", f"status 429: {when}", hint + more)
 
 
-def _retry_after(headers: Mapping[str, str]) -> int:
-    """Returns the seconds that the hub asks to wait; 0 where it does not say."""
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Returns the seconds that a server asks to wait, told as a number or as a date; 0 where it does not say."""
     said = headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
         return min(int(said[:9]), 86400)

@@ -6,12 +6,11 @@ What the hub itself refuses is told as everywhere, by hub_errors.py.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from llmchat_engine.errors import DownloadBroken, HubError, HubUnreachable
 from llmchat_engine.models.fetching import Reply
-from llmchat_engine.models.hub_errors import Asked, refused
+from llmchat_engine.models.hub_errors import Asked, refused, retry_after
 
 _AGAIN = "wait a little, then pull again: it goes on from here"
 _LATER = (408, 425, 429)
@@ -45,27 +44,12 @@ def refusal(reply: Reply, asked: Asked) -> Refusal | None:
         why = f"{reply.host} has fewer bytes of it than the hub promised"
         return Refusal(DownloadBroken(what, why, _AGAIN), again=True)
     if status in _LATER or status >= 500:
-        return Refusal(HubUnreachable(what, _not_now(reply), _AGAIN), True, retry_after(reply))
+        return Refusal(HubUnreachable(what, _not_now(reply), _AGAIN), True, retry_after(reply.headers))
     if reply.on_hub:
         return Refusal(refused(status, reply.headers, asked))
     expired = status in _EXPIRED
     error = HubUnreachable if expired else HubError
     return Refusal(error(what, f"{reply.host} refused to send it (status {status})", _AGAIN), expired=expired)
-
-
-def retry_after(reply: Reply) -> float:
-    """Returns how many seconds a server asks to wait, told as a number or as a date; 0 where it does not."""
-    told = reply.headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdecimal():
-        return float(told[:9])
-    if not told:
-        return 0.0
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
 
 
 def _is_page(reply: Reply, name: str) -> bool:
