@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from llmchat_engine import Engine, EngineDied, Event, Measured, ModelSpec, Request, Token
+from llmchat_engine import Engine, EngineDied, Event, Measured, Request, Spec, Token
 from llmchat_engine.answers import TokenPiece
 from llmchat_engine.events import Finished, Peeked, Rendered, Scored
 from llmchat_engine.testing import FAKE_MODEL, FakeEngine, Script
@@ -144,7 +144,7 @@ def app_of(play: Play, scripts: tuple[Part, ...]) -> App:
     inner = FakeEngine([script_of(part) for part in scripts], play.tokens_per_second, model)
     engine = ScriptedEngine(inner, play)
 
-    def make(_spec: ModelSpec, _keepalive: float) -> Engine:
+    def make(_spec: Spec, _keepalive: float) -> Engine:
         return engine
 
     return App(make_engine=make, open_embedder=hash_embedder)

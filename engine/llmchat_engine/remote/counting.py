@@ -63,7 +63,7 @@ class Counter:
             return guess
         try:
             total, is_exact = self._total(request)
-        except (EngineError, Refusal, msgspec.ValidationError):
+        except EngineError:
             self._fails = True  # it does not count for others: behind a gateway, for instance
             return guess
         return replace(guess, messages=_spread(total, guess.messages), exact=is_exact) if total else guess
@@ -127,7 +127,16 @@ class Counter:
         return RequestInvalid(f"{self._greeting.server.name} {what}", "", "take a model on this machine")
 
     def _post(self, way: str, body: dict[str, Any], kind: type[Any]) -> Any:
-        return msgspec.convert(self._http.ask(f"{self._address.root}{way}", body, _SECONDS), kind)
+        """Returns what the server answers to a question of its own kind.
+
+        Raises:
+            RequestInvalid: it knows no such question after all.
+            RemoteError: it cannot be reached.
+        """
+        try:
+            return msgspec.convert(self._http.ask(f"{self._address.root}{way}", body, _SECONDS), kind)
+        except (Refusal, msgspec.ValidationError) as error:
+            raise self._cannot("does not count for others") from error
 
 
 def _chat(request: Request) -> dict[str, Any]:
