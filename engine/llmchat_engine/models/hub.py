@@ -135,15 +135,13 @@ class Hub:
         """Returns what a call of the client gives; what goes wrong is told in our words, without the client's."""
         library()
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+        from huggingface_hub.errors import HfHubHTTPError
 
         api = HfApi(self.endpoint, token=asked.token or False, library_name="llmchat", library_version=_version())
         try:
             return call(api)
         except HfHubHTTPError as error:
             raise refused(error.response.status_code, error.response.headers, asked) from None
-        except OfflineModeIsEnabled:
-            raise offline(_OFFLINE[0], "1") from None
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise not_understood("it is not what a hub tells of its models", asked) from None
 
@@ -173,9 +171,13 @@ def _repo_of(info: ModelInfo, asked: Asked) -> HubRepo:
     config = info.config if isinstance(info.config, dict) else {}
     tags = _texts(info.tags)
     kind = kind_of(
-        info.id, [file.path for file in files], library=_text(info.library_name), task=_text(info.pipeline_tag), tags=tags,
+        info.id,
+        [file.path for file in files],
+        library=_text(info.library_name),
+        task=_text(info.pipeline_tag),
+        tags=tags,
         architectures=_texts(config.get("architectures")),
-    )  # fmt: skip
+    )
     card = info.card_data
     base = next(iter(_texts(card.get("base_model") if card else None)), "")
     licence, gated = _licence(info, tags), bool(info.gated)

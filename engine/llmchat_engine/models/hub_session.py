@@ -84,15 +84,11 @@ def _token_path(environ: Mapping[str, str]) -> Path:
 
 def _make_client() -> httpx2.Client:
     import httpx2
-    from huggingface_hub import is_offline_mode
-    from huggingface_hub.errors import OfflineModeIsEnabled
 
     class Client(httpx2.Client):
         """Raises what went wrong as an error of ours, which the library does not try again."""
 
         def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-            if is_offline_mode():
-                raise OfflineModeIsEnabled("HF_HUB_OFFLINE")
             asked = Asked(request.url.netloc.decode(errors="replace"), token=_sent_token(request))
             request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), SILENCE)
             try:
