@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from llmchat_tui.history import History
+
+if TYPE_CHECKING:
+    from tests.tui.model_stage import Stage
 
 _SILENT = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
 
@@ -28,3 +32,12 @@ def history(home: Path) -> Iterator[History]:
     """The chats of this test's home."""
     with History.open(home / "chats.db") as history:
         yield history
+
+
+@pytest.fixture
+def stage(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A machine of known size and a hub, for commands about models."""
+    from tests.tui.model_stage import staged
+
+    with staged(home, monkeypatch) as made:
+        yield made

@@ -17,7 +17,8 @@ from llmchat_tui.cli.envelope import VERSION, envelope
 from llmchat_tui.cli.talk import Outcome
 from llmchat_tui.turn import Turn
 
-EXPLAINED = set(re.findall(r"^\| `([\w.]+)` \|", (ROOT / "docs" / "json.md").read_text(encoding="utf-8"), re.MULTILINE))
+PAGE = (ROOT / "docs" / "json.md").read_text(encoding="utf-8").split("\n# ")[0]
+EXPLAINED = set(re.findall(r"^\| `([\w.]+)` \|", PAGE, re.MULTILINE))
 
 PLAIN = {name for name in EXPLAINED if not name.startswith("documents.")}
 """Those of an answer that no documents were asked for."""

@@ -93,10 +93,11 @@ def _chosen(app: App, stock: Stock, names: Sequence[str], every: bool) -> list[L
 
 def _checked(stock: Stock, model: LocalModel, console: Console, interrupts: Interrupts, *, load: bool) -> Checked:
     """Returns the verdict about a model: of a split one that of the first part that is bad, else of the last one."""
+    from llmchat_engine.models.verify import verify
     from llmchat_tui.cli.bar import watch
 
     for part in _parts(model.path):
-        verdict = watch(console, stock.verify(part), interrupts)
+        verdict = watch(console, verify(part, stock.record(part)), interrupts)
         if not verdict.ok:
             break
     trial = None

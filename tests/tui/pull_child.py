@@ -1,0 +1,25 @@
+"""Runs llmchat on a machine of known size, where loading a model always goes well: for tests that send it signals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmchat_engine.models import machine, trials
+from llmchat_engine.models.machine import Machine
+from llmchat_engine.models.memory import Free
+from llmchat_engine.models.trials import Trial
+from llmchat_tui.cli import main
+
+
+def _machine(_state_dir: Path, *, measure: bool = True) -> Machine:
+    return Machine(Free(8 << 30, "the memory of this machine"), (), 20e9 if measure else 0.0)
+
+
+def _trial(_path: Path, _state_dir: Path) -> Trial:
+    return Trial(True, "", 0.25)
+
+
+if __name__ == "__main__":
+    machine.read_machine = _machine
+    trials.try_model = _trial
+    main()
