@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +27,14 @@ from tests.engine.downloads import (
     source_of,
     stop_at,
 )
-from tests.hub.faults import Asked, Fault
+from tests.engine.rig import until
+from tests.hub.faults import Fault, in_step
 from tests.hub.server import TOKEN, FakeHub
 
 from llmchat_engine.errors import DiskUnwritable, NotEnoughDisk
 from llmchat_engine.models import disk
 from llmchat_engine.models.download import download
+from llmchat_engine.models.fetching import Fetch
 from llmchat_engine.models.parts import NOTE, PART, beside, kept_bytes
 
 KEPT = SIZE // 3
@@ -231,22 +233,34 @@ def test_a_stopped_download_keeps_what_came_and_leaves_no_thread(hub: FakeHub, t
     hub.faults.content.append(Fault(stall=KEPT))
     work = download(source_of(hub), target, BRISK)
     stop_at(work, KEPT)
-    assert not [thread for thread in threading.enumerate() if thread.name == "download"]
+    assert until(lambda: "download" not in {thread.name for thread in threading.enumerate()}, 60)
     assert kept_bytes(target, SIZE, hashlib.sha256(contents()).hexdigest()) == KEPT
     assert not target.exists()
+
+
+def test_a_stop_keeps_what_waits_for_the_disk_too(hub: FakeHub, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Fetch] = []
+
+    class Watched(Fetch):
+        def __init__(self, url: str, headers: Mapping[str, str], seconds: float) -> None:
+            super().__init__(url, headers, seconds)
+            made.append(self)
+
+    monkeypatch.setattr("llmchat_engine.models.download.Fetch", Watched)
+    hub.faults.content.append(Fault(stall=KEPT))
+    work = download(source_of(hub), target, replace(BRISK, tick=60))
+    next(work)  # at the answer's headers: nothing is told before, and no byte is taken
+    assert beside(target, PART).stat().st_size == 0
+    assert until(made[0]._heard.qsize, 60)
+    work.close()
+    assert beside(target, PART).stat().st_size > 0
+    assert contents().startswith(beside(target, PART).read_bytes())
 
 
 def test_every_byte_is_on_its_way_to_the_disk_at_once(hub: FakeHub, target: Path) -> None:
     """The server sends a piece only when all before it are in the part: a program that keeps some would stand still."""
     hub.faults.piece = 10_000
-
-    def wait_for_the_part(asked: Asked) -> None:
-        ends = time.monotonic() + 60
-        while asked.sent and beside(target, PART).stat().st_size < asked.sent:
-            assert time.monotonic() < ends
-            time.sleep(0.001)
-
-    hub.faults.pace = wait_for_the_part
+    hub.faults.pace = in_step(beside(target, PART))
     run(download(source_of(hub), target, BRISK))
     assert target.read_bytes() == contents()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["api", "resolve", "content"]
@@ -75,6 +77,18 @@ class Faults:
             return waiting.popleft()
         except IndexError:
             return self.always if kind == "content" else Fault()
+
+
+def in_step(part: Path) -> Callable[[Asked], None]:
+    """Returns a pace: the server sends a piece only when the part has all before it, so none is on its way for long."""
+
+    def wait(asked: Asked) -> None:
+        ends = time.monotonic() + 60
+        while asked.sent and (not part.exists() or part.stat().st_size < asked.first + asked.sent):
+            assert time.monotonic() < ends, "the client keeps bytes back"
+            time.sleep(0.0005)
+
+    return wait
 
 
 @dataclass(slots=True)

@@ -209,6 +209,9 @@ class _Run:
                 self._refuse_stall()
                 if heard is None or self._meter.due():
                     yield self._meter.told("downloading", self._part.here)
+        except GeneratorExit:
+            self._take_what_waits(line)
+            raise
         except LineFault as fault:
             if fault.certain:
                 raise fault.error from None
@@ -279,6 +282,12 @@ class _Run:
             raise _Again(DownloadBroken(self._what, "more bytes came than the hub promised", _GO_ON))
         self._part.append(piece)
         self.fetched += len(piece)
+
+    def _take_what_waits(self, line: Fetch) -> None:
+        """Keeps what came already where the download is stopped."""
+        with contextlib.suppress(OSError, _Again):
+            for piece in line.waiting():
+                self._take(piece)
 
     def _waited(self, again: _Again, tries: int) -> Generator[Progress, None, None]:
         """Waits before the next try; raises what was wrong where there is none."""

@@ -10,7 +10,7 @@ import queue
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import httpx2
 
 _REDIRECTS = 10
-_WAITING = 16
-"""Pieces of at most 64 KiB that may wait between the line and the disk."""
+_WAITING = 4
+"""Pieces of at most 64 KiB that may wait between the line and the disk: what a kill loses of them was received."""
 _SECRET = ("authorization", "cookie")
 
 
@@ -90,6 +90,12 @@ class Fetch:
         if isinstance(item, Exception):
             raise item
         return item
+
+    def waiting(self) -> Iterator[bytes]:
+        """Yields what came and was not heard yet, without waiting for more."""
+        with contextlib.suppress(queue.Empty):
+            while isinstance(item := self._heard.get_nowait(), bytes):
+                yield item
 
     def close(self) -> None:
         """Ends it, also where it waits for the server."""
