@@ -54,6 +54,7 @@ class Draft:
         self.n_keys: int | None = None
         self.n_tensors: int | None = None
         self.data = bytes(160)
+        self.alignment = 32
 
     def set(self, key: str, kind: int, value: Item | Array) -> None:
         self.drop(key)
@@ -62,7 +63,7 @@ class Draft:
     def drop(self, key: str) -> None:
         self.keys = [row for row in self.keys if row[0] != key.encode()]
 
-    def write(self, path: Path) -> Path:
+    def header(self) -> bytes:
         n_tensors = len(self.rows) if self.n_tensors is None else self.n_tensors
         n_keys = len(self.keys) if self.n_keys is None else self.n_keys
         out = b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_keys)
@@ -71,7 +72,11 @@ class Draft:
         for row in self.rows:
             out += _text(row.name) + struct.pack(f"<I{len(row.dims)}Q", len(row.dims), *row.dims)
             out += struct.pack("<IQ", row.kind, row.offset)
-        path.write_bytes(out + bytes(-len(out) % 32) + self.data)
+        return out
+
+    def write(self, path: Path) -> Path:
+        header = self.header()
+        path.write_bytes(header + bytes(-len(header) % self.alignment) + self.data)
         return path
 
 

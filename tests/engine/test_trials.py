@@ -43,6 +43,12 @@ ENDS: dict[str, tuple[Ended, bool, str, bool]] = {
         "llama.cpp crashes on this file (SIGABRT: GGML_ASSERT(id_to_token.size() == n) failed)",
         True,
     ),
+    "fatal error": (
+        Ended(signal="SIGABRT", words="/tmp/x/vendor/llama.cpp/src/llama-vocab.cpp:3207: fatal error"),
+        False,
+        "llama.cpp crashes on this file (SIGABRT: llama-vocab.cpp:3207: fatal error)",
+        True,
+    ),
     "silent crash": (Ended(signal="SIGSEGV"), False, "llama.cpp crashes on this file (SIGSEGV)", True),
     "crash without memory": (
         Ended(signal="SIGABRT", words="what():  std::bad_alloc"),
@@ -166,7 +172,7 @@ def test_the_program_may_die_of_anything(model: Path, tmp_path: Path, blow: sign
         f"    print('x/y.cpp:12: GGML_ASSERT(z) failed', file=sys.stderr, flush=True); os.kill(os.getpid(), {blow:d})\n"
         "model.Model = die; trial.main()\n"
     )
-    task = msgspec.json.encode(TrialTask(str(model), str(verdicts), 1 << 40))
+    task = msgspec.json.encode(TrialTask(str(model), str(verdicts), 0, 1 << 40))
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin and process.stdout and process.stderr
@@ -178,13 +184,13 @@ def test_the_program_may_die_of_anything(model: Path, tmp_path: Path, blow: sign
 
 
 def test_a_process_that_takes_too_long_is_stopped(model: Path, verdicts: Path) -> None:
-    ended = trials._run(TrialTask(str(model), str(verdicts), 1 << 40), 1e-3)
+    ended = trials._run(TrialTask(str(model), str(verdicts), 0, 1 << 40), 1e-3)
     assert judge(ended).why == "it took longer than 0 s" or (ended.outcome and ended.outcome.kind == "ok")
 
 
 def test_memory_is_bounded(model: Path, verdicts: Path) -> None:
     """A process that may take nothing more fails cleanly, and the file is not blamed."""
-    trial = judge(trials._run(TrialTask(str(model), str(verdicts), 0), 60.0))
+    trial = judge(trials._run(TrialTask(str(model), str(verdicts), 0, 0), 60.0))
     assert not trial.ok
     if Path("/proc/self/statm").exists():
         assert not trial.lasting, trial.why

@@ -1,7 +1,7 @@
 """A GGUF file's header, read and checked in pure Python before llama.cpp sees the file.
 
 One bounded read and one pass: it runs on the way of every start. Knows neither llama.cpp nor numpy. The bytes are read
-by gguf_parse.py, the rules are in gguf_rules.py, files of other formats are named by gguf_open.py.
+by gguf_parse.py, the rules are in gguf_rules.py and gguf_asserts.py, files of other formats are named by gguf_open.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from llmchat_engine.errors import ModelMissing, ModelUnreadable
 from llmchat_engine.models import gguf_rules as rules
+from llmchat_engine.models.gguf_asserts import check_asserted
 from llmchat_engine.models.gguf_layout import FILE_TYPES, TENSOR_TYPES
 from llmchat_engine.models.gguf_open import open_model, refuse_foreign
 from llmchat_engine.models.gguf_parse import Parsed, Refused, Short, Tensor, Value, parse
@@ -179,6 +180,7 @@ def _header(parsed: Parsed, path: Path, size: int) -> Header:
     embedding = rules.number(parsed, f"{arch}.embedding_length", 1, 1 << 17)
     heads, kv_heads, key_length, value_length = _attention(parsed, arch, layers, embedding)
     rules.check_epsilons(parsed)
+    check_asserted(parsed, arch, layers, header_bytes)
     return Header(
         version=parsed.version,
         architecture=arch,

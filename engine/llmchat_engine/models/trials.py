@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from llmchat_engine.errors import ModelUnreadable
 from llmchat_engine.models.remembered import recall, remember
+
+if TYPE_CHECKING:
+    from llmchat_engine.models.gguf import Header
 
 CONTEXT = 512
 """Tokens of the context that a trial makes."""
@@ -52,6 +55,8 @@ class TrialTask(msgspec.Struct):
 
     path: str
     state_dir: str
+    need: int
+    """Bytes of memory that such a model takes."""
     room: int
     """Bytes of memory that it may take beside what the library took."""
 
@@ -155,19 +160,32 @@ def try_model(path: Path, state_dir: Path, run: Runner | None = None) -> Trial:
         header = read_header(path)
     except ModelUnreadable as error:
         return Trial(False, error.why or error.what, lasting=False)  # each load reads it again, and says the same
-    from llmchat_engine.models.fit import memory_free, memory_needed
+    from llmchat_engine.models.fit import memory_free
 
-    need, free = memory_needed(header, CONTEXT).total, memory_free()
-    if need > free.bytes:
-        why = f"it was not tried: it needs {need >> 20:,} MiB of memory and {free.bytes >> 20:,} MiB are free"
+    task, free = task_of(path, header, state_dir), memory_free()
+    if task.need > free.bytes:
+        why = f"it was not tried: it needs {task.need >> 20:,} MiB of memory and {free.bytes >> 20:,} MiB are free"
         return Trial(False, why, lasting=False)
-    room = need + header.file_size + len(header.tensors) * _STACK + _SLACK
-    task = TrialTask(str(path.absolute()), str(state_dir), room)
     began = time.monotonic()
     ended = (run or _run)(task, LEAST_SECONDS + header.file_size / _SLOWEST_DISK)
     trial = judge(ended, time.monotonic() - began)
     remember_trial(path, trial, state_dir)
     return trial
+
+
+def task_of(path: Path, header: Header, state_dir: Path) -> TrialTask:
+    """Returns what the process is told about a file.
+
+    Args:
+        path: The file.
+        header: Its header.
+        state_dir: Where verdicts are kept.
+    """
+    from llmchat_engine.models.fit import memory_needed
+
+    need = memory_needed(header, CONTEXT).total
+    room = need + header.file_size + len(header.tensors) * _STACK + _SLACK
+    return TrialTask(str(path.absolute()), str(state_dir), need, room)
 
 
 def judge(ended: Ended, seconds: float = 0.0) -> Trial:
@@ -198,7 +216,8 @@ def crash(signal: str, words: str, seconds: float = 0.0) -> Trial:
         words: What the process wrote last.
         seconds: How long it took.
     """
-    said = _PLACE.sub("", words).strip()
+    said = words.strip() if "GGML_ASSERT" not in words else _PLACE.sub("", words).strip()
+    said = said.rpartition("/")[2] if _PLACE.match(said) else said
     if _OF_MEMORY.search(said):
         return Trial(False, f"it takes more memory than there is: llama.cpp says {said}", seconds, lasting=False)
     told = f"{signal}: {said}" if said else signal
