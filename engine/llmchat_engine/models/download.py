@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 import time
 from collections.abc import Generator, Mapping
@@ -22,9 +21,8 @@ from llmchat_engine.models.hub_errors import Asked
 from llmchat_engine.models.meter import Meter
 from llmchat_engine.models.parts import Part
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.refusals import refusal
+from llmchat_engine.models.refusals import refusal, wrong_body
 
-_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _TRICKLE = 1024
 """Fewer bytes than these within the limit are a stalled line too: a server that drips would hold it for ever."""
 _GO_ON = "look at the network, then pull again: it goes on from here"
@@ -254,9 +252,8 @@ class _Run:
         if reply.status == 206 and part.etag and etag and etag != part.etag:
             part.restart()
             raise self._broken(reply, "another file than the one that was begun")
-        wrong = _wrong_range(reply, part.here, part.size) if reply.status == 206 else _wrong_length(reply, part.size)
-        if wrong or reply.headers.get("Content-Encoding", "identity") != "identity":
-            raise self._broken(reply, wrong or "it compressed, which was not asked for")
+        if wrong := wrong_body(reply, part.here, part.size):
+            raise self._broken(reply, wrong)
         if reply.status == 200 and part.here:
             part.restart()
         if not part.here or etag:
@@ -302,22 +299,3 @@ class _Run:
         while (left := ends - time.monotonic()) > 0:
             yield self._meter.told("waiting to try again", self._part.here)
             time.sleep(min(patience.tick, left))
-
-
-def _wrong_range(reply: Reply, here: int, size: int) -> str:
-    """Returns what is wrong with the range that a server sends; empty where nothing is."""
-    told = reply.headers.get("Content-Range", "")
-    match = _RANGE.fullmatch(told.strip())
-    if match is None:
-        return "a range without saying which"
-    first, last, total = int(match[1]), int(match[2]), size if match[3] == "*" else int(match[3])
-    if first != here or last < first or last >= size:
-        return f"the bytes {first:,} to {last:,}, asked for were those from {here:,} on"
-    return "" if total == size else f"a part of {total:,} bytes, the hub promised {size:,}"
-
-
-def _wrong_length(reply: Reply, size: int) -> str:
-    told = reply.headers.get("Content-Length", "")
-    if told.isascii() and told.isdecimal() and int(told[:18]) != size:
-        return f"{int(told[:18]):,} bytes, the hub promised {size:,}"
-    return ""

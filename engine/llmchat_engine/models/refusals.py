@@ -6,6 +6,7 @@ What the hub itself refuses is told as everywhere, by hub_errors.py.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from llmchat_engine.errors import DownloadBroken, HubError, HubUnreachable
@@ -15,6 +16,7 @@ from llmchat_engine.models.hub_errors import Asked, refused, retry_after
 _AGAIN = "wait a little, then pull again: it goes on from here"
 _LATER = (408, 425, 429)
 _EXPIRED = (401, 403, 410)
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,36 @@ def refusal(reply: Reply, asked: Asked) -> Refusal | None:
     expired = status in _EXPIRED
     error = HubUnreachable if expired else HubError
     return Refusal(error(what, f"{reply.host} refused to send it (status {status})", _AGAIN), expired=expired)
+
+
+def wrong_body(reply: Reply, here: int, size: int) -> str:
+    """Returns what is wrong with the bytes that a server announces; empty where they are those that were asked for.
+
+    Args:
+        reply: An answer with bytes.
+        here: How many are here already.
+        size: What the hub promised for the whole file.
+    """
+    if reply.headers.get("Content-Encoding", "identity") != "identity":
+        return "it compressed, which was not asked for"
+    return _wrong_range(reply, here, size) if reply.status == 206 else _wrong_length(reply, size)
+
+
+def _wrong_range(reply: Reply, here: int, size: int) -> str:
+    match = _RANGE.fullmatch(reply.headers.get("Content-Range", "").strip())
+    if match is None:
+        return "a range without saying which"
+    first, last, total = int(match[1]), int(match[2]), size if match[3] == "*" else int(match[3])
+    if first != here or last < first or last >= size:
+        return f"the bytes {first:,} to {last:,}, asked for were those from {here:,} on"
+    return "" if total == size else f"a part of {total:,} bytes, the hub promised {size:,}"
+
+
+def _wrong_length(reply: Reply, size: int) -> str:
+    told = reply.headers.get("Content-Length", "")
+    if told.isascii() and told.isdecimal() and int(told[:18]) != size:
+        return f"{int(told[:18]):,} bytes, the hub promised {size:,}"
+    return ""
 
 
 def _is_page(reply: Reply, name: str) -> bool:
