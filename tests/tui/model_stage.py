@@ -47,9 +47,9 @@ class Stage:
         own = environment(self.home, **{"HF_ENDPOINT": self.hub.endpoint, **more})
         return {name: value for name, value in own.items() if name != "LLMCHAT_MODEL" or name in more}
 
-    def run(self, *words: str, stdin: bytes | None = None, **environ: str) -> Asked:
+    def run(self, *words: str, **environ: str) -> Asked:
         """Runs a command line in this process."""
-        return ask(self.home, *words, command="", stdin=stdin, environ=self.environ(**environ))
+        return ask(self.home, *words, command="", environ=self.environ(**environ))
 
     def try_model(self, path: Path, state_dir: Path) -> Trial:
         """Stands in for the process that loads a model once."""

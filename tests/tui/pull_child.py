@@ -20,6 +20,6 @@ def _trial(_path: Path, _state_dir: Path) -> Trial:
 
 
 if __name__ == "__main__":
-    machine.read_machine = _machine
-    trials.try_model = _trial
+    vars(machine)["read_machine"] = _machine
+    vars(trials)["try_model"] = _trial
     main()

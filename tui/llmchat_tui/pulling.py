@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from llmchat_engine.models.machine import Machine
 
 Fits = Literal["yes", "tight", "no", ""]
-_TIGHT = 0.85
-"""Part of the free memory from which other programs begin to feel it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,8 @@ def choose(repo: HubRepo, reference: Reference, machine: Machine) -> Chosen:
     best = best_variant(found, room_of(machine), machine.bandwidth)
     if best is None:
         least = min(found, key=lambda variant: variant.size)
-        why = f"the smallest needs about {size_text(needed(least.size))} and {size_text(room_of(machine))} are free"
+        free = size_text(free_bytes(machine))
+        why = f"the smallest needs about {size_text(needed(least.size))}, and {free} are free for it and all else"
         hint = f"choose a smaller model: llmchat pull; to have it all the same: llmchat pull {repo.name}:{least.quant}"
         raise NotEnoughMemory(f"no model of {repo.name} fits this machine", why, hint)
     return chosen_of(repo, found, best)
@@ -92,14 +91,24 @@ def chosen_of(repo: HubRepo, found: Sequence[Variant], variant: Variant) -> Chos
 
 
 def fits(size: int, machine: Machine) -> Fits:
-    """Returns whether a model of this size would fit; empty where the size is not known."""
+    """Returns whether a model of this size would fit; empty where the size is not known.
+
+    It is tight where the rest of the machine would feel it.
+    """
     from llmchat_engine.models.machine import room_of
     from llmchat_engine.models.quants import needed
 
     if size <= 0:
         return ""
-    room, need = room_of(machine), needed(size)
-    return "no" if need > room else "tight" if need > _TIGHT * room else "yes"
+    need = needed(size)
+    return "yes" if need <= room_of(machine) else "tight" if need <= free_bytes(machine) else "no"
+
+
+def free_bytes(machine: Machine) -> int:
+    """Returns the bytes that are free where a model would go: on the cards, or in the memory."""
+    from llmchat_engine.models.machine import room_of
+
+    return max(machine.free.bytes, room_of(machine))
 
 
 def speed(size: int, machine: Machine) -> float:
@@ -109,13 +118,12 @@ def speed(size: int, machine: Machine) -> float:
 
 def why(chosen: Chosen, machine: Machine) -> str:
     """Returns what is pulled and why: "Q4_K_M of 11: 2.5 GB, fits with 9.8 GB free, about 11 tok/s"."""
-    from llmchat_engine.models.machine import room_of
     from llmchat_tui.model_card import speed_text
 
     if chosen.variant is None:
         kind = "an embedding model" if chosen.repo.kind == "embedder" else "a re-ranking model"
         return f"{kind}: {size_text(chosen.size)} in {len(chosen.files)} files"
-    free = f"{size_text(room_of(machine))} free"
+    free = f"{size_text(free_bytes(machine))} free"
     fit = {"yes": f"fits with {free}", "tight": f"fits tightly: {free}", "no": f"does not fit: {free}", "": ""}
     told = speed_text(speed(chosen.size, machine)) if fits(chosen.size, machine) != "no" else ""
     of = f" of {chosen.among}" if chosen.among > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +93,8 @@ def _rows(hub: Hub, found: Sequence[Found], machine: Machine, console: Console) 
         variants, known = one.variants, False
         if number <= _ASKED:
             console.status(f"asking for sizes: {number} of {min(len(found), _ASKED)}")
-            try:
+            with suppress(HubError):  # the search itself went well: what it told is shown
                 variants, known = _sized(hub, one), True
-            except HubError:  # the search itself went well: what it told is shown
-                pass
         rows.append(Row(one, variants, known, _best(variants, machine)))
     return rows
 

@@ -93,7 +93,7 @@ class _Pull:
             self._print_plan(chosen, machine)
             return
         pulled = self._download(hub, chosen)
-        trial = self._trial(chosen, pulled.paths[0], machine) if chosen.variant else None
+        trial = self._trial(pulled.paths[0]) if chosen.variant else None
         self._print(chosen, pulled, trial, machine)
 
     def _from_catalogue(self, hub: Hub, machine: Machine) -> str:
@@ -172,7 +172,7 @@ class _Pull:
             )
             raise
 
-    def _trial(self, chosen: Chosen, path: Path, machine: Machine) -> Trial | None:
+    def _trial(self, path: Path) -> Trial:
         """Reads the header of what came, and has it loaded once in a process of its own.
 
         Raises:
@@ -238,7 +238,7 @@ class _Pull:
         from llmchat_engine.models.library import find_models
 
         same = sum(model.name == path.stem for model in find_models(self._app.paths.models_dir))
-        name = path.stem if same <= 1 else str(path)
+        name = path.stem if same <= 1 else chosen.call
         return f"{shlex.join(['llmchat', 'ask', '-m', name])} '…'"
 
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _NUMBER = Column("", right=True)
 _CATALOGUE = (
     _NUMBER,
-    Column("model", least=12),
+    Column("model"),
     Column("memory", right=True, drops=2),
     Column("size", right=True),
     Column("fits"),
     Column("about", right=True),
-    Column("good for", least=16, drops=3),
-    Column("licence", least=6, drops=1),
-    Column("pull", least=20),
+    Column("good for", least=24),
+    Column("licence", drops=1),
+    Column("pull", least=24, drops=3),
 )
 _VARIANTS = (
     _NUMBER,
