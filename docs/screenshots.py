@@ -22,7 +22,7 @@ from tests.tui.screen.snapshots_walk import Walk
 from textual.message import Message
 from textual.widgets import Input
 
-from llmchat_engine import ModelSpec, Sampling
+from llmchat_engine import ModelSpec, Sampling, Spec
 from llmchat_engine.hosts import running_hosts, stop_host
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.app import ChatApp
@@ -315,7 +315,7 @@ def _desk(app: App, history: History) -> Desk:
         app.forget_config()
         return app.config
 
-    def make_spec(name: str) -> ModelSpec:
+    def make_spec(name: str) -> Spec:
         return app.spec(name, ctx=None, gpu_layers=None, threads=None)
 
     def sampling(base: Sampling) -> Sampling:
@@ -332,7 +332,7 @@ class _EmptyDesk(Desk):
 
 
 def _without_model(desk: Desk) -> Desk:
-    def refuse(_name: str) -> ModelSpec:
+    def refuse(_name: str) -> Spec:
         raise ModelChoiceError("there is no model on this machine", "none was named and none was found", "")
 
     return _EmptyDesk(**{**vars(desk), "make_spec": refuse})

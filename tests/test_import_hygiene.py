@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = frozenset(
     {
         "faiss",
+        "httpx2",
         "jinja2",
         "llama_cpp",
         "numpy",
@@ -31,6 +32,7 @@ HEAVY = frozenset(
 LIGHT_MODULES = [
     "llmchat_engine",
     "llmchat_engine.client",
+    "llmchat_engine.remote",
     "llmchat_rag",
     "llmchat_tui.documents",
     "llmchat_tui.turn",

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tests.benchmarks.targets import Target
 
-from llmchat_engine import Engine, Event, Finished, Message, Request, Sampling
+from llmchat_engine import Engine, Event, Finished, Message, ModelSpec, Request, Sampling
 from llmchat_engine.prompting.vote import vote
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.bench_host import engine_in, resident, short_directory
@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     app = App()
     spec = app.spec(MODEL, ctx=N_CTX, gpu_layers=0, threads=options.threads)
+    assert isinstance(spec, ModelSpec)
     with short_directory() as home, engine_in(home, spec, home) as engine:
         targets = _times(engine, options.rounds)
         print(f"{'memory of the engine, eight answers in it':<44}{resident(home) / 2**20:8.0f} MiB")

@@ -77,6 +77,7 @@ def compare(rounds: int, threads: int, spincount: str) -> Comparison:
     os.environ["GOMP_SPINCOUNT"] = spincount
     app, samples, machine = App(), Samples(), this_machine()
     spec = app.spec(MODEL, ctx=N_CTX, gpu_layers=0, threads=threads)
+    assert isinstance(spec, ModelSpec)
     options = _peer_options(spec, threads)
     with short_directory() as home:
         with private_engine(spec, home) as engine, llama_peer(options, clean_environ(home, os.environ)) as peer:

@@ -25,6 +25,7 @@ from tests.engine.scripted_server import (
 from llmchat_engine import ContextFull, EngineError, RemoteRefused, RemoteUnreachable
 from llmchat_engine.events import Event
 from llmchat_engine.remote import RemoteEngine
+from llmchat_engine.remote.address import address_of, proxy_of
 from llmchat_engine.types import RemoteSpec
 
 KEY = "sk-canary-0123456789"
@@ -342,3 +343,27 @@ def test_a_model_that_loads_for_ever_is_given_up() -> None:
 def test_only_done_is_an_empty_answer() -> None:
     with stage(streaming(DONE)) as on:
         assert on.end().text == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "environ", "proxy"),
+    [
+        ("http://far/v1", {"http_proxy": "http://p:1"}, "http://p:1"),
+        ("http://far/v1", {"HTTP_PROXY": "http://p:1"}, None),
+        ("https://far/v1", {"HTTPS_PROXY": "p:1"}, "http://p:1"),
+        ("https://far/v1", {"all_proxy": "http://p:1", "no_proxy": "near"}, "http://p:1"),
+        ("https://a.far/v1", {"https_proxy": "http://p:1", "no_proxy": "near, .far"}, None),
+        ("https://far:8443/v1", {"https_proxy": "http://p:1", "NO_PROXY": "far:8443"}, None),
+        ("https://far/v1", {"https_proxy": "http://p:1", "no_proxy": "*"}, None),
+        ("https://farther/v1", {"https_proxy": "http://p:1", "no_proxy": "far"}, "http://p:1"),
+        ("http://localhost:1/v1", {"http_proxy": "http://p:1"}, None),
+        ("http://[::1]:1/v1", {"http_proxy": "http://p:1"}, None),
+    ],
+)
+def test_which_proxy(host: str, environ: dict[str, str], proxy: str | None) -> None:
+    assert proxy_of(address_of(host), environ) == proxy
+
+
+def test_a_proxy_that_is_not_spoken() -> None:
+    with pytest.raises(RemoteRefused):
+        proxy_of(address_of("https://far/v1"), {"https_proxy": "socks5://p:1"})

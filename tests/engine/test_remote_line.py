@@ -231,3 +231,13 @@ def test_no_thread_is_left() -> None:
     with stage(hanging(chunk("a"))) as on:
         stopped_at(on, question(), Token)
     assert until(lambda: leaves(iter(threading.enumerate())))
+
+
+def test_a_stop_of_one_answer_says_nothing_of_the_next_pass() -> None:
+    with stage(hanging(chunk("a", index=0) + chunk("b", index=1)), saying("second")) as on:
+        request = question(answers=2)
+        for event in on.engine.generate(request):
+            if isinstance(event, Token):
+                on.engine.cancel(request.id, 0)
+                on.engine.cancel(request.id, 1)
+        assert on.end(question(id=request.id)).text == "second"

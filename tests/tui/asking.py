@@ -18,7 +18,7 @@ from typing import IO
 import msgspec
 from tests.tui.fake_ask_child import Part, Play, hash_embedder
 
-from llmchat_engine import Engine, Spec
+from llmchat_engine import Engine, ModelSpec, Spec
 from llmchat_engine.testing import FakeEngine
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
@@ -43,9 +43,10 @@ class Opened:
     """The engine that a command line opens, and with what."""
 
     engine: Engine = field(default_factory=FakeEngine)
-    specs: list[tuple[Spec, float]] = field(default_factory=list)
+    specs: list[tuple[ModelSpec, float]] = field(default_factory=list)
 
     def __call__(self, spec: Spec, keepalive: float) -> Engine:
+        assert isinstance(spec, ModelSpec)
         self.specs.append((spec, keepalive))
         return self.engine
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.engine.scripted_server import ScriptedServer, chunk, error, refusing, saying, streaming
 from tests.tui.asking import Asked, captured, environment
 
+from llmchat_engine import RemoteRefused
 from llmchat_tui.cli import run
 from llmchat_tui.cli.app import App
 from llmchat_tui.history import History
@@ -239,3 +241,14 @@ def test_what_a_server_says_is_data(home: Path) -> None:
     with ScriptedServer([refusing(400, error("bad \x1b[31mred\x1b]0;title\x07"))]) as server:
         asked = llmchat(home, "ask", "--base-url", server.url, "hi")
     assert "\x1b" not in asked.err
+
+
+def test_a_key_is_in_no_traceback_and_no_file(home: Path) -> None:
+    with ScriptedServer([refusing(401, error(f"bad key {KEY}"))]) as server:
+        configure(home, f'[remotes.work]\nbase_url = "{server.url}"\nkey_env = "WORK_KEY"\n')
+        with pytest.raises(RemoteRefused) as caught:
+            llmchat(home, "--debug", "ask", "-m", "openai:work", "hi", WORK_KEY=KEY)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    kept = [path for path in home.rglob("*") if path.is_file()]
+    assert kept
+    assert all(KEY.encode() not in path.read_bytes() for path in kept)

@@ -87,14 +87,24 @@ def key_of(spec: RemoteSpec, environ: Mapping[str, str]) -> str:
 
 
 def proxy_of(address: Address, environ: Mapping[str, str]) -> str | None:
-    """Returns the proxy that the environment names for a server; None for one on this machine, or where it says so."""
+    """Returns the proxy that the environment names for a server; None for one on this machine, or where it says so.
+
+    Raises:
+        RemoteRefused: it is of a kind that is not spoken here.
+    """
     if address.is_here or _is_direct(address, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
         return None
     names = ("https_proxy", "HTTPS_PROXY") if address.is_secret else ("http_proxy",)  # HTTP_PROXY may be a CGI header
     named = next(filter(None, map(environ.get, (*names, "all_proxy", "ALL_PROXY"))), "")
     if not named:
         return None
-    return named if "://" in named else f"http://{named}"
+    proxy = named if "://" in named else f"http://{named}"
+    if not proxy.startswith(("http://", "https://")):
+        why = "it is none of http:// and https://"
+        raise RemoteRefused(
+            "the proxy of the environment cannot be used", why, f"no_proxy={address.host} goes there directly"
+        )
+    return proxy
 
 
 def _is_direct(address: Address, exceptions: str) -> bool:

@@ -92,7 +92,7 @@ class RemoteEngine:
         """Yields the events of one reply; closing the iterator cuts the line, by which a server stops."""
         for event in self.load():
             yield event
-            if "cancelled" in self._pressed.get(request.id, {}).values():
+            if self._is_cancelled(request.id):
                 self._pressed.pop(request.id, None)
                 yield nothing_generated(request)
                 return
@@ -161,10 +161,13 @@ class RemoteEngine:
     def _press(self, request_id: str, answer: int | None, reason: StopReason) -> None:
         with self._lock:
             asking = self._running.get(request_id)
-            if asking is None or reason == "cancelled":
+            if asking is None or (reason, answer) == ("cancelled", None):
                 self._pressed.setdefault(request_id, {})[answer] = reason
         if asking is not None:
             asking.press(answer, reason)
+
+    def _is_cancelled(self, request_id: str) -> bool:
+        return self._pressed.get(request_id, {}).get(None) == "cancelled"
 
     @contextmanager
     def _begun(self, request: Request) -> Iterator[Asking]:
@@ -187,6 +190,8 @@ class RemoteEngine:
         finally:
             with self._lock:
                 self._running.pop(request.id, None)
+                if not self._is_cancelled(request.id):
+                    self._pressed.pop(request.id, None)
 
     def _open(self) -> tuple[Http, Faults]:
         from llmchat_engine.remote.faults import Faults

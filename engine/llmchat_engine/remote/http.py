@@ -56,7 +56,7 @@ class Http:
             RemoteError: it cannot be reached, or answers no JSON.
         """
         with self.stream(url, body, min(seconds, self._spec.timeout)) as response:
-            data = self._whole(response, _LARGEST)
+            data = self.whole(response, _LARGEST)
         try:
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -79,8 +79,8 @@ class Http:
         import httpx2
 
         timeout = httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
-        content = None if body is None else msgspec.json.encode(body)
         try:
+            content = None if body is None else msgspec.json.encode(body)
             with self._client().stream(
                 "GET" if body is None else "POST",
                 url,
@@ -92,7 +92,8 @@ class Http:
                 if response.status_code != httpx2.codes.OK:
                     raise self._refusal(response)
                 yield response
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError) as error:
+        # ValueError: a text that is none; RuntimeError: the client was closed by another thread.
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError, RuntimeError) as error:
             raise self._faults.of_exception(error) from error
 
     def close(self) -> None:
@@ -130,13 +131,13 @@ class Http:
     def _refusal(self, response: httpx2.Response) -> Refusal:
         body = b""
         with contextlib.suppress(EngineError):
-            body = self._whole(response, _LARGEST_FAULT, cuts=True)
+            body = self.whole(response, _LARGEST_FAULT, cuts=True)
         headers = response.headers
         return Refusal(
             response.status_code, headers.get("Location", ""), headers.get("Retry-After", ""), self._faults.said(body)
         )
 
-    def _whole(self, response: httpx2.Response, most: int, *, cuts: bool = False) -> bytes:
+    def whole(self, response: httpx2.Response, most: int, *, cuts: bool = False) -> bytes:
         """Returns a body; of one that is longer than `most` the beginning, or nothing at all."""
         parts, size = [], 0
         for data in response.iter_bytes():

@@ -103,8 +103,8 @@ class Line:
 
     def _read(self) -> None:
         with self._http.stream(self._url, self._body, self._seconds, {"trace": self._trace}) as response:
-            if "json" in response.headers.get("Content-Type", ""):  # one that does not stream
-                self._take(b"".join(response.iter_bytes()))
+            if response.headers.get("Content-Type", "").startswith("application/json"):  # one that does not stream
+                self._take(self._http.whole(response, _LONGEST))
                 self.is_whole = True
                 return
             events, size = ServerSentEvents(), 0

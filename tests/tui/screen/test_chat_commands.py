@@ -224,10 +224,12 @@ def test_another_model_answers_from_now_on(home: Path) -> None:
     async def scene() -> None:
         async with chatting(home, "Fine.", make_spec=make_spec) as run:
             await command(run, "/model other")
-            await run.until(lambda: run.app.spec is not None and run.app.spec.path.name == "other.gguf", "the model")
+            await run.until(
+                lambda: isinstance(run.app.spec, ModelSpec) and run.app.spec.path.name == "other.gguf", "the model"
+            )
             await run.until(lambda: run.app.model is not None, "its loading")
             await refused(run, "/model missing", "no model named missing")
-            assert run.app.spec is not None and run.app.spec.path.name == "other.gguf"
+            assert isinstance(run.app.spec, ModelSpec) and run.app.spec.path.name == "other.gguf"
             await run.say("still there")
             assert asked == ["", "other", "missing"]
 
