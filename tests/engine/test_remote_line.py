@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -9,8 +10,11 @@ from tests.engine.remote_rig import Stage, notices, question, said, stage
 from tests.engine.rig import until
 from tests.engine.scripted_server import DONE, Connection, Play, chunk, hanging, saying, streaming, usage, words
 
+from llmchat_engine import RemoteUnreachable
 from llmchat_engine.events import Answered, Event, Finished, Loaded, Notice, Token, Waiting
-from llmchat_engine.types import Request, Sampling
+from llmchat_engine.remote import RemoteEngine
+from llmchat_engine.remote.greeting import Greeting
+from llmchat_engine.types import RemoteSpec, Request, Sampling
 
 
 def stopped_at(on: Stage, request: Request, kind: type[Event], answer: int | None = None) -> Finished:
@@ -241,3 +245,15 @@ def test_a_stop_of_one_answer_says_nothing_of_the_next_pass() -> None:
                 on.engine.cancel(request.id, 0)
                 on.engine.cancel(request.id, 1)
         assert on.end(question(id=request.id)).text == "second"
+
+
+def test_a_server_that_is_known_is_not_asked_who_it_is_until_it_fails() -> None:
+    known: dict[RemoteSpec, Greeting] = {}
+    with stage(saying("x"), streaming(), saying("y"), list_plays=[_models("one"), _models("two")]) as on:
+        spec = RemoteSpec(on.server.url)
+        for _ in range(2):
+            with contextlib.suppress(RemoteUnreachable):
+                list(RemoteEngine(spec, {}, known).generate(question()))
+        assert [heard.body["model"] for heard in on.server.heard] == ["one", "one"]
+        list(RemoteEngine(spec, {}, known).generate(question()))
+        assert on.body["model"] == "two"

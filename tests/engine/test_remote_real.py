@@ -73,7 +73,7 @@ def test_it_answers(engine: RemoteEngine) -> None:
     assert "Paris" in ask(engine, "The Eiffel Tower is in Paris.\n\nWhere is the tower?").text
     [loaded] = [event for event in engine.load() if isinstance(event, Loaded)]
     assert loaded.model.name.startswith("SmolLM2")
-    assert loaded.model.build == "llama-cpp-python"
+    assert loaded.model.build == "llama_cpp.server"
 
 
 def test_a_stop_word_and_a_limit(engine: RemoteEngine) -> None:

@@ -36,6 +36,7 @@ _TOLD_FROM = 2.0
 _ONE_AT_A_TIME = frozenset({400, 404, 422, 501})
 """Statuses of a server that may not know several replies to one request."""
 _UNENDED = "the server did not say why the answer ended: it may be cut"
+_TOO_EARLY = "no word of it had come; a prompt that does not fit is one reason"
 _DEAF = "a server's thought cannot be closed; Esc stops it"
 
 
@@ -202,12 +203,12 @@ class Asking:
     def _likelier(self, error: BrokenOff) -> EngineError:
         """Returns the error of a line that broke before a word came: one reason is a prompt that does not fit.
 
-        llama-cpp-python sends the head of its answer before it counts, and has no way to say so then.
+        llama_cpp.server sends the head of its answer before it counts, and has no way to say so then.
         """
         n_ctx = self._greeting.info.n_ctx
         if not self._replies.has_begun and n_ctx and (total := estimate(self._request, n_ctx).total) >= n_ctx:
             return self._faults.probably_full(total, n_ctx)
-        return error
+        return error if self._replies.has_begun else self._faults.broken(_TOO_EARLY)
 
     def _error_of(self, refusal: Refusal) -> EngineError:
         return self._faults.of_status(refusal.status, refusal.location, refusal.said, self._greeting.models)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from llmchat_engine.answers import StopReason, TokenPiece
-from llmchat_engine.errors import EngineError, RequestInvalid
+from llmchat_engine.errors import EngineError, RemoteError, RequestInvalid
 from llmchat_engine.events import (
     Event,
     Finished,
@@ -46,17 +46,25 @@ class RemoteEngine:
     One thread drives it; `cancel`, `conclude`, `tokenize` and `measure` are safe from any.
     """
 
-    def __init__(self, spec: RemoteSpec, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        spec: RemoteSpec,
+        environ: Mapping[str, str],
+        known: MutableMapping[RemoteSpec, Greeting] | None = None,
+    ) -> None:
         """Connects nothing yet.
 
         Args:
             spec: Which server, and which of its models.
             environ: Where the key is read from when it is sent, and the proxy.
+            known: What servers have said of themselves; filled in, and shared by engines that follow each other: a
+                server that was asked who it is once is asked the next question at once.
 
         Raises:
             RemoteRefused: the URL is none.
         """
         self._spec, self._environ = spec, environ
+        self._known: MutableMapping[RemoteSpec, Greeting] = {} if known is None else known
         self._address = address_of(spec.base_url)
         self._lock = threading.RLock()
         self._opened: tuple[Http, Faults] | None = None
@@ -97,10 +105,14 @@ class RemoteEngine:
                 yield nothing_generated(request)
                 return
         with self._begun(request) as asking, closing(asking.events()) as events:
-            for event in events:
-                if isinstance(event, Finished) and event.reason == "cancelled":
-                    self._pressed.pop(request.id, None)
-                yield event
+            try:
+                for event in events:
+                    if isinstance(event, Finished) and event.reason == "cancelled":
+                        self._pressed.pop(request.id, None)
+                    yield event
+            except RemoteError:
+                self._known.pop(self._spec, None)  # it may have started anew, with another model
+                raise
 
     def render(self, request: Request) -> Rendered:
         """Returns the exact prompt of a request; only llama-server tells it."""
@@ -210,7 +222,13 @@ class RemoteEngine:
         with self._lock:
             if self._greeting is None:
                 http, faults = self._open()
-                self._greeting = Errand(lambda: greet_patiently(self._spec, self._address, http, faults), "greeting")
+
+                def greet() -> Greeting:
+                    found = self._known.get(self._spec) or greet_patiently(self._spec, self._address, http, faults)
+                    self._known[self._spec] = found
+                    return found
+
+                self._greeting = Errand(greet, "greeting")
             return self._greeting
 
     def _forget_greeting(self, greeting: Errand[Greeting]) -> None:

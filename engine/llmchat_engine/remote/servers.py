@@ -73,7 +73,7 @@ LLAMA_SERVER = Server(
     endless=-1,
 )
 LLAMA_CPP_PYTHON = Server(
-    "llama-cpp-python",
+    "llama_cpp.server",
     MappingProxyType(_LLAMA | {"mirostat": "mirostat_mode"}),
     schema="json_object",
     grammar="grammar",

@@ -21,6 +21,7 @@ from llmchat_tui.paths import Paths, find_paths, private_dir, private_runtime_di
 
 if TYPE_CHECKING:
     from llmchat_engine import Engine, ModelSpec, RemoteSpec, Spec
+    from llmchat_engine.remote.greeting import Greeting
     from llmchat_engine.types import CacheType
     from llmchat_rag.types import Embedder
     from llmchat_tui.documents import Documents
@@ -42,6 +43,8 @@ class App:
     debug: bool = False
     _names: dict[Spec, tuple[str, ...]] = field(default_factory=dict, init=False)
     """What each model that was chosen may be called in the config."""
+    _greetings: dict[RemoteSpec, Greeting] = field(default_factory=dict, init=False)
+    """What servers have said of themselves in this run."""
 
     @cached_property
     def paths(self) -> Paths:
@@ -130,7 +133,7 @@ class App:
             return self._local_engine(spec, keepalive)
         from llmchat_engine.remote import RemoteEngine
 
-        return RemoteEngine(spec, self.environ)
+        return RemoteEngine(spec, self.environ, self._greetings)
 
     def _local_engine(self, spec: ModelSpec, keepalive: float) -> Engine:
         from llmchat_engine.client import LocalEngine
