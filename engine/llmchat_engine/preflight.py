@@ -9,18 +9,14 @@ import sys
 
 from llmchat_engine.launch import Places
 from llmchat_engine.models.cpu import cpu_threads, usable_cores
-from llmchat_engine.models.fit import choose_context
-from llmchat_engine.models.gguf import model_key, read_header
+from llmchat_engine.models.fit import choose_context, memory_needed
+from llmchat_engine.models.gguf import Header, model_key, read_header
 from llmchat_engine.models.memory import Free, memory_free
 from llmchat_engine.models.offload import has_own_memory, library_dir
+from llmchat_engine.models.repack import is_repackable
 from llmchat_engine.models.trials import refuse_failed
 from llmchat_engine.protocol import Load
 from llmchat_engine.types import ModelSpec
-
-_NEVER_REPACKED = frozenset({"F32", "F16", "BF16", "Q4_1", "Q5_0", "Q5_1"})
-"""File types whose weights stay as they are without AMX. Of SmolLM2 Q4_1 only the embedding would be copied, at a
-cost of 20 to 60 ms of load, and nothing is gained: 173 against 182 tokens a second."""
-
 
 BATCH = 512
 """Tokens of one prefill batch; the sweep over 128 to 2,048 on CPU peaks at 256 to 512."""
@@ -40,22 +36,49 @@ def check_model(spec: ModelSpec, places: Places) -> Load:
     path = spec.path.absolute()
     header = read_header(path)
     refuse_failed(path, places.state)
-    # A card's own memory is llama.cpp's to ask about: it refuses by itself what does not fit there.
-    on_card = spec.gpu_layers < 0 and has_own_memory(library_dir())
-    free = Free(sys.maxsize, "the graphics card") if on_card else memory_free()
+    free = memory_free()
+    n_ctx, gpu_layers = _shape(spec, header, free)
+    least = memory_needed(header, n_ctx, spec.cache_type_k, spec.cache_type_v).least
     return Load(
         path=str(path),
         model_key=model_key(path, header),
-        n_ctx=choose_context(header, spec.n_ctx, free, spec.cache_type_k, spec.cache_type_v),
-        gpu_layers=spec.gpu_layers,
+        n_ctx=n_ctx,
+        gpu_layers=gpu_layers,
         threads=spec.threads or cpu_threads(),
         batch_threads=spec.threads or usable_cores(),
-        repackable=header.quantization not in _NEVER_REPACKED,
+        repackable=is_repackable(header),
         state_dir=str(places.state),
         batch=spec.batch or BATCH,
         cache_type_k=spec.cache_type_k,
         cache_type_v=spec.cache_type_v,
-        memory_budget=min(MOST_MEMORY, memory_free().bytes // MEMORY_SHARE),
+        memory_budget=max(0, min(MOST_MEMORY, free.bytes // MEMORY_SHARE, free.bytes - least)),
         kv_dir=str(places.kv or ""),
         kv_budget=places.kv_budget,
     )
+
+
+def _shape(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int]:
+    """Returns the context and the layers on a card."""
+    types = spec.cache_type_k, spec.cache_type_v
+    if spec.gpu_layers == 0 or not has_own_memory(library_dir()):
+        return choose_context(header, spec.n_ctx, free, *types), spec.gpu_layers
+    if spec.gpu_layers < 0 and (chosen := _planned(spec, header, free)):
+        return chosen
+    # What a card holds is llama.cpp's to find out: it refuses by itself what does not fit.
+    return choose_context(header, spec.n_ctx, Free(sys.maxsize, "the graphics card"), *types), spec.gpu_layers
+
+
+def _planned(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int] | None:
+    """Returns what is chosen for the cards there are; None where they cannot be asked."""
+    from llmchat_engine.models.machine import Machine, read_cards
+    from llmchat_engine.models.plan import plan
+
+    types = spec.cache_type_k, spec.cache_type_v
+    if not (cards := read_cards()):
+        return None
+    chosen = plan(
+        header, Machine(free, cards), n_ctx=spec.n_ctx, cache_type_k=spec.cache_type_k, cache_type_v=spec.cache_type_v
+    )
+    if chosen.gpu_layers == 0:
+        choose_context(header, spec.n_ctx, free, *types)  # it is the machine's memory that may be too small
+    return chosen.n_ctx, chosen.gpu_layers

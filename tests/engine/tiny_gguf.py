@@ -65,7 +65,7 @@ def tiny_llama(
     writer.add_head_count_kv(2)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(width // 4)
-    _vocabulary(writer, vocab, template, chat, marks or {})
+    write_vocabulary(writer, vocab, template, chat, marks or {})
     for key, value in (extra or {}).items():
         _add(writer, key, value)
     _tensors(writer, _attention_shapes(vocab, width, layers, kv_width=width // 2), seed)
@@ -102,7 +102,7 @@ def tiny_gemma3_swa(
     writer.add_value_length(head)
     writer.add_sliding_window(window)
     writer.add_layer_norm_rms_eps(1e-6)
-    _vocabulary(writer, vocab, template, chat=True)
+    write_vocabulary(writer, vocab, template, chat=True)
     shapes = _attention_shapes(vocab, width, layers, kv_width=2 * head)
     for n in range(layers):
         shapes |= {f"blk.{n}.{name}.weight": (head,) for name in ("attn_q_norm", "attn_k_norm")}
@@ -134,7 +134,7 @@ def tiny_mamba(
     writer.add_ssm_state_size(state)
     writer.add_ssm_time_step_rank(rank)
     writer.add_layer_norm_rms_eps(1e-5)
-    _vocabulary(writer, vocab, template, chat=True)
+    write_vocabulary(writer, vocab, template, chat=True)
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocab, width), "output_norm.weight": (width,)}
     for n in range(layers):
         shapes |= {
@@ -175,7 +175,7 @@ def tiny_lfm2(
     writer.add_shortconv_l_cache(conv)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(width // 4)
-    _vocabulary(writer, vocab, template, chat=True)
+    write_vocabulary(writer, vocab, template, chat=True)
     attention = _attention_shapes(vocab, width, layers, kv_width=width // 2)
     shapes = {name: shape for name, shape in attention.items() if name != "output_norm.weight"}
     shapes["token_embd_norm.weight"] = (width,)
@@ -228,9 +228,22 @@ def _begin(path: Path, arch: str, layers: int, width: int, n_ctx_train: int) -> 
     return writer
 
 
-def _vocabulary(
-    writer: GGUFWriter, vocab: int, template: str | None, chat: bool, marks: Mapping[int, str] = MappingProxyType({})
+def write_vocabulary(
+    writer: GGUFWriter,
+    vocab: int,
+    template: str | None = CHATML,
+    chat: bool = True,
+    marks: Mapping[int, str] = MappingProxyType({}),
 ) -> None:
+    """Gives a model its tokens and its template.
+
+    Args:
+        writer: Of the model.
+        vocab: Number of tokens, at least 400.
+        template: The chat template, None for none.
+        chat: False ends a text with `</s>` alone, as a base model does.
+        marks: Control tokens that take the place of others, by id.
+    """
     texts = [marks.get(number, text) for number, text in enumerate(tokens(vocab))]
     types = [TokenType.CONTROL] * BYTE_0 + [TokenType.BYTE] * 256 + [TokenType.NORMAL] * (vocab - BYTE_0 - 256)
     types[UNK] = TokenType.UNKNOWN

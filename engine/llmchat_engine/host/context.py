@@ -51,6 +51,8 @@ class Shape:
     gpu_layers: int = -1
     type_k: CacheType = "f16"
     type_v: CacheType = "f16"
+    outputs: int = N_OUTPUTS_MAX
+    """Rows of logits that can be had of one batch."""
 
 
 class Context:
@@ -96,7 +98,7 @@ class Context:
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = shape.batch
         params.n_seq_max, params.kv_unified = self.n_seq, True
-        params.n_outputs_max = N_OUTPUTS_MAX
+        params.n_outputs_max = shape.outputs
         params.n_threads, params.n_threads_batch = shape.threads, shape.batch_threads
         # On a CPU flash attention halves decode at 3,000 tokens of depth: 40 to 42 against 77 to 89 tokens a second.
         params.flash_attn_type = self._flash
@@ -131,15 +133,22 @@ class Context:
         Args:
             cells: what is needed; the next power of two is made, up to the context's length.
             keep: the sequence.
+
+        Raises:
+            NotEnoughMemory: not even what there was can be had again.
         """
         wanted = min(self.n_ctx, 1 << (max(cells, self.cells + 1) - 1).bit_length())
-        if wanted <= self.cells or not (larger := self._make(wanted)):
+        if wanted <= self.cells:
             return False
-        state = self.save(keep)
+        state, before = self.save(keep), self.cells
+        # The smaller one goes first: both and the state at once would take twice the memory that the larger one does.
         self._c.llama_free(self.pointer)
-        self.pointer = larger
+        self.pointer = self._make(wanted) or self._make(before)
+        if not self.pointer:
+            raise NotEnoughMemory("the cache of the chat is lost", "the memory that it had could not be had again")
         self._took_over()
-        return not len(state) or self.restore(state, keep)
+        kept = not len(state) or self.restore(state, keep)
+        return kept and self.cells > before
 
     def abort(self, on: bool = True) -> None:
         """Makes the running and every later decode stop within milliseconds. Safe from any thread."""
@@ -171,7 +180,7 @@ class Context:
             ids: at most `n_batch`; those of one sequence in the order of their positions.
             positions: where each goes.
             sequences: whose each is.
-            outputs: whether the logits behind it are wanted, at most N_OUTPUTS_MAX.
+            outputs: whether the logits behind it are wanted, at most `Shape.outputs`.
         """
         batch = self._batch.fill_many(ids, positions, sequences, outputs)
         threads, before = self._pace.choose(), self.decode_seconds

@@ -14,6 +14,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmchat_engine.errors import GenerationFailed
@@ -29,6 +30,22 @@ _DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 _SURELY_OUT = 1e-30
 """Typical multiplies each probability with its logarithm: one of 0, of a token that top-n-sigma or a bias ruled out,
 makes the entropy no number, and what is kept has nothing to do with it (32,766 tokens of SmolLM2's in place of 187)."""
+
+
+_KINDS = {1: "gpu", 2: "igpu"}
+"""ggml_backend_dev_type of what layers can be put on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An accelerator. Sizes in bytes, 0 where they were not asked for."""
+
+    name: str
+    what: str
+    kind: str
+    """"gpu", or "igpu" for one that shares the machine's memory."""
+    free: int
+    total: int
 
 
 def import_bindings() -> Any:
@@ -94,30 +111,44 @@ class Llama:
 
     def devices(self) -> tuple[str, ...]:
         """Returns "name (description)" of every accelerator that ggml sees; the CPU is not one."""
-        ggml, base = self._ggml("ggml"), self._ggml("ggml-base")
+        return tuple(f"{device.name} ({device.what})" for device in self.accelerators())
+
+    def accelerators(self, *, memory: bool = False) -> tuple[Device, ...]:
+        """Returns every accelerator that ggml sees.
+
+        Args:
+            memory: Ask for its memory too, which opens a context on it.
+        """
+        ggml, base = self.ggml("ggml"), self.ggml("ggml-base")
         if ggml is None or base is None:
             return ()
         ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
         ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
         ggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
-        for name in ("name", "description"):
-            function = getattr(base, f"ggml_backend_dev_{name}")
-            function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
         base.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
-        found = []
-        for index in range(ggml.ggml_backend_dev_count()):
-            device = ggml.ggml_backend_dev_get(index)
-            if base.ggml_backend_dev_type(device) in (1, 2):
-                name = base.ggml_backend_dev_name(device).decode("utf-8", "replace")
-                what = base.ggml_backend_dev_description(device).decode("utf-8", "replace")
-                found.append(f"{name} ({what})")
-        return tuple(found)
+        found = (ggml.ggml_backend_dev_get(index) for index in range(ggml.ggml_backend_dev_count()))
+        kinds = ((pointer, base.ggml_backend_dev_type(pointer)) for pointer in found)
+        return tuple(_device(base, pointer, _KINDS[kind], memory) for pointer, kind in kinds if kind in _KINDS)
 
-    def _ggml(self, name: str) -> ctypes.CDLL | None:
+    def ggml(self, name: str) -> ctypes.CDLL | None:
+        """Returns a library beside libllama by its name, as "ggml-base"; None where there is none."""
         suffix = "dylib" if sys.platform == "darwin" else "so"
         with contextlib.suppress(OSError):
             return ctypes.CDLL(str(self.c._base_path / f"lib{name}.{suffix}"))
         return None
+
+
+def _device(base: ctypes.CDLL, pointer: int, kind: str, memory: bool) -> Device:
+    for name in ("name", "description"):
+        function = getattr(base, f"ggml_backend_dev_{name}")
+        function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+    if memory:
+        base.ggml_backend_dev_memory.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+        base.ggml_backend_dev_memory(pointer, ctypes.byref(free), ctypes.byref(total))
+    name = base.ggml_backend_dev_name(pointer).decode("utf-8", "replace")
+    what = base.ggml_backend_dev_description(pointer).decode("utf-8", "replace")
+    return Device(name, what, kind, free.value, total.value)
 
 
 class SamplerChain:
