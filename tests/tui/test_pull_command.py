@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 from tests.hub.faults import Fault
 from tests.hub.server import TOKEN
 from tests.tui.model_stage import REPO, Stage, staged, tiny
 
+from llmchat_engine.models.machine import Machine
+from llmchat_engine.models.memory import Free
 from llmchat_engine.models.pulled import record_of
 from llmchat_engine.models.trials import Trial
+from llmchat_tui.pulling import speed
 
 HASH = hashlib.sha256(tiny("Q8_0")).hexdigest()
 
@@ -223,3 +227,13 @@ def test_the_command_that_is_told_can_be_pasted(stage: Stage) -> None:
     pulled = stage.run("pull", "user/own-GGUF")
     assert pulled.code == 0, pulled.err
     assert shlex.split(pulled.out.rpartition("ask it: ")[2]) == ["llmchat", "ask", "-m", "my model", "…"]
+
+
+def test_a_speed_is_told_from_size_and_type() -> None:
+    machine = Machine(Free(8 << 30, ""), (), 20e9, 4)
+    assert speed(0, "Q8_0", machine) == 0
+    assert speed(10**9, "Q8_0", replace(machine, bandwidth=0.0)) == 0
+    large, small = speed(8 * 10**9, "Q8_0", machine), speed(10**8, "Q8_0", machine)
+    assert 1 < large < 2.5, "20 GB/s read 8 GB in 0.4 s"
+    assert large < small
+    assert speed(10**9, "UD-Q4_K_XL", machine) > speed(10**9, "Q4_1", machine), "half of it is work"

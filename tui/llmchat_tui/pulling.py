@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from llmchat_engine.models.machine import Machine
 
 Fits = Literal["yes", "tight", "no", ""]
+_SMALL, _HEADS, _CACHE = 135e6, 270, 23e3
+"""Of SmolLM2-135M: parameters, heads of all layers, bytes of cache for a token."""
+_GROWTH = 0.45
+"""How both grow with the parameters: 8 billion have 1,024 heads and 131 kB, and this says 1,700 and 144."""
+_CELLS = 4096
+"""Half of the context that is chosen where nobody asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,29 @@ def free_bytes(machine: Machine) -> int:
     return max(machine.free.bytes, room_of(machine))
 
 
-def speed(size: int, machine: Machine) -> float:
-    """Returns about how many tokens a second a model of this size would write; 0 where that is not known."""
-    return machine.bandwidth / size if size > 0 else 0.0
+def speed(size: int, quant: str, machine: Machine) -> float:
+    """Returns about how many tokens a second a model would write, as plan.py tells it once its header is here.
+
+    Args:
+        size: of what is read for a token, in bytes; 0 is not known.
+        quant: as in a variant.
+        machine: what it would run on.
+
+    Returns:
+        0 where that cannot be told.
+    """
+    if size <= 0 or machine.bandwidth <= 0:
+        return 0.0
+    from llmchat_engine.models.quants import expected_size
+    from llmchat_engine.models.speed import HEAD, OTHER_WORK, WORK
+
+    kind = quant.removeprefix("UD-")
+    work = next((each for name, each in WORK.items() if kind.startswith(name)), OTHER_WORK)
+    parameters = size * 1e9 / (expected_size(10**9, quant) or 0.6e9)
+    shape: float = (parameters / _SMALL) ** _GROWTH
+    weights = size / machine.bandwidth + size / (machine.threads * work)
+    cache = _CELLS * shape * (_HEADS * HEAD / machine.threads + _CACHE / machine.bandwidth)
+    return 1.0 / (weights + cache)
 
 
 def why(chosen: Chosen, machine: Machine) -> str:
@@ -125,7 +151,7 @@ def why(chosen: Chosen, machine: Machine) -> str:
         return f"{kind}: {size_text(chosen.size)} in {len(chosen.files)} files"
     free = f"{size_text(free_bytes(machine))} free"
     fit = {"yes": f"fits with {free}", "tight": f"fits tightly: {free}", "no": f"does not fit: {free}", "": ""}
-    told = speed_text(speed(chosen.size, machine)) if fits(chosen.size, machine) != "no" else ""
+    told = speed_text(speed(chosen.size, chosen.variant.quant, machine)) if fits(chosen.size, machine) != "no" else ""
     of = f" of {chosen.among}" if chosen.among > 1 else ""
     parts = [size_text(chosen.size), fit[fits(chosen.size, machine)], told and f"about {told}"]
     return f"{chosen.variant.quant}{of}: {', '.join(filter(None, parts))}"

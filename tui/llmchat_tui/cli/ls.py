@@ -85,11 +85,12 @@ def rows_of(app: App) -> list[Row]:
     """Returns the models on this machine with what their headers, the memory and earlier trials say."""
     from llmchat_engine.models.brief import read_brief
     from llmchat_engine.models.machine import read_machine
+    from llmchat_engine.models.repack import cpu_features
     from llmchat_engine.models.trials import known_trial
     from llmchat_tui.cli.model_store import aliases_of, default_of, stock_of
 
     config, default = app.config, default_of(app)
-    machine = read_machine(app.paths.state_dir)
+    machine, features = read_machine(app.paths.state_dir), cpu_features()
     rows = []
     for model in stock_of(app).find():
         brief = read_brief(model.path, app.paths.cache_dir)
@@ -97,13 +98,14 @@ def rows_of(app: App) -> list[Row]:
         problem = brief.problem or (trial.why if trial and not trial.ok else "")
         aliases = aliases_of(model, config.tables)
         is_default = default is not None and default.path == model.path
-        rows.append(Row(model, brief, _plan(model, brief, machine, config), problem, aliases, is_default))
+        rows.append(Row(model, brief, _plan(model, brief, machine, features, config), problem, aliases, is_default))
     return rows
 
 
-def _plan(model: LocalModel, brief: Brief, machine: Machine, config: Config) -> Plan | None:
+def _plan(model: LocalModel, brief: Brief, machine: Machine, features: frozenset[str], config: Config) -> Plan | None:
     """Returns how it would be loaded, as the settings say."""
     from llmchat_engine.models.plan import plan
+    from llmchat_engine.models.repack import repacked_bytes
     from llmchat_tui.model_options import names_of, options_of
 
     if brief.header is None:
@@ -116,6 +118,7 @@ def _plan(model: LocalModel, brief: Brief, machine: Machine, config: Config) -> 
         gpu_layers=own.get("gpu_layers", settings.gpu_layers),
         cache_type_k=own.get("cache_type_k", settings.cache_type_k),
         cache_type_v=own.get("cache_type_v", settings.cache_type_v),
+        repacked=repacked_bytes(brief.header, features),
     )
 
 

@@ -67,12 +67,13 @@ def search(context: click.Context, words: tuple[str, ...], limit: int, quiet: bo
     from llmchat_engine.models.hub import Hub
     from llmchat_engine.models.machine import read_machine
     from llmchat_tui.cli.interrupts import catch_signals
+    from llmchat_tui.cli.model_store import stock_of
 
     app = context.ensure_object(App)
     console = app.console(quiet=quiet)
     with catch_signals():
         hub, machine = Hub(app.environ), read_machine(app.paths.state_dir)
-        console.status(f"asking {hub.endpoint.partition('://')[2]}")
+        console.status(f"asking {stock_of(app).hub_name}")
         found = hub.search(" ".join(words), limit)
         rows = _rows(hub, found, machine, console)
         console.clear_status()
@@ -128,7 +129,7 @@ def _cells(row: Row, machine: Machine) -> list[str]:
         shown.quant if shown else "",
         f"{'' if row.known else '~'}{size_text(size)}" if size else "",
         fit,
-        speed_text(speed(size, machine)) if fit not in ("", "no") else "",
+        speed_text(speed(size, shown.quant, machine)) if shown and fit not in ("", "no") else "",
         "gated" if found.gated else "",
     ]
 

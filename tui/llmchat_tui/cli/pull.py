@@ -74,6 +74,7 @@ class _Pull:
         """Pulls what is named, or lets somebody choose from the catalogue."""
         from llmchat_engine.models.hub import Hub
         from llmchat_engine.models.machine import read_machine
+        from llmchat_tui.cli.model_store import stock_of
 
         self._console.status("measuring this machine")
         machine = read_machine(self._app.paths.state_dir)
@@ -82,7 +83,7 @@ class _Pull:
         if not text and not (text := self._from_catalogue(hub, machine)):
             return
         reference = self._reference(text)
-        self._console.status(f"asking {hub.endpoint.partition('://')[2]} for {reference.repo}")
+        self._console.status(f"asking {stock_of(self._app).hub_name} for {reference.repo}")
         repo = hub.repo(reference)
         self._console.clear_status()
         chosen = self._chosen(repo, reference, machine)
@@ -227,6 +228,8 @@ class _Pull:
         if pulled.fetched:
             rate = f" in {pulled.seconds:.0f} s" if pulled.seconds >= 1 else ""
             how = f"pulled {chosen.call} · {size_text(pulled.fetched)}{rate}"
+        elif pulled.waited:
+            how = f"{chosen.call} is here now: another llmchat pulled it"
         else:
             how = f"{chosen.call} is already here · {size_text(chosen.size)}"
         print_rows([f"{how} · {'ask it' if chosen.variant else 'use it'}: {use}"])
@@ -247,7 +250,7 @@ def _facts(chosen: Chosen, machine: Machine) -> dict[str, Any]:
     from llmchat_tui.pulling import fits, speed
 
     repo, is_model = chosen.repo, chosen.variant is not None
-    about = speed(chosen.size, machine) if is_model else 0.0
+    about = speed(chosen.size, chosen.variant.quant, machine) if chosen.variant else 0.0
     return {
         "repo": repo.name,
         "commit": repo.commit,

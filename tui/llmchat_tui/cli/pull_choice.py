@@ -94,7 +94,7 @@ def choose_variant(repo: HubRepo, machine: Machine) -> Chosen | None:
     rows = []
     for number, variant in enumerate(found, 1):
         fit = fits(variant.size, machine)
-        about = speed_text(speed(variant.size, machine)) if fit != "no" else ""
+        about = speed_text(speed(variant.size, variant.quant, machine)) if fit != "no" else ""
         mark = "best for this machine" if variant is best else ""
         rows.append((str(number), variant.quant, size_text(variant.size), fit, about, mark, variant.files[0].path))
     print_rows(table(_VARIANTS, rows, room_of_stdout()))
@@ -124,24 +124,29 @@ def _sizes(
 ) -> tuple[list[tuple[int, bool]], str]:
     """Returns what would be pulled of each entry in bytes, and whether the hub said so; and why it did not.
 
-    After a hub that cannot be reached no other entry is asked for: each would take as long to fail.
+    All are asked for at once: one after the other takes some five seconds, and a hub that is silent as long for each.
     """
-    from llmchat_engine import HubError, HubUnreachable
+    import threading
 
-    sizes, why, reached = list[tuple[int, bool]](), "", True
-    for number, entry in enumerate(entries, 1):
-        size = 0
-        if reached:
-            console.status(f"asking for sizes: {number} of {len(entries)}")
-            try:
-                size = _size_on(hub, entry, machine)
-            except HubUnreachable as error:
-                reached, why = False, str(error)
-            except HubError as error:
-                why = why or str(error)
-        sizes.append((size or entry.size, bool(size)))
+    from llmchat_engine import EngineError
+
+    sizes, failures = dict[str, int](), list[str]()
+
+    def look_up(entry: Entry) -> None:
+        try:
+            sizes[entry.repo] = _size_on(hub, entry, machine)
+        except EngineError as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=look_up, args=(entry,), daemon=True) for entry in entries]
+    for thread in threads:
+        thread.start()
+    for number, thread in enumerate(threads, 1):
+        console.status(f"asking for sizes: {number} of {len(entries)}")
+        thread.join()
     console.clear_status()
-    return sizes, why
+    known = [(sizes.get(entry.repo, 0) or entry.size, entry.repo in sizes) for entry in entries]
+    return known, min(failures, default="")
 
 
 def _size_on(hub: Hub, entry: Entry, machine: Machine) -> int:
@@ -159,8 +164,9 @@ def _size_on(hub: Hub, entry: Entry, machine: Machine) -> int:
 
 
 def _entry_cells(number: int, entry: Entry, size: int, known: bool, machine: Machine) -> list[str]:
+    from llmchat_engine.models.quants import CENTRE
     from llmchat_tui.model_card import speed_text
-    from llmchat_tui.pulling import fits
+    from llmchat_tui.pulling import fits, speed
 
     fit = fits(size, machine)
     return [
@@ -169,11 +175,16 @@ def _entry_cells(number: int, entry: Entry, size: int, known: bool, machine: Mac
         f"{entry.tier} GiB",
         f"{'' if known else '~'}{size_text(size)}",
         fit,
-        speed_text(entry.speed(machine.bandwidth)) if fit != "no" else "",
+        speed_text(speed(_read_of(entry, size), entry.quant or CENTRE, machine)) if fit != "no" else "",
         entry.good_for,
         entry.licence,
         entry.repo,
     ]
+
+
+def _read_of(entry: Entry, size: int) -> int:
+    """Returns the bytes of a model that are read for one token: of experts only some are."""
+    return size * (entry.active or entry.parameters) // entry.parameters
 
 
 def _entry_facts(entry: Entry, size: int, known: bool, machine: Machine) -> dict[str, Any]:
