@@ -10,11 +10,12 @@ from tests.engine.measuring import TEXT
 from tests.engine.tiny_gguf import tiny_llama
 from tests.tui.asking import Asked, ask
 from tests.tui.terminal import unexpected
+from tests.tui.test_models_json import explained
 
 from llmchat_engine.models.compare import Side
 from llmchat_engine.models.tasks import Answered, Divergence, Measured, TextFacts
 from llmchat_engine.types import ModelSpec
-from llmchat_tui.cli.compare_chart import answers, charts, letter, table
+from llmchat_tui.cli.compare_chart import answers, charts, letter, perplexity_text, table
 from llmchat_tui.cli.measuring import prompts_in
 from llmchat_tui.errors import UsageError
 
@@ -110,6 +111,15 @@ def test_what_a_model_says_and_is_called_acts_on_no_terminal() -> None:
     assert unexpected(printed.encode()) == []
 
 
+def test_a_perplexity_beyond_all_sense_keeps_its_column() -> None:
+    assert [perplexity_text(value) for value in (1.0, 20.0855, 99_999.5, 4.4e11)] == [
+        "1.000",
+        "20.085",
+        "99,999.500",
+        "4.40e+11",
+    ]
+
+
 def test_letters_go_on_behind_z() -> None:
     assert [letter(number) for number in (0, 1, 25, 26)] == ["A", "B", "Z", "27"]
 
@@ -152,6 +162,7 @@ def test_two_models_are_compared(home: Path, tiny: Path, text: Path, tmp_path: P
     assert base["path"] == str(tiny)
     assert base["reading"]["window"] == 64
     assert other["answers"] == base["answers"]
+    assert {*base} == {*other} == explained("llmchat models compare --json")
     assert list((home / "cache").iterdir()) == []
 
 
@@ -192,8 +203,9 @@ def test_a_perplexity_is_told_with_its_error(home: Path, tiny: Path, text: Path)
     assert "windows of 64, " in second
     assert third.startswith("The text is short")
     found = json.loads(models(home, "perplexity", str(tiny), "-", *flags, "--json", stdin=TEXT.encode()).out)
-    assert f"perplexity {found['perplexity']:,.4f} ± {found['perplexity_error']:,.4f}" in first
+    assert f"perplexity {perplexity_text(found['perplexity'])} ± {perplexity_text(found['perplexity_error'])}" in first
     assert found["scored"] == found["windows"] * 31
+    assert {*found} == explained("llmchat models perplexity --json")
 
 
 def test_a_text_shorter_than_a_window_is_told(home: Path, tiny: Path, text: Path) -> None:

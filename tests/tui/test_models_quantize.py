@@ -13,6 +13,7 @@ from tests.engine.rig import until
 from tests.engine.tiny_gguf import tiny_llama
 from tests.tui.asking import Asked, ask, environment
 from tests.tui.terminal import unexpected
+from tests.tui.test_models_json import explained
 
 from llmchat_engine.models.gguf import read_header
 
@@ -77,6 +78,7 @@ def test_the_json_says_everything(home: Path, full: Path, tmp_path: Path) -> Non
     assert (found["source"], found["path"], found["type"]) == (str(full), str(out), "q8_0")
     assert found["size_after"] == out.stat().st_size
     assert found["tensors"] == 20
+    assert {*found} == explained("llmchat models quantize --json")
 
 
 def test_rounding_twice_needs_to_be_asked_for_and_is_warned_of(home: Path, full: Path, tmp_path: Path) -> None:

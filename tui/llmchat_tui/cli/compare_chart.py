@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from math import expm1
+from math import exp, expm1
 from typing import TYPE_CHECKING
 
 from llmchat_tui.gauge import bar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BAR = 30
 _CYAN = "36"
+_HUGE = 1e6
 _NARROWEST = 30
 """Columns of an answer below which two are not set side by side."""
 Cell = Callable[["Side"], str]
@@ -84,7 +85,12 @@ def _perplexity(side: Side) -> str:
     if side.measured.text is None:
         return ""
     value, error = perplexity_of(side.measured.text)
-    return f"{value:,.3f} ± {error:,.3f}"
+    return f"{perplexity_text(value)} ± {perplexity_text(error)}"
+
+
+def perplexity_text(value: float) -> str:
+    """Returns a perplexity; that of a model which knows nothing of the text has no place in a column else."""
+    return f"{value:,.3f}" if value < _HUGE else f"{value:.2e}"
 
 
 def _rate(value: float) -> str:
@@ -93,17 +99,11 @@ def _rate(value: float) -> str:
 
 def charts(sides: Sequence[Side], *, color: bool) -> Iterator[str]:
     """Yields bars of size, memory, speed and perplexity; the longest of each measure is full."""
-    from llmchat_engine.models.compare import perplexity_of
-
     measures: tuple[tuple[str, Callable[[Side], float], Callable[[float], str]], ...] = (
         ("size", lambda side: side.size, size_text),
         ("memory at most", lambda side: side.measured.peak_memory, size_text),
         ("writing, tokens/s", lambda side: side.measured.decode, _rate),
-        (
-            "perplexity",
-            lambda side: perplexity_of(side.measured.text)[0] if side.measured.text else 0.0,
-            "{:.3f}".format,
-        ),
+        ("perplexity", lambda side: exp(side.measured.text.nll) if side.measured.text else 0.0, perplexity_text),
     )
     for title, value_of, told in measures:
         values = [value_of(side) for side in sides]

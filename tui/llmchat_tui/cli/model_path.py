@@ -34,7 +34,11 @@ def local_spec(app: App, model: str, example: str, **loading: Any) -> ModelSpec:
 
     spec = app.spec(model, **loading)
     if not isinstance(spec, ModelSpec):
-        raise UsageError(f"{model or 'the model of the settings'} runs on a server", "only a file on this machine can be measured", example)
+        raise UsageError(
+            f"{model or 'the model of the settings'} runs on a server",
+            "only a file on this machine can be measured",
+            example,
+        )
     return spec
 
 

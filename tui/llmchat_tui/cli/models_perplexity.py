@@ -87,11 +87,12 @@ def text_told(facts: TextFacts) -> str:
 
 def _told(side: Side, facts: TextFacts) -> Iterator[str]:
     from llmchat_engine.models.compare import perplexity_of
+    from llmchat_tui.cli.compare_chart import perplexity_text
     from llmchat_tui.sanitize import sanitize_line
 
     value, error = perplexity_of(facts)
     rate = facts.computed / facts.seconds if facts.seconds > 0 else 0.0
-    yield f"perplexity {value:,.4f} ± {error:,.4f}   {sanitize_line(side.name)}"
+    yield f"perplexity {perplexity_text(value)} ± {perplexity_text(error)}   {sanitize_line(side.name)}"
     yield f"{text_told(facts)}; {facts.seconds:,.1f} s, {rate:,.0f} tokens/s"
     if facts.scored < _FEW:
         yield "The text is short: the ± is a standard error, and with so few tokens only roughly known."
