@@ -114,6 +114,14 @@ def test_a_hostile_file_name_reaches_no_terminal(home: Path, full: Path) -> None
     assert evil.with_name("ev\x1b[31mil-Q8_0.gguf").is_file()
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems hold UTF-8 names alone")
+def test_a_name_that_is_no_text_is_refused(home: Path, full: Path) -> None:
+    odd = full.with_name("bad\udcff-F32.gguf")
+    full.rename(odd)
+    asked = quantize(home, str(odd), "--type", "int8")
+    assert (asked.code, "it is not UTF-8" in asked.err) == (2, True)
+
+
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(home: Path, full: Path) -> None:
     script = (
         "import sys, llmchat_engine.models.quantize as work; work._PROGRAM = 'tests.engine.hanging_child'\n"

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from llmchat_engine.errors import HostUnreachable
+import msgspec
+
+from llmchat_engine.errors import HostUnreachable, RequestInvalid
 from llmchat_engine.launch import clean_environment
 
 _PATIENCE = 0.5
@@ -26,20 +28,22 @@ _LEAVES_WITHIN = 10.0
 class Child:
     """One run of a program. Leaving the context kills it."""
 
-    def __init__(self, module: str, task: bytes, descriptors: Sequence[int] = ()) -> None:
+    def __init__(self, module: str, task: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
         """Starts it.
 
         Args:
             module: As "llmchat_engine.host.quantize".
-            task: One line that says what to do.
+            task: What it is to do.
             descriptors: Open files that it keeps, under the same numbers.
 
         Raises:
             HostUnreachable: it cannot be started.
+            RequestInvalid: a name in the task is not UTF-8.
         """
         import subprocess
         import tempfile
 
+        self._task = _line(task)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # close() closes it
         try:
             self._process = subprocess.Popen(
@@ -56,7 +60,6 @@ class Child:
             self._errors.close()
             why = error.strerror or str(error)
             raise HostUnreachable("a process of the engine could not be started", why, "llmchat doctor") from error
-        self._task = task
 
     def __enter__(self) -> Child:
         return self
@@ -74,7 +77,7 @@ class Child:
         assert self._process.stdout is not None
         # Its stdin stays open behind the task: where this process dies, the child reads the end of it and leaves.
         with contextlib.suppress(BrokenPipeError):  # how it ended is asked for when its lines are
-            self._process.stdin.write(self._task + b"\n")
+            self._process.stdin.write(self._task)
             self._process.stdin.flush()
         source, held = self._process.stdout.fileno(), b""
         with selectors.DefaultSelector() as selector:
@@ -127,3 +130,10 @@ class Child:
                 with contextlib.suppress(OSError):
                     pipe.close()
         self._errors.close()
+
+
+def _line(task: msgspec.Struct) -> bytes:
+    try:
+        return msgspec.json.encode(task) + b"\n"
+    except UnicodeEncodeError as error:
+        raise RequestInvalid("the name of a file cannot be used", "it is not UTF-8", "rename it") from error

@@ -160,7 +160,7 @@ def _measure(spec: ModelSpec, task: MeasureTask) -> Generator[Progress, None, Si
     name = spec.path.stem
     progress = Progress("loading", 0, 0, "tokens", what=name)
     yield progress
-    with Child(_PROGRAM, msgspec.json.encode(task), [task.rows_file] if task.rows_file >= 0 else []) as child:
+    with Child(_PROGRAM, task, [task.rows_file] if task.rows_file >= 0 else []) as child:
         for line in child.lines():
             told = None if line is None else msgspec.json.decode(line, type=Told)
             match told:

@@ -202,7 +202,7 @@ def _run(
         QuantizeFailed: llama.cpp could not, or the process died.
     """
     task = QuantizeTask(str(source), target, kind.ftype, threads, dry_run=not target)
-    with Child(_PROGRAM, msgspec.json.encode(task)) as child:
+    with Child(_PROGRAM, task) as child:
         for line in child.lines():
             if line is not None:
                 log.feed(msgspec.json.decode(line, type=str))
