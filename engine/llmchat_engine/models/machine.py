@@ -58,6 +58,8 @@ class Machine:
     """Bytes a second that the threads which write read from memory; 0 where it was never measured."""
     threads: int = 1
     """Those threads."""
+    card_unknown: bool = False
+    """Whether the build is for cards and none could be asked: then only loading tells what fits."""
 
     @property
     def card_room(self) -> int:
@@ -90,7 +92,9 @@ def read_machine(state_dir: Path, *, measure: bool = True, run: Run | None = Non
     speed = _remembered(path, now)
     if measure and (speed is None or now - speed.at > _AGAIN):
         speed = _keep(path, speed, _measured(threads, run or _run), now)
-    return Machine(memory_free(), read_cards(run), speed.bandwidth if speed else 0.0, threads)
+    cards = read_cards(run)
+    unknown = not cards and has_own_memory(library_dir())
+    return Machine(memory_free(), cards, speed.bandwidth if speed else 0.0, threads, unknown)
 
 
 def room_of(machine: Machine) -> int:

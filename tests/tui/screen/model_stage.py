@@ -8,13 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from llmchat_engine import EngineError
 from llmchat_engine.models.catalogue import Entry
 from llmchat_engine.models.hub_types import Found, HubFile, HubRepo, Reference, Variant
 from llmchat_engine.models.library import LocalModel, find_models
+from llmchat_engine.models.machine import Machine
 from llmchat_engine.models.memory import Free
 from llmchat_engine.models.progress import Progress
 from llmchat_engine.models.pull import Pulled
@@ -26,7 +25,7 @@ from llmchat_tui.stock import Room, Stock
 
 GB = 1_000_000_000
 ROOM = Room(10 * GB, 30e9)
-MACHINE: Any = SimpleNamespace(free=Free(10 * GB, "the memory of this machine"), cards=(), bandwidth=30e9)
+MACHINE = Machine(Free(10 * GB, "the memory of this machine"), bandwidth=30e9, threads=4)
 LARGE = HubFile("gemma-3-4b-it-Q8_0.gguf", 4 * GB, "b" * 64)
 SMALL = HubFile("gemma-3-4b-it-Q4_K_M.gguf", 5 * GB // 2, "a" * 64)
 REPO = HubRepo("ggml-org/gemma-3-4b-it-GGUF", "c" * 40, (LARGE, SMALL), "gguf", "gemma", False, 123_456)
@@ -36,7 +35,7 @@ OTHER = Entry("Qwen3 1.7B", "Qwen/Qwen3-1.7B-GGUF", 17 * GB // 10, 4, "quick ans
 
 
 class StockDouble(Stock):
-    """Answers at once, or when `gate` is open; `fault` is raised by the hub."""
+    """Answers at once, the hub when `hub_gate` is open, long work when `gate` is; `fault` is raised by the hub."""
 
     def __init__(self, models_dir: Path, config: Config | None = None) -> None:
         environ = {"HOME": str(models_dir), "LLMCHAT_HOME": str(models_dir)}
@@ -44,8 +43,9 @@ class StockDouble(Stock):
         super().__init__(models_dir, models_dir / "state", environ, lambda: made)
         self.asked: list[str] = []
         self.fault: EngineError | None = None
-        self.gate = threading.Event()
+        self.gate, self.hub_gate = threading.Event(), threading.Event()
         self.gate.set()
+        self.hub_gate.set()
         self.trials: dict[str, Trial] = {}
         """By the name of a file; all others load."""
         self.verdict = Verdict(True, "it has the sha256 that was pulled", "a" * 64)
@@ -59,7 +59,7 @@ class StockDouble(Stock):
     def find(self) -> list[LocalModel]:
         return [model for model in find_models(self.models_dir) if model.origin == "models"]
 
-    def machine(self) -> Any:
+    def machine(self) -> Machine:
         return MACHINE
 
     def room(self) -> Room:
@@ -120,6 +120,6 @@ class StockDouble(Stock):
 
     def _ask_hub(self, what: str) -> None:
         self._ask(what)
-        assert self.gate.wait(20)
+        assert self.hub_gate.wait(20)
         if self.fault:
             raise self.fault

@@ -116,7 +116,7 @@ def read_typed(stock: Stock, path: Path, post: Post) -> None:
 
 def facts_of(stock: Stock, path: Path, machine: Machine) -> ModelFacts:
     """Returns what is known of a file, also that it did not load when it was tried."""
-    facts = read_facts(path, machine.free)
+    facts = read_facts(path, machine)
     trial = None if facts.problem else stock.known_trial(path)
     return facts if trial is None else after_trial(facts, trial)
 

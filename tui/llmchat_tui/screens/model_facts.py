@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llmchat_engine import EngineError, NotEnoughMemory
+from llmchat_engine import EngineError
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.gguf import Header
     from llmchat_engine.models.library import LocalModel
+    from llmchat_engine.models.machine import Machine
     from llmchat_engine.models.memory import Free
 
 Fit = Literal["yes", "tight", "no", "card"]
-_TIGHT = 0.85
-"""Part of the free memory from which other programs begin to feel it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,6 @@ class ModelFacts:
     why: str = ""
     """For `tight` and `no`."""
     problem: str = ""
-    speed: float = 0.0
-    """Tokens a second that are to be expected; 0 is not known."""
 
 
 def free_memory() -> Free:
@@ -47,21 +43,25 @@ def free_memory() -> Free:
     return Free(sys.maxsize, "the graphics card") if has_own_memory(library_dir()) else memory_free()
 
 
-def read_facts(path: Path, free: Free) -> ModelFacts:
+def read_facts(path: Path, machine: Machine) -> ModelFacts:
     """Returns what can be told about a file without loading it.
 
     Args:
         path: the model.
-        free: what `free_memory` said.
+        machine: what it would run on.
     """
     from llmchat_engine.models.gguf import read_header
+    from llmchat_engine.models.plan import plan
 
     try:
         header = read_header(path)
     except EngineError as error:
         return ModelFacts(problem=error.why or error.what)
-    fit, why = _fit(header, free)
-    return ModelFacts(header.quantization, header.context_length, fit, why)
+    if machine.card_unknown:
+        return ModelFacts(header.quantization, header.context_length)
+    planned = plan(header, machine)
+    fit, why, speed = planned.fits, planned.why, planned.tokens_per_second
+    return ModelFacts(header.quantization, header.context_length, fit, why, speed=speed)
 
 
 def path_in(text: str) -> Path | None:
@@ -91,21 +91,3 @@ def with_current(models: list[LocalModel], current: Path | None) -> list[LocalMo
 def size_text(size: int) -> str:
     """Returns a file's size as people write it, in powers of ten as file managers do."""
     return f"{size / 1e9:.1f} GB" if size >= 999_500_000 else f"{size / 1e6:.0f} MB"
-
-
-def _fit(header: Header, free: Free) -> tuple[Fit, str]:
-    """Returns whether it fits, and the reason where it does not quite."""
-    from llmchat_engine.models.fit import AUTO_CONTEXT, choose_context, memory_needed
-
-    if free.bytes == sys.maxsize:
-        return "card", ""
-    try:
-        n_ctx = choose_context(header, 0, free)
-    except NotEnoughMemory as error:
-        return "no", error.why
-    if n_ctx < min(header.context_length, AUTO_CONTEXT):
-        return "tight", f"there is room for a context of {n_ctx:,} tokens"
-    need = memory_needed(header, n_ctx).total
-    if need > _TIGHT * free.bytes:
-        return "tight", f"it takes {size_text(need)} of {size_text(free.bytes)} that are free"
-    return "yes", ""
