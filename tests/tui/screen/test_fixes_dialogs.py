@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tui.screen.model_stage import StockDouble
 from tests.tui.screen.screen_stage import Hand, Stage, play, press
 from textual.events import Key
 from textual.screen import Screen
@@ -15,14 +16,16 @@ from textual.widgets import Input, TextArea
 from llmchat_engine import Sampling
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import ModelChoiceError
+from llmchat_tui.pulls import Pulls
 from llmchat_tui.screens.chat_settings import ChatSettings, ChatSettingsScreen
 from llmchat_tui.screens.dialogs import TextScreen
 from llmchat_tui.screens.info import InfoScreen
+from llmchat_tui.screens.model_checks import FactsRead
 from llmchat_tui.screens.model_facts import ModelFacts
-from llmchat_tui.screens.models import FactsRead, ModelChosen, ModelsScreen
+from llmchat_tui.screens.models import ModelChosen, ModelsScreen
 from llmchat_tui.screens.settings import SettingsScreen
 from llmchat_tui.screens.themes import ThemesScreen
-from llmchat_tui.screens.welcome import FileChecked, ModelsFound, WelcomeScreen
+from llmchat_tui.screens.welcome import ModelsFound, WelcomeScreen
 from llmchat_tui.themes import DARK
 
 MODEL = LocalModel("small", Path("/nowhere/small.gguf"), "package", 1 << 20)
@@ -30,16 +33,17 @@ MODEL = LocalModel("small", Path("/nowhere/small.gguf"), "package", 1 << 20)
 
 @pytest.fixture(autouse=True)
 def readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("models", "welcome"):
-        monkeypatch.setattr(f"llmchat_tui.screens.{module}.read_facts", lambda *_: ModelFacts())
+    monkeypatch.setattr("llmchat_tui.screens.model_checks.read_facts", lambda *_: ModelFacts())
 
 
 def models() -> ModelsScreen:
-    return ModelsScreen([MODEL], None, Path("/nowhere"))
+    stock = StockDouble(Path("/nowhere"))
+    return ModelsScreen([MODEL], "", stock, Pulls(stock))
 
 
 def welcome() -> WelcomeScreen:
-    return WelcomeScreen(ModelChoiceError("there is no model"), Path("/nowhere"), lambda: [MODEL])
+    stock = StockDouble(Path("/nowhere"))
+    return WelcomeScreen(ModelChoiceError("there is no model"), stock, Pulls(stock), lambda: [MODEL])
 
 
 def settings() -> SettingsScreen:
@@ -48,14 +52,14 @@ def settings() -> SettingsScreen:
 
 PAGES: list[tuple[Callable[[], Screen[Any]], str, Any]] = [
     (lambda: TextScreen("Title", "old"), "enter", "old"),
-    (models, "enter", ModelChosen(MODEL.path, make_default=False)),
+    (models, "enter", ModelChosen(str(MODEL.path), make_default=False)),
     (models, "escape", None),
     (lambda: ThemesScreen([DARK], DARK), "enter", DARK),
     (settings, "escape", frozenset()),
     (lambda: ChatSettingsScreen("chat", "", {}, Sampling()), "ctrl+s", ChatSettings("", {})),
     (lambda: InfoScreen("Title", "text"), "escape", None),
     (welcome, "q", None),
-    (welcome, "b", MODEL.path),
+    (welcome, "b", str(MODEL.path)),
 ]
 
 
@@ -71,18 +75,16 @@ def test_a_key_pressed_twice_closes_one_page(page: Callable[[], Screen[Any]], ke
     assert play(page(), steps).results == [result]
 
 
-@pytest.mark.parametrize("message", [FactsRead, FileChecked])
-def test_what_a_thread_finds_for_a_page_that_is_gone_is_dropped(message: type[Any]) -> None:
-    page: Screen[Any] = models() if message is FactsRead else welcome()
+@pytest.mark.parametrize("make", [models, welcome])
+def test_what_a_thread_finds_for_a_page_that_is_gone_is_dropped(make: Callable[[], Screen[Any]]) -> None:
+    page = make()
 
     async def steps(hand: Hand, app: Stage) -> None:
         await hand.settle()
         app.post_message(Key("escape", None))
-        facts = [ModelFacts(problem="broken"), ModelFacts()]
-        typed = [(True,), (True,)] if message is FactsRead else [(), ()]
         page.dismiss(None)
-        for fact, more in zip(facts, typed, strict=True):
-            page.post_message(message(MODEL.path, fact, *more))
+        for facts in (ModelFacts(problem="broken"), ModelFacts()):
+            page.post_message(FactsRead(MODEL.path, facts, typed=True))
         if isinstance(page, WelcomeScreen):
             page.post_message(ModelsFound([MODEL]))
         await hand.settle()
@@ -99,7 +101,7 @@ def test_what_was_found_late_does_not_touch_widgets_that_are_gone() -> None:
             await hand.settle()
             await page.dismiss(None)
         first.on_facts_read(FactsRead(MODEL.path, ModelFacts(problem="broken"), typed=True))
-        second.on_file_checked(FileChecked(MODEL.path, ModelFacts(problem="broken")))
+        second.on_facts_read(FactsRead(MODEL.path, ModelFacts(problem="broken"), typed=True))
         second.on_models_found(ModelsFound([]))
 
     first, second = models(), welcome()

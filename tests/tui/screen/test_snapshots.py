@@ -63,6 +63,5 @@ def test_the_pictures_are_small_and_load_nothing() -> None:
     pictures = list(FOLDER.glob("*.svg"))
     assert sum(path.stat().st_size for path in pictures) < 1_500_000
     for path in pictures:
-        assert re.findall(r"https?://[^\s\"']+|url\(|<script|<image", path.read_text(encoding="utf-8")) == [
-            "http://www.w3.org/2000/svg"
-        ]
+        shown = re.sub(r"(<text[^>]*>)[^<]*", r"\1", path.read_text(encoding="utf-8"))  # addresses as text load nothing
+        assert re.findall(r"https?://[^\s\"']+|url\(|<script|<image", shown) == ["http://www.w3.org/2000/svg"], path

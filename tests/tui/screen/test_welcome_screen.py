@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.tiny_gguf import tiny_llama
-from tests.tui.screen.model_stage import StockDouble
+from tests.tui.screen.model_stage import REPO, SMALL, StockDouble
 from tests.tui.screen.screen_stage import (
     EVIL,
     SIZES,
@@ -24,7 +24,8 @@ from tests.tui.screen.screen_stage import (
 from textual.containers import VerticalScroll
 from textual.widgets import Input
 
-from llmchat_engine import ModelUnreadable
+from llmchat_engine import HubForbidden, ModelUnreadable
+from llmchat_engine.models.hub_types import Reference, Variant
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.pulls import Pulls
@@ -80,6 +81,55 @@ def test_the_other_models_are_listed(tmp_path: Path) -> None:
         await until(hand, lambda: bool(app.results))
 
     assert play(welcome(model), steps).results == [str(model.path)]
+
+
+def test_nothing_is_asked_of_the_hub_before_the_user_wants_it() -> None:
+    screen = welcome()
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await until(hand, lambda: "asks huggingface.co" in words(app))
+        await hand.press("down", "up", "r")
+
+    play(screen, steps)
+    assert isinstance(screen._stock, StockDouble) and screen._stock.asked == []
+
+
+@pytest.mark.parametrize("key", ["c", "s"])
+def test_a_model_is_pulled_and_the_chat_opens_with_it(tmp_path: Path, key: str) -> None:
+    stock = StockDouble(tmp_path)
+    pulls = Pulls(stock)
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await hand.press(key)
+        await until(hand, lambda: "Q4_K_M · 2.5 GB" in words(app))
+        stock.gate.clear()
+        await hand.press(*(["down"] if key == "s" else []), "enter")
+        await until(hand, lambda: "pulling gemma-3-4b-it Q4_K_M" in words(app) and "x stop" in words(app))
+        stock.gate.set()
+        await until(hand, lambda: bool(app.results))
+
+    path = tmp_path / REPO.name / SMALL.path
+    assert play(WelcomeScreen(NONE_FOUND, stock, pulls, list), steps).results == [str(path)]
+    pulls.close(20)
+
+
+def test_a_download_that_fails_says_why_and_can_be_stopped(tmp_path: Path) -> None:
+    stock = StockDouble(tmp_path)
+    pulls = Pulls(stock)
+    stock.gate.clear()
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        pulls.add(Reference("user/one-GGUF", "Q4_0"), REPO, Variant("Q4_0", (SMALL,)))
+        await until(hand, lambda: "pulling one Q4_0" in words(app))
+        await hand.press("x")
+        await until(hand, lambda: "choosing it again goes on" in words(app))
+        stock.fault = HubForbidden("user/two-GGUF is gated", "its terms have to be accepted")
+        stock.gate.set()
+        pulls.add(Reference("user/two-GGUF"))
+        await until(hand, lambda: "user/two-GGUF is gated" in words(app))
+
+    assert play(WelcomeScreen(NONE_FOUND, stock, pulls, list), steps).results == []
+    pulls.close(20)
 
 
 @pytest.mark.parametrize("name", ["good.gguf", "bad.gguf"])
@@ -156,7 +206,7 @@ def test_every_way_can_be_read_at_every_size(size: tuple[int, int], theme: str) 
 
     play(welcome(OWN), steps, size, theme)
     everything = "".join("".join(seen).split())
-    for text in ("m  Choose", "p  Name", str(DIRECTORY), small_model_command(), "and press r."):
+    for text in ("m  Choose", "p  Name", "c  Pull", "s  Search", str(DIRECTORY), small_model_command(), "and press r."):
         assert "".join(text.split()) in everything, text
 
 

@@ -12,12 +12,14 @@ from textual.content import Content
 from llmchat_engine.models.hub_types import Found, HubRepo, Variant
 from llmchat_tui.model_card import speed_text
 from llmchat_tui.progress_words import shortened, size_text
+from llmchat_tui.pulling import fits, speed
 from llmchat_tui.sanitize import sanitize_line
+from llmchat_tui.screens.model_facts import Fit
 from llmchat_tui.screens.model_rows import FIT_PHRASES, FIT_STYLES, FIT_WORDS, cut
-from llmchat_tui.stock import Room
 
 if TYPE_CHECKING:
     from llmchat_engine.models.catalogue import Entry
+    from llmchat_engine.models.machine import Machine
 
 _ROOMY = 66
 """Columns from which on the speed of a variant is told too."""
@@ -25,21 +27,21 @@ _SHOWN_QUANTS = 5
 _LONGEST_QUANT = 12
 
 
-def found_row(found: Found, room: Room | None, width: int) -> Content:
+def found_row(found: Found, machine: Machine | None, width: int) -> Content:
     """Returns the row of a repository that a search found.
 
     Args:
         found: the repository.
-        room: what fits on this machine; None while that is not known.
+        machine: what it would run on; None while that is not known.
         width: of the list.
     """
     parts = [f"{count_text(found.downloads)} downloads", f"{count_text(found.likes)} likes"]
     parts += [sanitize_line(found.updated)] if found.updated else []
     sized = [variant for variant in found.variants if variant.size]
-    fits = sum(room.fit(variant.size) in ("yes", "tight") for variant in sized) if room else 0
+    fitting = sum(fits(variant.size, machine) in ("yes", "tight") for variant in sized) if machine else 0
     quants = [sanitize_line(variant.quant) for variant in found.variants if variant.quant != "?"]
     shown = " ".join(quants[:_SHOWN_QUANTS]) + (f" +{len(quants) - _SHOWN_QUANTS}" * (len(quants) > _SHOWN_QUANTS))
-    told = f"{fits} of {len(sized)} about fit" if room and sized else ""
+    told = f"{fitting} of {len(sized)} about fit" if machine and sized else ""
     gated: list[tuple[str, str]] = [("   gated", "$text-warning")] if found.gated else []
     below = " · ".join(part for part in (*parts, told, shown) if part)
     return Content.assemble(
@@ -49,21 +51,23 @@ def found_row(found: Found, room: Room | None, width: int) -> Content:
     )
 
 
-def entry_row(entry: Entry, repo: HubRepo | None, variant: Variant | None, room: Room | None, width: int) -> Content:
+def entry_row(
+    entry: Entry, repo: HubRepo | None, variant: Variant | None, machine: Machine | None, width: int
+) -> Content:
     """Returns the row of a model of the catalogue.
 
     Args:
         entry: the model.
         repo: what the hub says of it; None where it was not asked.
         variant: the one for this machine.
-        room: what fits on this machine; None while that is not known.
+        machine: what it would run on; None while that is not known.
         width: of the list.
     """
     if variant is not None:
-        fit = room.fit(variant.size) if room else "card"
+        fit = _fit(variant, machine)
         parts = [sanitize_line(variant.quant), size_text(variant.size), FIT_PHRASES[fit]]
         share = entry.active / entry.parameters if entry.active else 1.0
-        parts += [_about(room.speed(round(variant.size * share)) if room else 0.0)]
+        parts += [_about(variant, machine, share)]
     else:
         unchecked = f"about {size_text(entry.size)}, size not checked"
         parts = [unchecked if repo is None else "nothing of it fits this machine"]
@@ -75,16 +79,16 @@ def entry_row(entry: Entry, repo: HubRepo | None, variant: Variant | None, room:
     return Content.assemble(("↓ ", "$text-accent"), head, *unsure, (f"\n  {cut(below, width - 2)}", "$text-muted"))
 
 
-def variant_row(variant: Variant, room: Room, best: bool, width: int) -> Content:
+def variant_row(variant: Variant, machine: Machine, best: bool, width: int) -> Content:
     """Returns the row of one variant.
 
     Args:
         variant: the variant.
-        room: what fits on this machine.
+        machine: what it would run on.
         best: whether it suits this machine best.
         width: of the list.
     """
-    fit, name = room.fit(variant.size), sanitize_line(variant.quant if variant.quant != "?" else variant.files[-1].path)
+    fit, name = _fit(variant, machine), sanitize_line(variant.quant if variant.quant != "?" else variant.files[-1].path)
     size = f"{shortened(name, _LONGEST_QUANT):<{_LONGEST_QUANT}} {size_text(variant.size):>9}  "
     if width < _ROOMY:
         mark = ("  best", "$text-success") if best else ""
@@ -94,7 +98,7 @@ def variant_row(variant: Variant, room: Room, best: bool, width: int) -> Content
     return Content.assemble(
         size,
         (f"{FIT_PHRASES[fit]:<12}", FIT_STYLES[fit]),
-        (f"{_about(room.speed(variant.size)):<16}{parts}", "$text-muted"),
+        (f"{_about(variant, machine):<16}{parts}", "$text-muted"),
         mark,
     )
 
@@ -107,8 +111,22 @@ def repo_line(repo: HubRepo) -> str:
     return sanitize_line(" · ".join(part for part in parts if part))
 
 
-def _about(speed: float) -> str:
-    words = speed_text(speed)
+def _fit(variant: Variant, machine: Machine | None) -> Fit:
+    """Returns whether a variant fits; `card` where that cannot be told."""
+    return (fits(variant.size, machine) or "card") if machine else "card"
+
+
+def _about(variant: Variant, machine: Machine | None, share: float = 1.0) -> str:
+    """Returns about how fast a variant would write; empty where that is not known, or it does not fit.
+
+    Args:
+        variant: which.
+        machine: what it would run on.
+        share: part of it that is read for a token.
+    """
+    if machine is None or _fit(variant, machine) == "no":
+        return ""
+    words = speed_text(speed(round(variant.size * share), variant.quant, machine))
     return f"about {words}" if words else ""
 
 

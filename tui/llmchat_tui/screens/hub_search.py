@@ -21,12 +21,13 @@ from llmchat_tui.screens.hub_rows import entry_row, found_row
 from llmchat_tui.screens.hub_work import Picked
 from llmchat_tui.screens.model_entries import reference_in
 from llmchat_tui.screens.panel import Panel, SafeInput, is_open
-from llmchat_tui.stock import Room, Stock
+from llmchat_tui.stock import Stock
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from llmchat_engine.models.catalogue import Entry
+    from llmchat_engine.models.machine import Machine
 
 __all__ = ["HubScreen", "Picked"]
 
@@ -54,7 +55,7 @@ class HubScreen(Panel[Picked | None]):
         """
         super().__init__("Pull a model")
         self._stock, self._words, self._at_list = stock, words, at_list
-        self._room: Room | None = None
+        self._machine: Machine | None = None
         self._entries: tuple[Entry, ...] = ()
         self._read: dict[str, tuple[HubRepo, Variant | None]] = {}
         self._hits: tuple[Found, ...] | None = None
@@ -81,7 +82,7 @@ class HubScreen(Panel[Picked | None]):
 
     def on_suggested(self, message: work.Suggested) -> None:
         """Shows the catalogue, before the hub has told any size."""
-        self._entries, self._room = message.entries, message.room
+        self._entries, self._machine = message.entries, message.machine
         self._shown()
 
     def on_entry_read(self, message: work.EntryRead) -> None:
@@ -92,7 +93,7 @@ class HubScreen(Panel[Picked | None]):
     def on_hits(self, message: work.Hits) -> None:
         """Shows what was found."""
         if is_open(self) and message.words == self._words:
-            self._hits, self._room = message.found, message.room
+            self._hits, self._machine = message.found, message.machine
             count = len(message.found)
             self._say(f"{count} found for “{message.words}”" if count else f"nothing was found for “{message.words}”")
             self._write()
@@ -166,10 +167,10 @@ class HubScreen(Panel[Picked | None]):
         options = self.query_one(HubList)
         width = options.size.width - 2
         if self._hits is not None:
-            rows = [found_row(found, self._room, width) for found in self._hits]
+            rows = [found_row(found, self._machine, width) for found in self._hits]
         else:
             read = [(entry, *self._read.get(entry.name, (None, None))) for entry in self._entries]
-            rows = [entry_row(entry, repo, variant, self._room, width) for entry, repo, variant in read]
+            rows = [entry_row(entry, repo, variant, self._machine, width) for entry, repo, variant in read]
         before = options.highlighted if len(rows) == options.option_count else None
         options.set_options(Option(row) for row in rows)
         options.highlighted = (before or 0) if rows else None

@@ -83,7 +83,9 @@ class VariantsScreen(Panel[Picked | None]):
         repo, variant = self._found.repo, self._found.variants[event.option_index]
         same = sum(other.quant == variant.quant for other in self._found.variants)
         revision = self._reference.revision
-        if variant.quant == "?" or same > 1:
+        if repo.kind != "gguf":
+            reference = Reference(repo.name, revision=revision)
+        elif variant.quant == "?" or same > 1:
             reference = Reference(repo.name, file=variant.files[0].path, revision=revision)
         else:
             reference = Reference(repo.name, variant.quant, revision=revision)
@@ -104,7 +106,7 @@ class VariantsScreen(Panel[Picked | None]):
             options = self.query_one(VariantList)
             before, width = options.highlighted, options.size.width
             options.set_options(
-                Option(variant_row(variant, found.room, variant == found.best, width)) for variant in found.variants
+                Option(variant_row(variant, found.machine, variant == found.best, width)) for variant in found.variants
             )
             options.highlighted = before
 

@@ -10,10 +10,11 @@ from textual.message import Message
 
 from llmchat_engine import EngineError, HubUnreachable
 from llmchat_engine.models.hub_types import Found, HubRepo, Reference, Variant
-from llmchat_tui.stock import Room, Stock
+from llmchat_tui.stock import Stock
 
 if TYPE_CHECKING:
     from llmchat_engine.models.catalogue import Entry
+    from llmchat_engine.models.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Suggested(Message):
     """What the catalogue has for this machine."""
 
     entries: tuple[Entry, ...]
-    room: Room
+    machine: Machine
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Hits(Message):
 
     words: str
     found: tuple[Found, ...]
-    room: Room
+    machine: Machine
 
 
 @dataclass
@@ -58,7 +59,7 @@ class RepoRead(Message):
     repo: HubRepo
     variants: tuple[Variant, ...]
     best: Variant | None
-    room: Room
+    machine: Machine
 
 
 @dataclass
@@ -72,10 +73,10 @@ Post = Callable[[Message], object]
 
 
 def suggest(stock: Stock, post: Post, cancelled: Callable[[], bool]) -> None:
-    """Tells the catalogue at once, then asks the hub of each model in it; where it does not answer, of no further one."""
-    room = stock.room()
-    entries = stock.suggested(room)
-    post(Suggested(entries, room))
+    """Tells the catalogue at once, then asks the hub of each model in it until it does not answer."""
+    machine = stock.machine()
+    entries = stock.suggested(machine)
+    post(Suggested(entries, machine))
     for entry in entries:
         if cancelled():
             return
@@ -93,7 +94,7 @@ def suggest(stock: Stock, post: Post, cancelled: Callable[[], bool]) -> None:
 def search(stock: Stock, words: str, post: Post) -> None:
     """Searches the hub."""
     try:
-        post(Hits(words, stock.search(words), stock.room()))
+        post(Hits(words, stock.search(words), stock.machine()))
     except EngineError as error:
         post(Refused(words_of(error)))
 
@@ -106,8 +107,8 @@ def read_repo(stock: Stock, reference: Reference, post: Post) -> None:
     except EngineError as error:
         post(Refused(words_of(error)))
         return
-    room = stock.room()
-    post(RepoRead(repo, variants, stock.best(variants, room), room))
+    machine = stock.machine()
+    post(RepoRead(repo, variants, stock.best(variants, machine), machine))
 
 
 def words_of(error: EngineError) -> str:

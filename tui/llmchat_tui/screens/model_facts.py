@@ -33,6 +33,8 @@ class ModelFacts:
     why: str = ""
     """For `tight` and `no`."""
     problem: str = ""
+    speed: float = 0.0
+    """About how many tokens a second it would write; 0 where that is not known."""
 
 
 def free_memory() -> Free:

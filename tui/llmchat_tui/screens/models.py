@@ -71,6 +71,9 @@ class ModelsScreen(ModelPage):
         """Returns whether a key of the list makes sense for the row under the cursor; it is shown only then."""
         entry = self.entry
         match action:
+            case "use_model" | "resume_pull" if isinstance(entry, Download):
+                job = self.job(entry)
+                return action == "resume_pull" and job is not None and job.state in ("stopped", "failed")
             case "default_model":
                 return isinstance(entry, LocalModel | Server) and not self.is_broken(entry)
             case "model_details":
@@ -80,8 +83,7 @@ class ModelsScreen(ModelPage):
             case "remove_model":
                 return isinstance(entry, LocalModel | Download)
             case "resume_pull":
-                job = self.job(entry)
-                return job is not None and job.state in ("stopped", "failed")
+                return False
             case _:
                 return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.content import Content
 
 from llmchat_tui.progress_words import amount_told, shortened
@@ -13,6 +15,7 @@ _WORDS = {
     "waits": "waiting",
     "runs": "pulling",
     "tries": "trying",
+    "stops": "stopping",
     "done": "here",
     "failed": "failed",
     "stopped": "stopped",
@@ -44,12 +47,12 @@ def _told(job: Job, resume: str) -> tuple[str, str]:
     """Returns what stands behind the name, and its style."""
     progress = job.progress
     match job.state:
-        case "waits":
+        case "waits" | "stops":
             return "", "$text-muted"
         case "tries":
             return "loading it once, to see that it can be used", "$text-muted"
         case "stopped":
-            amount = f"{amount_told(progress)} · " if progress else ""
+            amount = f"{amount_told(replace(progress, rate=0.0))} · " if progress else ""
             return f"{amount}{resume} goes on", "$text-warning"
         case "failed":
             return f"{job.problem}   {job.hint}".rstrip(), "$text-error"
