@@ -74,6 +74,7 @@ def test_options_that_are_wrong_change_nothing(stage: Stage, words: list[str], c
 
 def test_names_are_completed(stage: Stage) -> None:
     put(stage.models / "qwen.gguf")
+    put(stage.models / "q\x1b[31m\nodd.gguf", "b")
     stage.run("models", "alias", "queen", "qwen")
     stage.run("config", "set", "remotes.quick.base_url", "http://127.0.0.1:1/v1")
     from click import Context
@@ -96,3 +97,7 @@ def test_a_pulled_model_is_asked_by_its_repository(stage: Stage) -> None:
     stage.run("pull", REPO)
     spec = App(environ=stage.environ()).spec(f"{REPO}:Q8_0")
     assert getattr(spec, "path", None) == stage.models / REPO / "tiny-Q8_0.gguf"
+    sent = stage.hub.sent
+    refused = stage.run("ask", "-m", "other/repo:Q8_0", "hi")
+    assert (refused.code, refused.out, stage.hub.sent) == (3, "", sent)
+    assert "hint: llmchat pull other/repo:Q8_0\n" in refused.err

@@ -194,9 +194,10 @@ def test_the_token_is_told_nowhere(stage: Stage) -> None:
 
 
 def test_names_from_the_hub_are_data(stage: Stage) -> None:
-    stage.hub.add("user/odd-GGUF", {"odd-Q8_0.gguf": tiny("odd")}, licence="\x1b[31mred\u202e")
+    stage.hub.add("user/odd-GGUF", {"odd\u202e.gguf": tiny("odd")}, licence="\x1b[31mred\u202e")
     pulled = stage.run("pull", "user/odd-GGUF")
-    assert "\x1b" not in pulled.err + pulled.out
+    assert pulled.code == 0, pulled.err
+    assert {"\x1b", "\u202e"}.isdisjoint(pulled.err + pulled.out)
     assert "licence: " in pulled.err
 
 

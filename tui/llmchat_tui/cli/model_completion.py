@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def complete_model(context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Returns aliases, names of models and servers that begin so; files where it begins as a path.
 
-    A broken configuration is not told: a shell has no place for that.
+    Names that a shell could stumble over are left out. A broken configuration is not told: there is no place for it.
     """
     from click.shell_completion import CompletionItem
 
@@ -38,4 +38,4 @@ def _names(app: App) -> list[str]:
     except UserError:
         pass
     found = (model.name for model in find_models(app.paths.models_dir, app.environ))
-    return sorted({*others, *found})
+    return sorted(name for name in {*others, *found} if name.isprintable())

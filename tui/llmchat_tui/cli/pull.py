@@ -232,7 +232,7 @@ class _Pull:
             how = f"{chosen.call} is here now: another llmchat pulled it"
         else:
             how = f"{chosen.call} is already here · {size_text(chosen.size)}"
-        print_rows([f"{how} · {'ask it' if chosen.variant else 'use it'}: {use}"])
+        print_rows([sanitize_line(f"{how} · {'ask it' if chosen.variant else 'use it'}: {use}")])
 
     def _use_of(self, chosen: Chosen, path: Path) -> str:
         """Returns the command that uses what was pulled."""
