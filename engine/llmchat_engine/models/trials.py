@@ -153,6 +153,8 @@ def try_model(path: Path, state_dir: Path, run: Runner | None = None) -> Trial:
 
     Raises:
         ModelMissing: There is no such file or part, or this user may not read it.
+        HostUnreachable: The process cannot be started.
+        RequestInvalid: The name of the file is not UTF-8.
     """
     from llmchat_engine.models.gguf import read_header
 
@@ -243,7 +245,7 @@ def _run(task: TrialTask, seconds: float) -> Ended:
     from llmchat_engine.models.child import Child
 
     deadline, ready, outcome = time.monotonic() + seconds, False, None
-    with Child("llmchat_engine.host.trial", msgspec.json.encode(task)) as child:
+    with Child("llmchat_engine.host.trial", task) as child:
         for line in child.lines():
             if line == READY:
                 ready = True
