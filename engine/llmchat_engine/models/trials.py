@@ -35,7 +35,7 @@ READY = b"ready"
 """What the process tells once the library is loaded: what ends it before that is not the file."""
 _PLACE = re.compile(r"\S+\.\w{1,4}:\d+: ")
 _SAID_WHY = re.compile(r"error loading model[^:]*: ([^;]+)")
-_OF_MEMORY = re.compile(r"alloc|memory|mmap", re.IGNORECASE)
+_OF_MEMORY = re.compile(r"alloc|memory|mem_buffer|mmap", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
