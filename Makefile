@@ -47,6 +47,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.documents
 	@$(BIN)/python -m tests.benchmarks.answers
+	@$(BIN)/python -m tests.benchmarks.fit
 
 docs: $(STAMP)
 	@$(BIN)/python docs/generate.py

@@ -31,6 +31,8 @@ class Build:
     """True where layers can be offloaded: the build supports a GPU, and one was found."""
     devices: tuple[str, ...] = ()
     """"name (description)" of every accelerator."""
+    rpc: bool = False
+    """True where layers can be put on other machines."""
     amx: Amx = "unlisted"
     """Whether the build would use AMX on this CPU, and what the probe found."""
     error: str = ""

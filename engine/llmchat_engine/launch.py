@@ -80,7 +80,7 @@ def socket_name(spec: ModelSpec) -> str:
 
 def _options(spec: ModelSpec) -> tuple[object, ...]:
     """Returns what of a spec makes another host of the same file."""
-    return spec.n_ctx, spec.gpu_layers, spec.threads, spec.batch, spec.cache_type_k, spec.cache_type_v
+    return spec.n_ctx, spec.gpu_layers, spec.threads, spec.batch, spec.cache_type_k, spec.cache_type_v, spec.rpc_servers
 
 
 def reach(name: str, places: Places) -> Link:

@@ -54,17 +54,18 @@ def check_model(spec: ModelSpec, places: Places) -> Load:
         memory_budget=max(0, min(MOST_MEMORY, free.bytes // MEMORY_SHARE, free.bytes - least)),
         kv_dir=str(places.kv or ""),
         kv_budget=places.kv_budget,
+        rpc_servers=spec.rpc_servers,
     )
 
 
 def _shape(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int]:
     """Returns the context and the layers on a card."""
     types = spec.cache_type_k, spec.cache_type_v
-    if spec.gpu_layers == 0 or not has_own_memory(library_dir()):
+    if spec.gpu_layers == 0 or not (spec.rpc_servers or has_own_memory(library_dir())):
         return choose_context(header, spec.n_ctx, free, *types), spec.gpu_layers
-    if spec.gpu_layers < 0 and (chosen := _planned(spec, header, free)):
+    if spec.gpu_layers < 0 and not spec.rpc_servers and (chosen := _planned(spec, header, free)):
         return chosen
-    # What a card holds is llama.cpp's to find out: it refuses by itself what does not fit.
+    # What a card or another machine holds is llama.cpp's to find out: it refuses by itself what does not fit.
     return choose_context(header, spec.n_ctx, Free(sys.maxsize, "the graphics card"), *types), spec.gpu_layers
 
 

@@ -75,6 +75,8 @@ class Load(msgspec.Struct, frozen=True):
     """Where chats are kept on disk; empty keeps none."""
     kv_budget: int = 0
     """Bytes that they may take there."""
+    rpc_servers: tuple[str, ...] = ()
+    """Machines that layers are put on, each as "HOST:PORT"."""
 
 
 class Generate(msgspec.Struct, frozen=True):

@@ -50,6 +50,8 @@ class ModelSpec:
     cache_type_k: CacheType = "f16"
     cache_type_v: CacheType = "f16"
     """A quantised one turns flash attention on, which llama.cpp requires for it."""
+    rpc_servers: tuple[str, ...] = ()
+    """Machines that layers are put on, each "HOST:PORT" of llama.cpp's RPC server; the build must have that backend."""
 
 
 @dataclass(frozen=True, slots=True)

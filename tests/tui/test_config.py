@@ -94,6 +94,7 @@ def test_every_key_can_be_set_by_its_variable(file: Path) -> None:
         "embedder": "d",
         "vector_server": "e",
         "base_url": "f",
+        "rpc_servers": "g",
         "stop": '["x", "y"]',
         "logit_bias": "#1=2",
     }

@@ -166,7 +166,7 @@ def machine(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setattr(vitals, "read_build", lambda _: CPU_BUILD)
-    monkeypatch.setattr(vitals, "_machine", lambda _threads, spin_count: replace(QUIET, spin_count=spin_count))
+    monkeypatch.setattr(vitals, "_machine", lambda _threads, spin_count, _state: replace(QUIET, spin_count=spin_count))
     return home
 
 
@@ -190,6 +190,19 @@ def test_a_home_that_is_well(machine: Path) -> None:
     assert "checked: ok" in result.stdout
     assert "tiny.gguf" in result.stdout
     assert "nobody" not in run("--json").stdout + result.stdout
+
+
+def test_the_speed_of_memory_is_told_where_it_was_measured(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not measured yet: llmchat models fit measures it" in run().stdout
+    monkeypatch.setattr(vitals, "_machine", lambda *_: replace(QUIET, bandwidth=41.7e9))
+    assert "42 GB/s of memory are read" in run().stdout
+    assert json.loads(run("--json").stdout)["machine"]["bandwidth"] == 41.7e9
+
+
+def test_whether_layers_can_go_to_other_machines_is_told(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not in this build (CMAKE_ARGS=-DGGML_RPC=on)" in run().stdout
+    monkeypatch.setattr(vitals, "read_build", lambda _: replace(CPU_BUILD, rpc=True))
+    assert "RPC               in this build\n" in run().stdout
 
 
 def test_it_makes_nothing(machine: Path) -> None:

@@ -42,6 +42,13 @@ def test_what_is_here(stage: Stage) -> None:
     assert {*checked} == explained("llmchat models verify --json")
 
 
+def test_fit(stage: Stage) -> None:
+    printed(stage, "pull", REPO)
+    found = printed(stage, "models", "fit", "tiny")
+    assert {*found} == {"machine", "model", "chosen", "ways"}
+    assert {*found["chosen"]} == {*found["ways"][0]} == explained("llmchat models fit MODEL --json")
+
+
 def test_search(stage: Stage) -> None:
     (row,) = printed(stage, "models", "search", "tiny")
     assert {*row} == explained("llmchat models search --json")

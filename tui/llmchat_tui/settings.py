@@ -61,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cache_type_v: Annotated[
         CacheType, Meta(description="values in it; all but f16 halve the speed in long chats on a CPU")
     ] = "f16"
+    rpc_servers: Annotated[
+        str, Meta(description="machines that layers are put on: HOST:PORT of llama.cpp's RPC servers, commas between")
+    ] = ""
     kv_cache: Annotated[bool, Meta(description="keep the KV cache of chats on disk, so that they reopen at once")] = (
         True
     )

@@ -31,6 +31,7 @@ def facts(state_dir: Path) -> Build:
             system_info=system_info.strip(" |\n"),
             supports_gpu=llama.supports_gpu(),
             devices=llama.devices(),
+            rpc=llama.supports_rpc(),
             amx=known_verdict(system_info, state_dir),
         )
     except (ImportError, OSError, RuntimeError, AttributeError) as error:

@@ -109,6 +109,10 @@ class Llama:
         """Returns True where this build can offload layers."""
         return bool(self.c.llama_supports_gpu_offload())
 
+    def supports_rpc(self) -> bool:
+        """Returns True where this build can put layers on other machines."""
+        return bool(self.c.llama_supports_rpc())
+
     def devices(self) -> tuple[str, ...]:
         """Returns "name (description)" of every accelerator that ggml sees; the CPU is not one."""
         return tuple(f"{device.name} ({device.what})" for device in self.accelerators())

@@ -118,6 +118,10 @@ class Worker:
             return
         began = time.perf_counter()
         llama = self._llama or Llama(self._log)
+        if order.rpc_servers:
+            from llmchat_engine.host.rpc import add_servers
+
+            add_servers(llama, order.rpc_servers)
         repack = self._repacks(llama, order)
         model = self._open(llama, job, order, repack)
         try:

@@ -59,6 +59,8 @@ class Machine:
     """GOMP_SPINCOUNT as the user set it, or empty."""
     gpus: tuple[Gpu, ...]
     nvcc: bool
+    bandwidth: float = 0.0
+    """Bytes of memory that are read in a second, as it was measured before; 0 where it was not."""
 
 
 @dataclass(frozen=True, slots=True)

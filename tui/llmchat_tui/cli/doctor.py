@@ -73,6 +73,7 @@ def _build_rows(build: Build) -> dict[str, str]:
     return {
         "GPU": ", ".join(build.devices) or ("supported" if build.supports_gpu else "none that this build can use"),
         "AMX": _AMX[build.amx],
+        "RPC": "in this build" if build.rpc else "not in this build (CMAKE_ARGS=-DGGML_RPC=on)",
         "built for": build.system_info,
     }
 
@@ -88,10 +89,17 @@ def _machine_rows(machine: Machine) -> dict[str, str]:
         "cores": f"{machine.cores} usable{quota}; {machine.threads} threads write",
         "load": f"{machine.load:.2f} in the last minute",
         "memory": f"{size_text(machine.free)} free, limited by {machine.limited_by}",
+        "bandwidth": _bandwidth_row(machine.bandwidth),
         "swap": f"{size_text(machine.swap_used)} used",
         "GPU": f"{gpus}; nvcc {'is here' if machine.nvcc else 'is not here'}",
         "GOMP_SPINCOUNT": machine.spin_count or "not set: the engine takes 2000",
     }
+
+
+def _bandwidth_row(bandwidth: float) -> str:
+    if not bandwidth:
+        return "not measured yet: llmchat models fit measures it"
+    return f"{bandwidth / 1e9:.0f} GB/s of memory are read, the most that was measured within a month"
 
 
 def _engine_rows(facts: Facts) -> dict[str, str]:

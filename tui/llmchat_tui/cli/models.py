@@ -10,6 +10,7 @@ from llmchat_tui.cli.lazy import LazyGroup
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "alias": ("llmchat_tui.cli.models_alias:alias", "List, show, set and forget other names of models."),
+    "fit": ("llmchat_tui.cli.models_fit:fit", "Tell whether a model fits into memory, and how fast it would be."),
     "list": ("llmchat_tui.cli.ls:ls", "List the models on this machine, as llmchat ls does."),
     "options": ("llmchat_tui.cli.models_options:options", "Show and set what one model has to itself."),
     "search": ("llmchat_tui.cli.models_search:search", "Search the hub for models in GGUF files."),

@@ -44,7 +44,7 @@ def collect(app: App) -> Facts:
     return Facts(
         versions=_versions(),
         build=read_build(app.paths.state_dir),
-        machine=_machine(settings.threads, app.environ.get("GOMP_SPINCOUNT", "")),
+        machine=_machine(settings.threads, app.environ.get("GOMP_SPINCOUNT", ""), app.paths.state_dir),
         places=tuple(_places(app.paths)),
         files={
             "config.toml": _config_line(app.paths),
@@ -87,10 +87,11 @@ def _installed(name: str) -> str:
         return "not installed"
 
 
-def _machine(threads: int, spin_count: str) -> Machine:
+def _machine(threads: int, spin_count: str, state_dir: Path) -> Machine:
     from shutil import which
 
     from llmchat_engine.models.cpu import cpu_quota, cpu_threads, usable_cores
+    from llmchat_engine.models.machine import known_bandwidth
     from llmchat_engine.models.memory import memory_free
 
     system, free = os.uname(), memory_free()
@@ -108,6 +109,7 @@ def _machine(threads: int, spin_count: str) -> Machine:
         spin_count=spin_count,
         gpus=tuple(visible_gpus()),
         nvcc=which("nvcc") is not None,
+        bandwidth=known_bandwidth(state_dir),
     )
 
 
