@@ -42,6 +42,7 @@ class Walk:
             line.cursor_blink = False
         await self._next_frame()
         await self.run.until(self._is_at_rest, "a screen at rest")
+        self.run.app.screen.refresh()  # whoever read its text had it rendered without what is under it
         looks = [""]
         while len(looks) < _LOOKS or len(set(looks[-_LOOKS:])) > 1:
             self._refresh_scrollbars()
