@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 
 from llmchat_engine.launch import Places
-from llmchat_engine.models.cpu import cpu_threads, usable_cores
-from llmchat_engine.models.fit import choose_context, memory_needed
+from llmchat_engine.models.fit.cpu import cpu_threads, usable_cores
+from llmchat_engine.models.fit.memory import Free, memory_free
+from llmchat_engine.models.fit.need import choose_context, memory_needed
+from llmchat_engine.models.fit.offload import has_own_memory, library_dir
+from llmchat_engine.models.fit.repack import is_repackable
 from llmchat_engine.models.gguf import Header, model_key, read_header
-from llmchat_engine.models.memory import Free, memory_free
-from llmchat_engine.models.offload import has_own_memory, library_dir
-from llmchat_engine.models.repack import is_repackable
 from llmchat_engine.models.trials import refuse_failed
 from llmchat_engine.protocol import Load
 from llmchat_engine.types import ModelSpec
@@ -71,8 +71,8 @@ def _shape(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int]:
 
 def _planned(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int] | None:
     """Returns what is chosen for the cards there are; None where they cannot be asked."""
-    from llmchat_engine.models.machine import Machine, read_cards
-    from llmchat_engine.models.plan import plan
+    from llmchat_engine.models.fit.machine import Machine, read_cards
+    from llmchat_engine.models.fit.plan import plan
 
     types = spec.cache_type_k, spec.cache_type_v
     if not (cards := read_cards()):

@@ -17,12 +17,12 @@ from tests.benchmarks.fit_cases import CASES, Case, Seen, watch
 from tests.engine.shaped_gguf import write_shape
 
 from llmchat_engine.launch import Places
-from llmchat_engine.models.fit import size_text
+from llmchat_engine.models.fit.machine import Machine, read_machine
+from llmchat_engine.models.fit.need import size_text
+from llmchat_engine.models.fit.plan import Plan, plan
+from llmchat_engine.models.fit.repack import cpu_features, repacked_bytes
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.library import find_models
-from llmchat_engine.models.machine import Machine, read_machine
-from llmchat_engine.models.plan import Plan, plan
-from llmchat_engine.models.repack import cpu_features, repacked_bytes
 from llmchat_tui.cli.bench_host import short_directory
 from llmchat_tui.cli.columns import Column, table
 
@@ -85,7 +85,6 @@ def _compared(only: str, models: Path, places: Places, machine: Machine) -> Iter
 
 
 def _one(path: Path, case: Case, places: Places, machine: Machine) -> Compared:
-    print(f"{case.name} …", file=sys.stderr, flush=True)
     seen, header = watch(path, case, places, machine.threads, tries=5), read_header(path)
     copies = repacked_bytes(header, cpu_features()) if seen.repacked else 0
     planned = plan(
@@ -97,7 +96,9 @@ def _one(path: Path, case: Case, places: Places, machine: Machine) -> Compared:
         cache_type_v=case.cache,
         repacked=copies,
     )
-    return Compared(case.name, header.file_size, planned, seen)
+    compared = Compared(case.name, header.file_size, planned, seen)
+    print("  ".join(compared.cells()), file=sys.stderr, flush=True)
+    return compared
 
 
 if __name__ == "__main__":

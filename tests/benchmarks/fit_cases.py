@@ -33,7 +33,7 @@ class Case:
 
 CASES = (
     Case("wide, F16", Shape(layers=6, width=2048, heads=16, kv_heads=16, feed_forward=5632, kind="F16", vocab=32_000)),
-    Case("deep, Q8_0", Shape(layers=48, width=768, heads=12, kv_heads=4, feed_forward=2560, vocab=32_000), 8192),
+    Case("deep, Q8_0", Shape(layers=48, width=768, heads=12, kv_heads=4, feed_forward=2560, vocab=32_000), 6144),
     Case("many heads, Q4_0", Shape(layers=16, width=2048, heads=64, kv_heads=8, feed_forward=5632, kind="Q4_0")),
     Case(
         "grouped heads, Q4_K",
@@ -46,7 +46,7 @@ CASES = (
         Shape(layers=12, width=1024, heads=8, kv_heads=2, feed_forward=4096, kind="Q4_1", vocab=50_000),
         16_384,
     ),
-    Case("cache in q8_0, Q8_0", Shape(layers=24, width=1024, heads=16, kv_heads=16, vocab=32_000), 8192, "q8_0"),
+    Case("cache in q8_0, Q8_0", Shape(layers=24, width=1024, heads=16, kv_heads=16, vocab=32_000), 4096, "q8_0"),
     Case(
         "sliding window, F16",
         Shape("gemma3", 18, 1024, 8, 4, 4096, 64_000, "F16", "Q8_0", window=512),

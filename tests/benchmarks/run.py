@@ -43,7 +43,7 @@ from tests.benchmarks.targets import (
 
 from llmchat_engine import ModelSpec
 from llmchat_engine.client import LocalEngine
-from llmchat_engine.models.cpu import cpu_threads, usable_cores
+from llmchat_engine.models.fit.cpu import cpu_threads, usable_cores
 from llmchat_tui.cli.app import App
 from llmchat_tui.cli.bench_host import load, private_engine, short_directory
 from llmchat_tui.cli.bench_report import Report, Samples, bench_model, now, table, this_machine, versions_of

@@ -16,9 +16,9 @@ import pytest
 from tests.engine.rig import SEED
 from tests.hub.server import FakeHub
 
-from llmchat_engine.models.download import Patience, Source
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_types import HubFile, HubRepo, Reference
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.download import Patience, Source
+from llmchat_engine.models.hub.types import HubFile, HubRepo, Reference
 from llmchat_engine.models.progress import Progress
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import msgspec
 
 from llmchat_engine.host.pipe import Pipe
 from llmchat_engine.host.quantize import quantize
-from llmchat_engine.models.tasks import QuantizeTask
+from llmchat_engine.models.quantizing.tasks import QuantizeTask
 
 pipe = Pipe()
 task = msgspec.json.decode(pipe.task(), type=QuantizeTask)

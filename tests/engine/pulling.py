@@ -12,10 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmchat_engine.models.download import Patience
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_types import Reference
-from llmchat_engine.models.pull import pull
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.download import Patience
+from llmchat_engine.models.hub.pull import pull
+from llmchat_engine.models.hub.types import Reference
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = Patience(stall=60.0, tries=3, first_wait=0.01, tick=0.05)

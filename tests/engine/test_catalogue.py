@@ -11,12 +11,12 @@ import pytest
 from tests.hub.faults import Fault
 from tests.hub.server import FakeHub
 
-from llmchat_engine.models import catalogue_check
-from llmchat_engine.models.catalogue import CATALOGUE, Entry, catalogue, suggested
-from llmchat_engine.models.catalogue_check import check, marked
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_names import is_repo
-from llmchat_engine.models.quants import CENTRE, GOOD_SPEED, needed
+from llmchat_engine.models.hub import catalogue_check
+from llmchat_engine.models.hub.catalogue import CATALOGUE, Entry, catalogue, suggested
+from llmchat_engine.models.hub.catalogue_check import check, marked
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.names import is_repo
+from llmchat_engine.models.hub.quants import CENTRE, GOOD_SPEED, needed
 
 GIB = 1 << 30
 ENTRY = Entry("M 1B", "user/m-GGUF", 1_000_000, 2, "tests", "mit", verified=False)

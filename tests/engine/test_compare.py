@@ -20,11 +20,11 @@ from llmchat_engine.errors import EngineDied, ModelError, NotEnoughDisk
 from llmchat_engine.host.divergence import Divergences, Likelihood, divergence, mean_error
 from llmchat_engine.host.rows_file import RowsFile
 from llmchat_engine.launch import Places
-from llmchat_engine.models import compare as module
-from llmchat_engine.models.child import Child
-from llmchat_engine.models.compare import Side, compare, default_text
-from llmchat_engine.models.quantize import quantize, type_of
-from llmchat_engine.models.tasks import Divergence
+from llmchat_engine.models.quantizing import compare as module
+from llmchat_engine.models.quantizing.child import Child
+from llmchat_engine.models.quantizing.compare import Side, compare, default_text
+from llmchat_engine.models.quantizing.quantize import quantize, type_of
+from llmchat_engine.models.quantizing.tasks import Divergence
 from llmchat_engine.types import ModelSpec
 
 ROOT = Path(__file__).parents[2]

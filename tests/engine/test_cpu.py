@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmchat_engine.models import cpu
+from llmchat_engine.models.fit import cpu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the other systems are asked by other means")
 

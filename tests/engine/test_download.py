@@ -33,9 +33,9 @@ from tests.hub.server import TOKEN, FakeHub
 
 from llmchat_engine.errors import DiskUnwritable, NotEnoughDisk
 from llmchat_engine.models import disk
-from llmchat_engine.models.download import download
-from llmchat_engine.models.fetching import Fetch
-from llmchat_engine.models.parts import NOTE, PART, beside, kept_bytes
+from llmchat_engine.models.hub.download import download
+from llmchat_engine.models.hub.fetching import Fetch
+from llmchat_engine.models.hub.parts import NOTE, PART, beside, kept_bytes
 
 KEPT = SIZE // 3
 
@@ -246,7 +246,7 @@ def test_a_stop_keeps_what_waits_for_the_disk_too(hub: FakeHub, target: Path, mo
             super().__init__(url, headers, seconds)
             made.append(self)
 
-    monkeypatch.setattr("llmchat_engine.models.download.Fetch", Watched)
+    monkeypatch.setattr("llmchat_engine.models.hub.download.Fetch", Watched)
     hub.faults.content.append(Fault(stall=KEPT))
     work = download(source_of(hub), target, replace(BRISK, tick=60))
     next(work)  # at the answer's headers: nothing is told before, and no byte is taken

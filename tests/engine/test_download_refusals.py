@@ -15,8 +15,8 @@ from tests.hub.faults import Fault
 from tests.hub.server import TOKEN, FakeHub
 
 from llmchat_engine.errors import DownloadBroken, EngineError, HubError, HubForbidden, HubMissing, HubUnreachable
-from llmchat_engine.models.download import download
-from llmchat_engine.models.parts import PART, beside
+from llmchat_engine.models.hub.download import download
+from llmchat_engine.models.hub.parts import PART, beside
 
 KEPT = SIZE // 3
 

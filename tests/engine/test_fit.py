@@ -12,7 +12,8 @@ from tests.engine.tiny_gguf import tiny_gemma3_swa, tiny_llama, tiny_mamba
 
 from llmchat_engine.errors import NotEnoughMemory
 from llmchat_engine.host.context import N_SEQ_MAX_RECURRENT
-from llmchat_engine.models.fit import (
+from llmchat_engine.models.fit.memory import parse_vm_stat
+from llmchat_engine.models.fit.need import (
     OUTPUT_ROWS,
     SEQUENCES,
     Free,
@@ -23,7 +24,6 @@ from llmchat_engine.models.fit import (
     memory_needed,
 )
 from llmchat_engine.models.gguf import Header, read_header
-from llmchat_engine.models.memory import parse_vm_stat
 
 MIB = 1 << 20
 PLENTY = Free(1 << 50, "nothing")
@@ -179,7 +179,7 @@ def test_vm_stat_of_a_mac_is_understood() -> None:
 def test_address_space_limit_of_a_real_process() -> None:
     code = (
         "import resource\n"
-        "from llmchat_engine.models.memory import memory_free\n"
+        "from llmchat_engine.models.fit.memory import memory_free\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({700 * MIB}, {700 * MIB}))\n"
         "free = memory_free()\n"
         "print(free.bytes, free.limited_by)\n"

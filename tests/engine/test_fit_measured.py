@@ -13,9 +13,9 @@ from tests.benchmarks.fit_cases import Case, watch
 from tests.engine.shaped_gguf import Shape, write_shape
 
 from llmchat_engine.launch import Places
-from llmchat_engine.models.fit import memory_needed
+from llmchat_engine.models.fit.need import memory_needed
+from llmchat_engine.models.fit.repack import cpu_features, repacked_bytes
 from llmchat_engine.models.gguf import read_header
-from llmchat_engine.models.repack import cpu_features, repacked_bytes
 
 LIMIT = 0.25
 """Of the estimate. Of models this small the process is a third, and another Python or libc has another one."""

@@ -12,9 +12,9 @@ import pytest
 from tests.hub.server import FakeHub
 
 from llmchat_engine.errors import HubMissing, HubUnreachable, RequestInvalid
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_types import HubFile, Reference
-from llmchat_engine.models.quants import best_variant
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.quants import best_variant
+from llmchat_engine.models.hub.types import HubFile, Reference
 
 FILES = {"m-Q4_K_M.gguf": b"four" * 100, "m-Q8_0.gguf": b"eight" * 200, "README.md": b"# m"}
 REPO = Reference("user/m-GGUF")

@@ -7,8 +7,8 @@ from typing import TypedDict, Unpack
 import pytest
 
 from llmchat_engine.errors import HubMissing
-from llmchat_engine.models.hub_kinds import files_to_pull, kind_of
-from llmchat_engine.models.hub_types import HubFile, HubRepo, RepoKind
+from llmchat_engine.models.hub.kinds import files_to_pull, kind_of
+from llmchat_engine.models.hub.types import HubFile, HubRepo, RepoKind
 
 WHOLE = ("config.json", "modules.json", "tokenizer.json", "1_Pooling/config.json", "model.safetensors")
 """The least that an embedding model consists of."""
@@ -94,7 +94,7 @@ def test_the_smallest_onnx_file_that_can_be_used_is_pulled(there: tuple[str, ...
 
 def test_the_onnx_file_names_are_those_that_questions_are_answered_with() -> None:
     """The room of documents decides which ones it can use; this one may not import it."""
-    from llmchat_engine.models.hub_kinds import _READY
+    from llmchat_engine.models.hub.kinds import _READY
     from llmchat_rag.embed import exports
 
     assert exports._READY == _READY

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.engine.rig import SEED
 
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.models.hub_names import is_repo, is_safe_path, looks_like_reference, parse_reference
-from llmchat_engine.models.hub_types import Reference
+from llmchat_engine.models.hub.names import is_repo, is_safe_path, looks_like_reference, parse_reference
+from llmchat_engine.models.hub.types import Reference
 
 HUB = "https://huggingface.co"
 MEANT = {

@@ -12,10 +12,10 @@ from tests.hub.faults import Fault
 from tests.hub.server import TOKEN, FakeHub
 
 from llmchat_engine.errors import HubError, HubForbidden, HubMissing, HubUnreachable, RequestInvalid
-from llmchat_engine.models import hub_session
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_errors import redact
-from llmchat_engine.models.hub_types import Reference
+from llmchat_engine.models.hub import session as hub_session
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.errors import redact
+from llmchat_engine.models.hub.types import Reference
 
 FILES = {"m-Q4_K_M.gguf": b"four" * 100, "m-Q8_0.gguf": b"eight" * 200, "README.md": b"# m"}
 REPO = Reference("user/m-GGUF")

@@ -10,9 +10,17 @@ from pathlib import Path
 import pytest
 
 from llmchat_engine.host import bandwidth, devices
-from llmchat_engine.models import machine
-from llmchat_engine.models.machine import CARD_MARGIN, Card, Machine, known_bandwidth, read_cards, read_machine, room_of
-from llmchat_engine.models.memory import Free
+from llmchat_engine.models.fit import machine
+from llmchat_engine.models.fit.machine import (
+    CARD_MARGIN,
+    Card,
+    Machine,
+    known_bandwidth,
+    read_cards,
+    read_machine,
+    room_of,
+)
+from llmchat_engine.models.fit.memory import Free
 
 DAY = 86_400.0
 GIB = 1 << 30
@@ -31,7 +39,7 @@ class Asked:
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     now = time.time()
-    monkeypatch.setattr("llmchat_engine.models.machine.time.time", lambda: now + seconds)
+    monkeypatch.setattr("llmchat_engine.models.fit.machine.time.time", lambda: now + seconds)
 
 
 def test_the_speed_is_measured_once_and_remembered(tmp_path: Path) -> None:

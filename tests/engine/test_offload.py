@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmchat_engine.models.offload import has_own_memory, library_dir
+from llmchat_engine.models.fit.offload import has_own_memory, library_dir
 
 
 @pytest.mark.parametrize(

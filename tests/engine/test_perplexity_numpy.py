@@ -19,8 +19,8 @@ from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.probe import verdict_path
 from llmchat_engine.host.text_rows import rows_at_once
 from llmchat_engine.launch import Places
-from llmchat_engine.models.compare import Side, default_text, measure_perplexity, perplexity_of
 from llmchat_engine.models.gguf import read_header
+from llmchat_engine.models.quantizing.compare import Side, default_text, measure_perplexity, perplexity_of
 from llmchat_engine.types import ModelSpec
 
 ADD_BOS = "tokenizer.ggml.add_bos_token"

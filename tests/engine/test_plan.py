@@ -10,13 +10,13 @@ from tests.engine.shaped_gguf import Shape, write_shape
 
 from llmchat_engine.errors import NotEnoughMemory
 from llmchat_engine.launch import Places
-from llmchat_engine.models import machine as machine_module
-from llmchat_engine.models.fit import FIRST_CELLS, choose_context, memory_needed
+from llmchat_engine.models.fit import machine as machine_module
+from llmchat_engine.models.fit.machine import CARD_MARGIN, Card, Machine
+from llmchat_engine.models.fit.memory import Free
+from llmchat_engine.models.fit.need import FIRST_CELLS, choose_context, memory_needed
+from llmchat_engine.models.fit.plan import CARD_CONTEXT, plan
+from llmchat_engine.models.fit.speed import tokens_per_second
 from llmchat_engine.models.gguf import Header, read_header
-from llmchat_engine.models.machine import CARD_MARGIN, Card, Machine
-from llmchat_engine.models.memory import Free
-from llmchat_engine.models.plan import CARD_CONTEXT, plan
-from llmchat_engine.models.speed import tokens_per_second
 from llmchat_engine.preflight import check_model
 from llmchat_engine.types import ModelSpec
 

@@ -36,11 +36,11 @@ from tests.hub.server import TOKEN, FakeHub
 from llmchat_engine.errors import DiskUnwritable, DownloadBroken, EngineError, HubError, HubForbidden, NotEnoughDisk
 from llmchat_engine.models import disk
 from llmchat_engine.models.file_lock import try_lock
-from llmchat_engine.models.hub_types import HubFile, HubRepo
-from llmchat_engine.models.parts import LOCK, PART, beside
+from llmchat_engine.models.hub.parts import LOCK, PART, beside
+from llmchat_engine.models.hub.pull import Pulled, pull, resume_state, target_path
+from llmchat_engine.models.hub.pulled import RECORDS, record_of, records
+from llmchat_engine.models.hub.types import HubFile, HubRepo
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.pull import Pulled, pull, resume_state, target_path
-from llmchat_engine.models.pulled import RECORDS, record_of, records
 
 KEPT = SIZE // 3
 SPLIT = {f"big-Q4_K_M-{part:05}-of-00003.gguf": contents(50_000, part) for part in (1, 2, 3)}

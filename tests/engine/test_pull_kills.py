@@ -22,7 +22,7 @@ from tests.engine.downloads import NAME, REPO, contents, environ_of, no_proxies
 from tests.hub.faults import Asked, Fault
 from tests.hub.server import TOKEN, FakeHub
 
-from llmchat_engine.models.parts import PART, beside
+from llmchat_engine.models.hub.parts import PART, beside
 
 KILLS = int(os.environ.get("LLMCHAT_TEST_SIGNALS", "10"))
 SIZE = 4 << 20

@@ -11,8 +11,8 @@ from tests.engine.downloads import files_in
 
 from llmchat_engine.errors import ModelMissing
 from llmchat_engine.models.file_lock import try_lock
-from llmchat_engine.models.parts import LOCK, NOTE, PART, beside
-from llmchat_engine.models.pulled import RECORDS, Record, keep_record, partial, record_of, records, remove
+from llmchat_engine.models.hub.parts import LOCK, NOTE, PART, beside
+from llmchat_engine.models.hub.pulled import RECORDS, Record, keep_record, partial, record_of, records, remove
 
 REPO = "user/model-GGUF"
 

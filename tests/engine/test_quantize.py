@@ -18,11 +18,11 @@ from tests.engine.tiny_gguf import tiny_llama
 from llmchat_engine.errors import NotEnoughDisk, QuantizeFailed, RequestInvalid
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
-from llmchat_engine.models import quantize as module
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.quantize import TYPES, Quantized, dry_run, plan, quantize, target_name, type_of
-from llmchat_engine.models.quantize_log import QuantizeLog
+from llmchat_engine.models.quantizing import quantize as module
+from llmchat_engine.models.quantizing.log import QuantizeLog
+from llmchat_engine.models.quantizing.quantize import TYPES, Quantized, dry_run, plan, quantize, target_name, type_of
 from llmchat_engine.models.whole_file import Busy, temporary_beside
 
 ROOT = Path(__file__).parents[2]
@@ -226,7 +226,7 @@ def test_the_death_of_the_child_is_told(
 
 def test_a_killed_run_leaves_one_file_that_the_next_one_sweeps(slow_chat: Path, tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib; from llmchat_engine.models.quantize import quantize, type_of\n"
+        "import sys, pathlib; from llmchat_engine.models.quantizing.quantize import quantize, type_of\n"
         "for told in quantize(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), type_of('q2_k'), threads=1):\n"
         "    print(told.stage, flush=True)\n"
         "    told.stage == 'quantising' and sys.stdin.read()\n"

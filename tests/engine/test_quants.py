@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llmchat_engine.errors import HubMissing
-from llmchat_engine.models.hub_types import HubFile, Reference, Variant
-from llmchat_engine.models.quants import best_variant, expected_size, named_variant, needed, quant_in, variants
+from llmchat_engine.models.hub.quants import best_variant, expected_size, named_variant, needed, quant_in, variants
+from llmchat_engine.models.hub.types import HubFile, Reference, Variant
 
 GB = 1_000_000_000
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.engine.shaped_gguf import Shape, write_shape
 
+from llmchat_engine.models.fit.repack import cpu_features, repacked_bytes
+from llmchat_engine.models.fit.weights import is_tied, layer_bytes, output_bytes, read_per_token
 from llmchat_engine.models.gguf import Header, read_header
-from llmchat_engine.models.repack import cpu_features, repacked_bytes
-from llmchat_engine.models.weights import is_tied, layer_bytes, output_bytes, read_per_token
 
 AVX2, AMX, ARM = frozenset({"avx2"}), frozenset({"avx2", "amx_int8"}), frozenset({"asimddp"})
 SMALL = {"layers": 2, "width": 256, "heads": 4, "kv_heads": 2, "feed_forward": 512, "vocab": 512}

@@ -16,8 +16,9 @@ from tests.engine.tiny_gguf import tiny_llama
 
 from llmchat_engine.errors import EngineDied, ModelMissing, ModelUnreadable
 from llmchat_engine.launch import Places
-from llmchat_engine.models import fit, trials
-from llmchat_engine.models.memory import Free
+from llmchat_engine.models import trials
+from llmchat_engine.models.fit import need as fit
+from llmchat_engine.models.fit.memory import Free
 from llmchat_engine.models.trials import (
     Ended,
     Outcome,

@@ -10,8 +10,8 @@ import pytest
 from tests.engine.downloads import run
 from tests.engine.tiny_gguf import tiny_llama
 
-from llmchat_engine.models.pulled import Record
-from llmchat_engine.models.verify import Verdict, verify
+from llmchat_engine.models.hub.pulled import Record
+from llmchat_engine.models.hub.verify import Verdict, verify
 
 
 def verdict(path: Path, record: Record | None = None) -> Verdict:

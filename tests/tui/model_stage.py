@@ -18,9 +18,10 @@ from tests.engine.tiny_gguf import tiny_llama
 from tests.hub.server import FakeHub
 from tests.tui.asking import Asked, ask, environment
 
-from llmchat_engine.models import library, machine, trials
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
+from llmchat_engine.models import library, trials
+from llmchat_engine.models.fit import machine
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
 from llmchat_engine.models.trials import Trial
 
 REPO = "user/tiny-GGUF"

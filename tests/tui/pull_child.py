@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmchat_engine.models import machine, trials
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
+from llmchat_engine.models import trials
+from llmchat_engine.models.fit import machine
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
 from llmchat_engine.models.trials import Trial
 from llmchat_tui.cli import main
 

@@ -10,10 +10,10 @@ import pytest
 from tests.engine.tiny_gguf import CHATML, tiny_gemma3_swa, tiny_lfm2, tiny_llama, tiny_mamba
 from tests.tui.screen.screen_stage import EVIL
 
-from llmchat_engine.models.fit import kv_bytes_per_token, memory_needed
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
+from llmchat_engine.models.fit.need import kv_bytes_per_token, memory_needed
 from llmchat_engine.models.gguf import read_header
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
 from llmchat_tui.model_card import Card, Named, card_of, params_text, speed_text
 from llmchat_tui.sanitize import sanitize_line
 

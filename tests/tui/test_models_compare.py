@@ -12,8 +12,8 @@ from tests.tui.asking import Asked, ask
 from tests.tui.terminal import unexpected
 from tests.tui.test_models_json import explained
 
-from llmchat_engine.models.compare import Side
-from llmchat_engine.models.tasks import Answered, Divergence, Measured, TextFacts
+from llmchat_engine.models.quantizing.compare import Side
+from llmchat_engine.models.quantizing.tasks import Answered, Divergence, Measured, TextFacts
 from llmchat_engine.types import ModelSpec
 from llmchat_tui.cli.compare_chart import answers, charts, letter, perplexity_text, table
 from llmchat_tui.cli.measuring import prompts_in

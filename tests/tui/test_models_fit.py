@@ -8,9 +8,9 @@ import pytest
 from tests.engine.shaped_gguf import Shape, write_shape
 from tests.tui.model_stage import ROOM, Stage, put
 
-from llmchat_engine.models import machine
-from llmchat_engine.models.machine import CARD_MARGIN, Card, Machine
-from llmchat_engine.models.memory import Free
+from llmchat_engine.models.fit import machine
+from llmchat_engine.models.fit.machine import CARD_MARGIN, Card, Machine
+from llmchat_engine.models.fit.memory import Free
 from llmchat_tui.cli.models_fit import contexts_of
 
 FREE = Free(ROOM, "the memory of this machine")

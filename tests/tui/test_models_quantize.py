@@ -124,7 +124,7 @@ def test_a_name_that_is_no_text_is_refused(home: Path, full: Path) -> None:
 
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(home: Path, full: Path) -> None:
     script = (
-        "import sys, llmchat_engine.models.quantize as work; work._PROGRAM = 'tests.engine.hanging_child'\n"
+        "import sys, llmchat_engine.models.quantizing.quantize as work; work._PROGRAM = 'tests.engine.hanging_child'\n"
         "from llmchat_tui.cli import main; main(sys.argv[1:])\n"
     )
     command = [sys.executable, "-c", script, "models", "quantize", str(full), "--type", "int8"]

@@ -12,9 +12,9 @@ from tests.hub.faults import Fault
 from tests.hub.server import TOKEN
 from tests.tui.model_stage import REPO, Stage, staged, tiny
 
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
-from llmchat_engine.models.pulled import record_of
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
+from llmchat_engine.models.hub.pulled import record_of
 from llmchat_engine.models.trials import Trial
 from llmchat_tui.pulling import speed
 
@@ -213,7 +213,7 @@ def test_the_catalogue_off_a_terminal_is_printed_and_nothing_pulled(stage: Stage
 
 
 def test_sizes_of_the_catalogue_are_those_of_the_hub(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llmchat_engine.models import catalogue
+    from llmchat_engine.models.hub import catalogue
 
     entry = catalogue.Entry("Tiny", REPO, 1_000_000, 2, "tests", "apache-2.0", verified=True)
     gone = catalogue.Entry("Gone", "user/gone-GGUF", 1_000_000_000, 2, "tests", "apache-2.0", verified=False)

@@ -9,7 +9,7 @@ from tests.hub.faults import Fault
 from tests.tui.model_stage import REPO, Stage, tiny
 from tests.tui.terminal import run_in_terminal, unexpected
 
-from llmchat_engine.models.catalogue import catalogue
+from llmchat_engine.models.hub.catalogue import catalogue
 
 _CHILD = (sys.executable, str(Path(__file__).with_name("pull_child.py")))
 _COLOURS = ("\x1b[2m", "\x1b[0m", "\x1b[33m", "\x1b[31m")

@@ -12,11 +12,11 @@ from tests.hub.faults import Fault
 from tests.hub.server import FakeHub
 
 from llmchat_engine import EngineError, HubForbidden, HubUnreachable
-from llmchat_engine.models.hub_names import parse_reference
-from llmchat_engine.models.hub_types import HubFile, HubRepo, Reference, RepoKind, Variant
+from llmchat_engine.models.hub.names import parse_reference
+from llmchat_engine.models.hub.pull import Pulled
+from llmchat_engine.models.hub.quants import variants
+from llmchat_engine.models.hub.types import HubFile, HubRepo, Reference, RepoKind, Variant
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.pull import Pulled
-from llmchat_engine.models.quants import variants
 from llmchat_engine.models.trials import Trial
 from llmchat_tui.config import load_config
 from llmchat_tui.pulls import Job, Pulls, ended_words, left_words

@@ -17,9 +17,9 @@ from llmchat_tui.progress_words import size_text
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
+    from llmchat_engine.models.fit.machine import Machine
     from llmchat_engine.models.gguf import Header
-    from llmchat_engine.models.machine import Machine
-    from llmchat_engine.models.pulled import Record
+    from llmchat_engine.models.hub.pulled import Record
 
 CONTEXTS = (2_048, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072)
 """Those that memory is told for, as far as the model was trained; the trained one is always among them."""
@@ -166,14 +166,14 @@ def _cache(header: Header) -> dict[str, str]:
 
 def _memory(header: Header, machine: Machine | None) -> Iterator[dict[str, Any]]:
     """Yields for each context what it takes, and on a machine whether it fits and how fast it would be."""
-    from llmchat_engine.models.fit import memory_needed
+    from llmchat_engine.models.fit.need import memory_needed
 
     contexts = {context for context in CONTEXTS if context < header.context_length} | {header.context_length}
     for context in sorted(contexts):
         if machine is None:
             yield {"context": context, "bytes": memory_needed(header, context).total}
             continue
-        from llmchat_engine.models.plan import plan
+        from llmchat_engine.models.fit.plan import plan
 
         planned = plan(header, machine, n_ctx=context)
         speed = planned.tokens_per_second
@@ -255,7 +255,7 @@ def rope_of(header: Header) -> dict[str, Any]:
 
 def cache_bytes(header: Header) -> dict[str, int]:
     """Returns the cache bytes of one token by the type of keys and values."""
-    from llmchat_engine.models.fit import kv_bytes_per_token
+    from llmchat_engine.models.fit.need import kv_bytes_per_token
 
     return {kind: kv_bytes_per_token(header, kind, kind) for kind in CACHE_TYPES}
 

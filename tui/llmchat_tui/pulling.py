@@ -13,8 +13,8 @@ from llmchat_engine import HubMissing, NotEnoughMemory
 from llmchat_tui.progress_words import size_text
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.hub_types import HubFile, HubRepo, Reference, Variant
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.types import HubFile, HubRepo, Reference, Variant
 
 Fits = Literal["yes", "tight", "no", ""]
 _SMALL, _HEADS, _CACHE = 135e6, 270, 23e3
@@ -57,9 +57,9 @@ def choose(repo: HubRepo, reference: Reference, machine: Machine) -> Chosen:
         HubMissing: it holds no model of ours, or none of that name.
         NotEnoughMemory: nothing was named, and nothing fits.
     """
-    from llmchat_engine.models.hub_kinds import files_to_pull
-    from llmchat_engine.models.machine import room_of
-    from llmchat_engine.models.quants import best_variant, named_variant, needed
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.kinds import files_to_pull
+    from llmchat_engine.models.hub.quants import best_variant, named_variant, needed
 
     if repo.kind in ("embedder", "reranker"):
         return Chosen(repo, files_to_pull(repo), None)
@@ -82,7 +82,7 @@ def variants_of(repo: HubRepo) -> tuple[Variant, ...]:
     Raises:
         HubMissing: it has none.
     """
-    from llmchat_engine.models.quants import variants
+    from llmchat_engine.models.hub.quants import variants
 
     found = variants(repo.files)
     if not found:
@@ -101,8 +101,8 @@ def fits(size: int, machine: Machine) -> Fits:
 
     It is tight where the rest of the machine would feel it.
     """
-    from llmchat_engine.models.machine import room_of
-    from llmchat_engine.models.quants import needed
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.quants import needed
 
     if size <= 0:
         return ""
@@ -112,7 +112,7 @@ def fits(size: int, machine: Machine) -> Fits:
 
 def free_bytes(machine: Machine) -> int:
     """Returns the bytes that are free where a model would go: on the cards, or in the memory."""
-    from llmchat_engine.models.machine import room_of
+    from llmchat_engine.models.fit.machine import room_of
 
     return max(machine.free.bytes, room_of(machine))
 
@@ -130,8 +130,8 @@ def speed(size: int, quant: str, machine: Machine) -> float:
     """
     if size <= 0 or machine.bandwidth <= 0:
         return 0.0
-    from llmchat_engine.models.quants import expected_size
-    from llmchat_engine.models.speed import HEAD, OTHER_WORK, WORK
+    from llmchat_engine.models.fit.speed import HEAD, OTHER_WORK, WORK
+    from llmchat_engine.models.hub.quants import expected_size
 
     kind = quant.removeprefix("UD-")
     work = next((each for name, each in WORK.items() if kind.startswith(name)), OTHER_WORK)

@@ -14,11 +14,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from llmchat_engine import EngineError
-from llmchat_engine.models.hub_types import HubRepo, Reference, Variant
+from llmchat_engine.models.hub.types import HubRepo, Reference, Variant
 from llmchat_engine.models.progress import Progress
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.pull import Pulled
+    from llmchat_engine.models.hub.pull import Pulled
     from llmchat_engine.models.trials import Trial
 
 _TELL_SECONDS = 0.25

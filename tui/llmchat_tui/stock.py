@@ -16,16 +16,16 @@ from llmchat_tui.model_tables import ModelTables
 from llmchat_tui.pulling import choose, variants_of
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.catalogue import Entry
-    from llmchat_engine.models.hub import Hub
-    from llmchat_engine.models.hub_types import Found, HubRepo, Reference, Variant
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.catalogue import Entry
+    from llmchat_engine.models.hub.client import Hub
+    from llmchat_engine.models.hub.pull import Pulled
+    from llmchat_engine.models.hub.pulled import Record
+    from llmchat_engine.models.hub.types import Found, HubRepo, Reference, Variant
+    from llmchat_engine.models.hub.verify import Verdict
     from llmchat_engine.models.library import LocalModel
-    from llmchat_engine.models.machine import Machine
     from llmchat_engine.models.progress import Progress
-    from llmchat_engine.models.pull import Pulled
-    from llmchat_engine.models.pulled import Record
     from llmchat_engine.models.trials import Trial
-    from llmchat_engine.models.verify import Verdict
     from llmchat_tui.config import Config
 
 _OWNERS = {
@@ -61,7 +61,7 @@ class Stock:
 
     def machine(self) -> Machine:
         """Returns what a model would run on."""
-        from llmchat_engine.models.machine import read_machine
+        from llmchat_engine.models.fit.machine import read_machine
 
         return read_machine(self.state_dir)
 
@@ -79,7 +79,7 @@ class Stock:
 
     def record(self, path: Path) -> Record | None:
         """Returns what was noted when a file was pulled; None where it was not."""
-        from llmchat_engine.models.pulled import record_of
+        from llmchat_engine.models.hub.pulled import record_of
 
         return record_of(self.models_dir, path)
 
@@ -113,7 +113,7 @@ class Stock:
             ModelError: its header cannot be read.
         """
         from llmchat_engine.models.gguf import read_header
-        from llmchat_engine.models.verify import verify
+        from llmchat_engine.models.hub.verify import verify
 
         verdict = None
         for part in read_header(path).parts:
@@ -129,7 +129,7 @@ class Stock:
         Raises:
             ModelMissing: it was not pulled.
         """
-        from llmchat_engine.models.pulled import remove
+        from llmchat_engine.models.hub.pulled import remove
 
         return remove(self.models_dir, path)
 
@@ -144,8 +144,8 @@ class Stock:
 
     def suggested(self, machine: Machine) -> tuple[Entry, ...]:
         """Returns the models of the catalogue that fit a machine, the best first. Asks no network."""
-        from llmchat_engine.models.catalogue import suggested
-        from llmchat_engine.models.machine import room_of
+        from llmchat_engine.models.fit.machine import room_of
+        from llmchat_engine.models.hub.catalogue import suggested
 
         return suggested(room_of(machine), machine.bandwidth)
 
@@ -171,15 +171,15 @@ class Stock:
         Raises:
             HubMissing: it has none that can be used.
         """
-        from llmchat_engine.models.hub_kinds import files_to_pull
-        from llmchat_engine.models.hub_types import Variant
+        from llmchat_engine.models.hub.kinds import files_to_pull
+        from llmchat_engine.models.hub.types import Variant
 
         return variants_of(repo) if repo.kind == "gguf" else (Variant("?", files_to_pull(repo)),)
 
     def best(self, variants: Sequence[Variant], machine: Machine) -> Variant | None:
         """Returns the variant that suits a machine best; None where none fits."""
-        from llmchat_engine.models.machine import room_of
-        from llmchat_engine.models.quants import best_variant
+        from llmchat_engine.models.fit.machine import room_of
+        from llmchat_engine.models.hub.quants import best_variant
 
         return best_variant(variants, room_of(machine), machine.bandwidth)
 
@@ -190,7 +190,7 @@ class Stock:
             HubMissing: there is no such variant.
             NotEnoughMemory: none is named, and none fits.
         """
-        from llmchat_engine.models.hub_types import Variant
+        from llmchat_engine.models.hub.types import Variant
 
         found = choose(repo, reference, self.machine())
         return found.variant or Variant("?", found.files)
@@ -201,11 +201,11 @@ class Stock:
         Raises:
             EngineError: it cannot be had, or there is no room on the disk.
         """
-        from llmchat_engine.models.pull import pull
+        from llmchat_engine.models.hub.pull import pull
 
         return pull(self._hub(), repo, variant.files, self.models_dir)
 
     def _hub(self) -> Hub:
-        from llmchat_engine.models.hub import Hub
+        from llmchat_engine.models.hub.client import Hub
 
         return Hub(self.environ)

@@ -1,7 +1,7 @@
 """How fast threads read memory together, as one number: `python -P -m llmchat_engine.host.bandwidth THREADS`.
 
 A throw-away process, because it holds 256 MiB for a third of a second. A token waits for the weights to be read: this
-bounds how fast they come. Knows no model and no llama.cpp; `llmchat_engine.models.machine` remembers the number.
+bounds how fast they come. Knows no model and no llama.cpp; `llmchat_engine.models.fit.machine` remembers the number.
 """
 
 from __future__ import annotations

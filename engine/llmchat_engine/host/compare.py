@@ -1,8 +1,8 @@
 """Measures one model, as a throw-away process: its answers and speed, how likely a text is, how far it is from another.
 
-What is to be done comes as a `MeasureTask`; what is told is in models/tasks.py. Models are compared by several of these
-processes, one after the other: the first keeps the log-probabilities of all tokens at each place in a file, the others
-read them. So one model is in memory at a time, and what it takes can be told. Knows no terminal.
+What is to be done comes as a `MeasureTask`; what is told is in models/quantizing/tasks.py. Models are compared by
+several of these processes, one after the other: the first keeps the log-probabilities of all tokens at each place in a
+file, the others read them. So one model is in memory at a time, and what it takes can be told. Knows no terminal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from llmchat_engine.host.probe import repacks
 from llmchat_engine.host.residents import Residents, settle
 from llmchat_engine.host.text_measure import read_text, vocabulary_key
 from llmchat_engine.host.wants import want_of
-from llmchat_engine.models.tasks import Answered, Failed, Measured, MeasureTask, Step, Told
+from llmchat_engine.models.quantizing.tasks import Answered, Failed, Measured, MeasureTask, Step, Told
 from llmchat_engine.protocol import to_failure
 from llmchat_engine.types import Message, Request, Sampling
 

@@ -1,7 +1,7 @@
 """The graphics cards that ggml sees, as one JSON line: `python -P -m llmchat_engine.host.devices`.
 
 A throw-away process, because asking a card opens a context on it that takes hundreds of megabytes until the process
-ends. Opens no model; `llmchat_engine.models.machine` reads the line.
+ends. Opens no model; `llmchat_engine.models.fit.machine` reads the line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import msgspec
 
 from llmchat_engine.host.llama import Llama
-from llmchat_engine.models.machine import Card
+from llmchat_engine.models.fit.machine import Card
 
 
 def cards(llama: Llama) -> tuple[Card, ...]:

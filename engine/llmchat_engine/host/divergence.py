@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmchat_engine.models.tasks import Divergence
+from llmchat_engine.models.quantizing.tasks import Divergence
 
 if TYPE_CHECKING:
     from llmchat_engine.host.logprobs import Row

@@ -1,6 +1,6 @@
 """The ends of a throw-away process: the task that it was given, and the lines that it tells.
 
-Knows no task and no line; the caller's end is models/child.py. What libraries print goes to stderr.
+Knows no task and no line; the caller's end is models/quantizing/child.py. What libraries print goes to stderr.
 """
 
 from __future__ import annotations

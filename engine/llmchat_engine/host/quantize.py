@@ -1,6 +1,6 @@
 """Quantises a model, as a throw-away process: it cannot be stopped, and llama.cpp may end it.
 
-Tells llama.cpp's own log as JSON strings, one a line; models/quantize.py reads them, and decides everything.
+Tells llama.cpp's own log as JSON strings, one a line; models/quantizing/quantize.py reads them, and decides everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from llmchat_engine.host.llama import import_bindings
 from llmchat_engine.host.pipe import Pipe
-from llmchat_engine.models.tasks import QuantizeTask
+from llmchat_engine.models.quantizing.tasks import QuantizeTask
 
 _BUFFER = 256 << 20
 """Bytes of rows that are kept at once; llama.cpp's own 8 GiB are no faster (0.50 s against 0.43 for 565 MB to q8_0)."""

@@ -19,7 +19,7 @@ from llmchat_engine.host.logprobs import log_total
 from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.rows_file import RowsFile
 from llmchat_engine.host.text_rows import Place, TextReader, rows_at_once, window_of
-from llmchat_engine.models.tasks import Divergence, MeasureTask, TextFacts
+from llmchat_engine.models.quantizing.tasks import Divergence, MeasureTask, TextFacts
 
 if TYPE_CHECKING:
     from llmchat_engine.host.logprobs import Row

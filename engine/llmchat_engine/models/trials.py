@@ -162,7 +162,7 @@ def try_model(path: Path, state_dir: Path, run: Runner | None = None) -> Trial:
         header = read_header(path)
     except ModelUnreadable as error:
         return Trial(False, error.why or error.what, lasting=False)  # each load reads it again, and says the same
-    from llmchat_engine.models.fit import memory_free
+    from llmchat_engine.models.fit.need import memory_free
 
     task, free = task_of(path, header, state_dir), memory_free()
     if task.need > free.bytes:
@@ -183,7 +183,7 @@ def task_of(path: Path, header: Header, state_dir: Path) -> TrialTask:
         header: Its header.
         state_dir: Where verdicts are kept.
     """
-    from llmchat_engine.models.fit import memory_needed
+    from llmchat_engine.models.fit.need import memory_needed
 
     need = memory_needed(header, CONTEXT).total
     room = need + header.file_size + len(header.tensors) * _STACK + _SLACK
@@ -242,7 +242,7 @@ def _of_outcome(outcome: Outcome, seconds: float) -> Trial:
 
 
 def _run(task: TrialTask, seconds: float) -> Ended:
-    from llmchat_engine.models.child import Child
+    from llmchat_engine.models.quantizing.child import Child
 
     deadline, ready, outcome = time.monotonic() + seconds, False, None
     with Child("llmchat_engine.host.trial", task) as child:
@@ -259,7 +259,7 @@ def _run(task: TrialTask, seconds: float) -> Ended:
 
 def _build() -> str:
     """Returns what changes with llama.cpp: size and time of its library, since it is not loaded here."""
-    from llmchat_engine.models.offload import library_dir
+    from llmchat_engine.models.fit.offload import library_dir
 
     folder = library_dir()
     for name in ("libllama.so", "libllama.dylib"):

@@ -10,16 +10,16 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from llmchat_engine import EngineError
-from llmchat_engine.models.catalogue import Entry
-from llmchat_engine.models.hub_types import Found, HubFile, HubRepo, Reference, Variant
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
+from llmchat_engine.models.hub.catalogue import Entry
+from llmchat_engine.models.hub.pull import Pulled
+from llmchat_engine.models.hub.pulled import Record
+from llmchat_engine.models.hub.types import Found, HubFile, HubRepo, Reference, Variant
+from llmchat_engine.models.hub.verify import Verdict
 from llmchat_engine.models.library import LocalModel, find_models
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.pull import Pulled
-from llmchat_engine.models.pulled import Record
 from llmchat_engine.models.trials import Trial
-from llmchat_engine.models.verify import Verdict
 from llmchat_tui.config import Config, load_config
 from llmchat_tui.stock import Stock
 

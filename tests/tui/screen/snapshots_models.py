@@ -12,7 +12,7 @@ from tests.tui.screen.model_stage import FOUND, MACHINE, REPO, SMALL, StockDoubl
 from tests.tui.screen.snapshots_walk import Walk
 from textual.screen import Screen
 
-from llmchat_engine.models.hub_types import Reference, Variant
+from llmchat_engine.models.hub.types import Reference, Variant
 from llmchat_engine.models.progress import Progress
 from llmchat_engine.models.trials import Trial
 from llmchat_tui.model_card import Card, Line, Section

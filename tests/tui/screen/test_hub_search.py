@@ -22,7 +22,7 @@ from tests.tui.screen.screen_stage import (
 from textual.widgets import Input, OptionList
 
 from llmchat_engine import HubMissing, HubUnreachable
-from llmchat_engine.models.hub_types import Found, HubFile, Reference, Variant
+from llmchat_engine.models.hub.types import Found, HubFile, Reference, Variant
 from llmchat_tui.screens.hub_rows import count_text, entry_row, found_row, repo_line, variant_row
 from llmchat_tui.screens.hub_search import HubList, HubScreen, Picked
 from llmchat_tui.screens.hub_variants import VariantsScreen

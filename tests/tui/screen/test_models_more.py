@@ -12,11 +12,11 @@ from tests.tui.screen.screen_stage import EVIL, SIZES, Hand, Stage, assert_harml
 from textual.widgets import Input
 
 from llmchat_engine import HubForbidden
-from llmchat_engine.models.hub_types import Reference, Variant
+from llmchat_engine.models.hub.types import Reference, Variant
+from llmchat_engine.models.hub.verify import Verdict
 from llmchat_engine.models.library import LocalModel
 from llmchat_engine.models.progress import Progress
 from llmchat_engine.models.trials import Trial
-from llmchat_engine.models.verify import Verdict
 from llmchat_tui.config import load_config
 from llmchat_tui.model_tables import Remote
 from llmchat_tui.pulls import Job, Pulls

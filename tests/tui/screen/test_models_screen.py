@@ -22,9 +22,9 @@ from tests.tui.screen.screen_stage import (
 )
 from textual.widgets import Input, OptionList
 
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.memory import Free
 from llmchat_engine.models.library import LocalModel, find_models
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.memory import Free
 from llmchat_tui.pulls import Pulls
 from llmchat_tui.screens.model_facts import ModelFacts, path_in, read_facts, size_text, with_current
 from llmchat_tui.screens.models import ModelChosen, ModelsScreen

@@ -16,9 +16,9 @@ from tests.tui.screen.screen_stage import play as play_screen
 
 from llmchat_engine import ModelInfo, ModelSpec, Request
 from llmchat_engine.events import Measured
-from llmchat_engine.models.fit import kv_bytes_per_token
+from llmchat_engine.models.fit.memory import Free
+from llmchat_engine.models.fit.need import kv_bytes_per_token
 from llmchat_engine.models.gguf import read_header
-from llmchat_engine.models.memory import Free
 from llmchat_engine.testing import FakeEngine, Script
 from llmchat_tui.history import History, ReplyEnd
 from llmchat_tui.messages import OpenChat

@@ -25,7 +25,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input
 
 from llmchat_engine import HubForbidden, ModelUnreadable
-from llmchat_engine.models.hub_types import Reference, Variant
+from llmchat_engine.models.hub.types import Reference, Variant
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.errors import ModelChoiceError
 from llmchat_tui.pulls import Pulls

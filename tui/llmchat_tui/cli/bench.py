@@ -90,7 +90,7 @@ def run_bench(app: App, spec: ModelSpec, rounds: int, progress: Progress) -> Rep
 
 def measured_bandwidth(spec: ModelSpec) -> float:
     """Returns the bytes a second that the threads of decode read from memory."""
-    from llmchat_engine.models.cpu import cpu_threads
+    from llmchat_engine.models.fit.cpu import cpu_threads
     from llmchat_tui.cli.bench_depths import memory_bandwidth
 
     return memory_bandwidth(spec.threads or cpu_threads())
@@ -98,7 +98,7 @@ def measured_bandwidth(spec: ModelSpec) -> float:
 
 def floor_of(spec: ModelSpec, measured: Round, bandwidth: float) -> Floor:
     """Returns the best that the machine could do with this model, at the prefill speed of this round."""
-    from llmchat_engine.models.fit import kv_bytes_per_token
+    from llmchat_engine.models.fit.need import kv_bytes_per_token
     from llmchat_engine.models.gguf import read_header
     from llmchat_tui.cli.bench_depths import Floor
 

@@ -117,7 +117,7 @@ class Report:
 
 def this_machine() -> Machine:
     """Returns the machine as it is now."""
-    from llmchat_engine.models.cpu import usable_cores
+    from llmchat_engine.models.fit.cpu import usable_cores
 
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Machine(_cpu_name(), usable_cores(), system, round(os.getloadavg()[0], 2))

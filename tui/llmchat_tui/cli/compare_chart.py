@@ -16,8 +16,8 @@ from llmchat_tui.progress_words import size_text
 from llmchat_tui.sanitize import sanitize, sanitize_line
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.compare import Side
-    from llmchat_engine.models.tasks import Divergence
+    from llmchat_engine.models.quantizing.compare import Side
+    from llmchat_engine.models.quantizing.tasks import Divergence
 
 _BAR = 30
 _CYAN = "36"
@@ -80,7 +80,7 @@ def _distances() -> Sequence[tuple[str, Callable[[Divergence], str]]]:
 
 
 def _perplexity(side: Side) -> str:
-    from llmchat_engine.models.compare import perplexity_of
+    from llmchat_engine.models.quantizing.compare import perplexity_of
 
     if side.measured.text is None:
         return ""

@@ -16,9 +16,9 @@ from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from llmchat_engine.models.brief import Brief
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.fit.plan import Plan
     from llmchat_engine.models.library import LocalModel
-    from llmchat_engine.models.machine import Machine
-    from llmchat_engine.models.plan import Plan
     from llmchat_tui.config import Config
 
 _COLUMNS = (
@@ -84,8 +84,8 @@ def ls(context: click.Context, words: tuple[str, ...], fits: bool, as_json: bool
 def rows_of(app: App) -> list[Row]:
     """Returns the models on this machine with what their headers, the memory and earlier trials say."""
     from llmchat_engine.models.brief import read_brief
-    from llmchat_engine.models.machine import read_machine
-    from llmchat_engine.models.repack import cpu_features
+    from llmchat_engine.models.fit.machine import read_machine
+    from llmchat_engine.models.fit.repack import cpu_features
     from llmchat_engine.models.trials import known_trial
     from llmchat_tui.cli.model_store import aliases_of, default_of, stock_of
 
@@ -104,8 +104,8 @@ def rows_of(app: App) -> list[Row]:
 
 def _plan(model: LocalModel, brief: Brief, machine: Machine, features: frozenset[str], config: Config) -> Plan | None:
     """Returns how it would be loaded, as the settings say."""
-    from llmchat_engine.models.plan import plan
-    from llmchat_engine.models.repack import repacked_bytes
+    from llmchat_engine.models.fit.plan import plan
+    from llmchat_engine.models.fit.repack import repacked_bytes
     from llmchat_tui.model_options import names_of, options_of
 
     if brief.header is None:

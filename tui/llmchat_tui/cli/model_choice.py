@@ -50,7 +50,7 @@ def _resolved(wanted: str, models: list[LocalModel]) -> LocalModel:
     try:
         return resolve(wanted, models)
     except ModelMissing:
-        from llmchat_engine.models.hub_names import looks_like_reference, parse_reference
+        from llmchat_engine.models.hub.names import looks_like_reference, parse_reference
 
         if is_path(wanted) or not looks_like_reference(wanted):
             raise

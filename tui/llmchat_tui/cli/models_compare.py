@@ -1,7 +1,7 @@
 """`llmchat models compare`: what one model costs and loses against another.
 
-Knows the flags and what is asked for; what is measured is told in the engine's models/compare.py, how it is printed in
-compare_chart.py.
+Knows the flags and what is asked for; what is measured is told in the engine's models/quantizing/compare.py, how it is
+printed in compare_chart.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from llmchat_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from llmchat_engine import ModelSpec
-    from llmchat_engine.models.compare import Side
+    from llmchat_engine.models.quantizing.compare import Side
     from llmchat_engine.types import CacheType
     from llmchat_tui.console import Console
 
@@ -88,7 +88,7 @@ def compare(
     often both find the same token the likeliest); and their answers side by side. Name the larger one first: it is what
     the others are compared with. They are measured one after the other; leave the machine alone meanwhile.
     """
-    from llmchat_engine.models import compare as measuring
+    from llmchat_engine.models.quantizing import compare as measuring
     from llmchat_tui.cli.bar import watch
     from llmchat_tui.cli.common import print_json, print_rows
     from llmchat_tui.cli.model_path import engine_places
@@ -134,7 +134,7 @@ def _specs(app: App, models: Sequence[str], kv_types: str | None, loading: dict[
 
 
 def _material(app: App, text_file: Path | None, prompts_file: Path | None, console: Console) -> _Material:
-    from llmchat_engine.models.compare import PROMPTS, default_text
+    from llmchat_engine.models.quantizing.compare import PROMPTS, default_text
     from llmchat_tui.cli.measuring import prompts_in, text_of
 
     text = text_of(app, text_file, console, _EXAMPLE) if text_file else default_text()

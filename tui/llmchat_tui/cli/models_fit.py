@@ -18,9 +18,9 @@ from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from llmchat_engine import ModelSpec
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.fit.plan import Plan
     from llmchat_engine.models.gguf import Header
-    from llmchat_engine.models.machine import Machine
-    from llmchat_engine.models.plan import Plan
     from llmchat_tui.cli.ls import Row
 
 _LEAST = 2048
@@ -69,7 +69,7 @@ def fit(
     MODEL is a name, a unique part of one, an alias or a path; without it, all models on this machine. What is told is
     an estimate: of memory within a few per cent, of speed within a third where nothing else runs.
     """
-    from llmchat_engine.models.machine import read_machine
+    from llmchat_engine.models.fit.machine import read_machine
 
     app = context.ensure_object(App)
     if not model:
@@ -100,8 +100,8 @@ class _OneModel:
     """One model and the ways to load it."""
 
     def __init__(self, spec: ModelSpec, machine: Machine, ctx: int, pairs: Sequence[tuple[str, str]]) -> None:
+        from llmchat_engine.models.fit.repack import cpu_features, repacked_bytes
         from llmchat_engine.models.gguf import read_header
-        from llmchat_engine.models.repack import cpu_features, repacked_bytes
 
         self.spec, self.machine, self.pairs = spec, machine, pairs
         self.header: Header = read_header(spec.path)
@@ -110,7 +110,7 @@ class _OneModel:
 
     def plan(self, n_ctx: int, type_k: str, type_v: str) -> Plan:
         """Returns how it would be loaded."""
-        from llmchat_engine.models.plan import plan
+        from llmchat_engine.models.fit.plan import plan
 
         return plan(
             self.header,
@@ -222,7 +222,7 @@ def _chosen_line(plan: Plan, layers: int) -> str:
 
 
 def _tell_all(app: App, as_json: bool) -> None:
-    from llmchat_engine.models.machine import read_machine
+    from llmchat_engine.models.fit.machine import read_machine
     from llmchat_tui.cli.ls import rows_of
 
     rows = rows_of(app)

@@ -1,6 +1,6 @@
 """`llmchat models perplexity`: how well a model foretells a text.
 
-Knows the flags and what is printed; what is measured is told in the engine's models/compare.py.
+Knows the flags and what is printed; what is measured is told in the engine's models/quantizing/compare.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from llmchat_tui.cli.app import App
 from llmchat_tui.cli.measuring import measuring_options
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.compare import Side
-    from llmchat_engine.models.tasks import TextFacts
+    from llmchat_engine.models.quantizing.compare import Side
+    from llmchat_engine.models.quantizing.tasks import TextFacts
 
 _EXAMPLE = "llmchat models perplexity model.gguf text.txt"
 _FEW = 1000
@@ -38,7 +38,7 @@ def perplexity(
     compared with those that are published: in windows, of which the second half counts. They depend on text, window
     and vocabulary; compare models on the same text, with the same --ctx, and of the same family.
     """
-    from llmchat_engine.models.compare import measure_perplexity
+    from llmchat_engine.models.quantizing.compare import measure_perplexity
     from llmchat_tui.cli.bar import watch
     from llmchat_tui.cli.common import print_json, print_rows
     from llmchat_tui.cli.measuring import text_of
@@ -60,7 +60,7 @@ def perplexity(
 
 def text_facts(facts: TextFacts) -> dict[str, object]:
     """Returns what is told of a text's reading in JSON."""
-    from llmchat_engine.models.compare import perplexity_of
+    from llmchat_engine.models.quantizing.compare import perplexity_of
 
     value, error = perplexity_of(facts)
     return {
@@ -86,7 +86,7 @@ def text_told(facts: TextFacts) -> str:
 
 
 def _told(side: Side, facts: TextFacts) -> Iterator[str]:
-    from llmchat_engine.models.compare import perplexity_of
+    from llmchat_engine.models.quantizing.compare import perplexity_of
     from llmchat_tui.cli.compare_chart import perplexity_text
     from llmchat_tui.sanitize import sanitize_line
 

@@ -1,6 +1,6 @@
 """`llmchat models quantize`: a smaller model out of a large one, whole or not at all.
 
-Knows the flags and what is printed; the work is the engine's models/quantize.py.
+Knows the flags and what is printed; the work is the engine's models/quantizing/quantize.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmchat_engine.models.quant_types import TYPES
+from llmchat_engine.models.quantizing.types import TYPES
 from llmchat_tui.cli.app import App
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.quantize import Quantized, QuantPlan, QuantType
+    from llmchat_engine.models.quantizing.quantize import Quantized, QuantPlan, QuantType
     from llmchat_tui.console import Console
 
 _EXAMPLE = "llmchat models quantize model-F16.gguf --type int4"
@@ -53,8 +53,8 @@ def quantize(
     IN is a name or the path of a GGUF file. Without OUT the new file gets its name with the type in it, beside IN or,
     where that is another program's place, among the models of llmchat. What was stopped leaves nothing behind.
     """
-    from llmchat_engine.models.quantize import plan, type_of
-    from llmchat_engine.models.quantize import quantize as quantized
+    from llmchat_engine.models.quantizing.quantize import plan, type_of
+    from llmchat_engine.models.quantizing.quantize import quantize as quantized
     from llmchat_tui.cli.bar import watch
     from llmchat_tui.cli.common import print_json, print_rows
     from llmchat_tui.cli.model_path import file_of
@@ -84,7 +84,7 @@ def default_target(app: App, source: Path, kind: QuantType) -> Path:
     Beside its source where that folder is the user's own; what lies in another program's store stays as it is.
     """
     from llmchat_engine.models.library import find_models
-    from llmchat_engine.models.quantize import target_name
+    from llmchat_engine.models.quantizing.quantize import target_name
 
     models_dir, folder = app.paths.models_dir, source.parent
     foreign = {one.path for one in find_models(models_dir, app.environ) if one.origin not in ("models", "path")}

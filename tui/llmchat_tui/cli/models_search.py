@@ -16,9 +16,9 @@ from llmchat_tui.progress_words import size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmchat_engine.models.hub import Hub
-    from llmchat_engine.models.hub_types import Found, Variant
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.client import Hub
+    from llmchat_engine.models.hub.types import Found, Variant
     from llmchat_tui.console import Console
 
 _ASKED = 5
@@ -64,8 +64,8 @@ def search(context: click.Context, words: tuple[str, ...], limit: int, quiet: bo
 
     `best here` is the quantisation that `llmchat pull` would take on this machine. Sizes with ~ are estimates.
     """
-    from llmchat_engine.models.hub import Hub
-    from llmchat_engine.models.machine import read_machine
+    from llmchat_engine.models.fit.machine import read_machine
+    from llmchat_engine.models.hub.client import Hub
     from llmchat_tui.cli.interrupts import catch_signals
     from llmchat_tui.cli.model_store import stock_of
 
@@ -101,15 +101,15 @@ def _rows(hub: Hub, found: Sequence[Found], machine: Machine, console: Console) 
 
 
 def _sized(hub: Hub, found: Found) -> tuple[Variant, ...]:
-    from llmchat_engine.models.hub_types import Reference
-    from llmchat_engine.models.quants import variants
+    from llmchat_engine.models.hub.quants import variants
+    from llmchat_engine.models.hub.types import Reference
 
     return variants(hub.repo(Reference(found.repo)).files)
 
 
 def _best(variants: Sequence[Variant], machine: Machine) -> Variant | None:
-    from llmchat_engine.models.machine import room_of
-    from llmchat_engine.models.quants import best_variant
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.quants import best_variant
 
     return best_variant(variants, room_of(machine), machine.bandwidth)
 

@@ -14,9 +14,9 @@ from llmchat_tui.cli.common import print_json, print_rows
 from llmchat_tui.cli.model_completion import complete_model
 
 if TYPE_CHECKING:
+    from llmchat_engine.models.hub.verify import Verdict
     from llmchat_engine.models.library import LocalModel
     from llmchat_engine.models.trials import Trial
-    from llmchat_engine.models.verify import Verdict
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.console import Console
     from llmchat_tui.stock import Stock
@@ -93,7 +93,7 @@ def _chosen(app: App, stock: Stock, names: Sequence[str], every: bool) -> list[L
 
 def _checked(stock: Stock, model: LocalModel, console: Console, interrupts: Interrupts, *, load: bool) -> Checked:
     """Returns the verdict about a model: of a split one that of the first part that is bad, else of the last one."""
-    from llmchat_engine.models.verify import verify
+    from llmchat_engine.models.hub.verify import verify
     from llmchat_tui.cli.bar import watch
 
     for part in _parts(model.path):

@@ -19,10 +19,10 @@ from llmchat_tui.progress_words import size_text
 from llmchat_tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.hub import Hub
-    from llmchat_engine.models.hub_types import HubRepo, Reference
-    from llmchat_engine.models.machine import Machine
-    from llmchat_engine.models.pull import Pulled
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.client import Hub
+    from llmchat_engine.models.hub.pull import Pulled
+    from llmchat_engine.models.hub.types import HubRepo, Reference
     from llmchat_engine.models.trials import Trial
     from llmchat_tui.cli.interrupts import Interrupts
     from llmchat_tui.pulling import Chosen
@@ -72,8 +72,8 @@ class _Pull:
 
     def run(self, text: str) -> None:
         """Pulls what is named, or lets somebody choose from the catalogue."""
-        from llmchat_engine.models.hub import Hub
-        from llmchat_engine.models.machine import read_machine
+        from llmchat_engine.models.fit.machine import read_machine
+        from llmchat_engine.models.hub.client import Hub
         from llmchat_tui.cli.model_store import stock_of
 
         self._console.status("measuring this machine")
@@ -109,7 +109,7 @@ class _Pull:
             RequestInvalid: it is no name of a model on the hub.
             UsageError: a flag says something else than the name.
         """
-        from llmchat_engine.models.hub_names import parse_reference
+        from llmchat_engine.models.hub.names import parse_reference
         from llmchat_tui.errors import UsageError
 
         wanted, found = self._wanted, parse_reference(text)
@@ -155,7 +155,7 @@ class _Pull:
         Raises:
             Interrupted: a signal stopped it.
         """
-        from llmchat_engine.models.pull import pull, resume_state
+        from llmchat_engine.models.hub.pull import pull, resume_state
         from llmchat_tui.cli.bar import watch
         from llmchat_tui.cli.interrupts import Interrupted
 
@@ -198,7 +198,7 @@ class _Pull:
         raise ModelUnreadable(what, trial.why, shlex.join(["llmchat", "rm", path.stem]))
 
     def _print_plan(self, chosen: Chosen, machine: Machine) -> None:
-        from llmchat_engine.models.pull import resume_state, target_path
+        from llmchat_engine.models.hub.pull import resume_state, target_path
 
         here = resume_state(self._app.paths.models_dir, chosen.repo, chosen.files)
         if self._wanted.as_json:

@@ -16,10 +16,10 @@ from llmchat_tui.cli.docs_common import can_ask
 from llmchat_tui.progress_words import size_text
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.catalogue import Entry
-    from llmchat_engine.models.hub import Hub
-    from llmchat_engine.models.hub_types import HubRepo
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.catalogue import Entry
+    from llmchat_engine.models.hub.client import Hub
+    from llmchat_engine.models.hub.types import HubRepo
     from llmchat_tui.console import Console
     from llmchat_tui.pulling import Chosen
 
@@ -55,7 +55,7 @@ def choose_from_catalogue(hub: Hub, machine: Machine, console: Console, *, as_js
         console: told how far that is.
         as_json: print it for programs, and choose nothing.
     """
-    from llmchat_engine.models.catalogue import catalogue
+    from llmchat_engine.models.hub.catalogue import catalogue
 
     entries = catalogue()
     sizes, why = _sizes(hub, entries, machine, console)
@@ -84,8 +84,8 @@ def choose_variant(repo: HubRepo, machine: Machine) -> Chosen | None:
     Raises:
         HubMissing: it has no model.
     """
-    from llmchat_engine.models.machine import room_of
-    from llmchat_engine.models.quants import best_variant
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.quants import best_variant
     from llmchat_tui.model_card import speed_text
     from llmchat_tui.pulling import chosen_of, fits, speed, variants_of
 
@@ -112,8 +112,8 @@ def _number(count: int, default: int) -> int:
 
 def _suggested(entries: Sequence[Entry], machine: Machine) -> int:
     """Returns the number of the entry that suits the machine best; 0 where none fits."""
-    from llmchat_engine.models.catalogue import suggested
-    from llmchat_engine.models.machine import room_of
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.catalogue import suggested
 
     best = next(iter(suggested(room_of(machine), machine.bandwidth)), None)
     return entries.index(best) + 1 if best else 0
@@ -151,9 +151,9 @@ def _sizes(
 
 def _size_on(hub: Hub, entry: Entry, machine: Machine) -> int:
     """Returns the bytes of what would be pulled of an entry; where nothing fits, of its smallest."""
-    from llmchat_engine.models.hub_types import Reference
-    from llmchat_engine.models.machine import room_of
-    from llmchat_engine.models.quants import best_variant, named_variant
+    from llmchat_engine.models.fit.machine import room_of
+    from llmchat_engine.models.hub.quants import best_variant, named_variant
+    from llmchat_engine.models.hub.types import Reference
     from llmchat_tui.pulling import variants_of
 
     reference = Reference(entry.repo, quant=entry.quant)
@@ -164,7 +164,7 @@ def _size_on(hub: Hub, entry: Entry, machine: Machine) -> int:
 
 
 def _entry_cells(number: int, entry: Entry, size: int, known: bool, machine: Machine) -> list[str]:
-    from llmchat_engine.models.quants import CENTRE
+    from llmchat_engine.models.hub.quants import CENTRE
     from llmchat_tui.model_card import speed_text
     from llmchat_tui.pulling import fits, speed
 

@@ -64,7 +64,7 @@ def _path_of(app: App, stock: Stock, name: str) -> Path:
 
 def _unlisted(app: App, name: str) -> Path | None:
     """Returns what was pulled and is in no list: an embedding model's folder, an unfinished download."""
-    from llmchat_engine.models.pulled import partial, records
+    from llmchat_engine.models.hub.pulled import partial, records
 
     root = app.paths.models_dir
     parts = name.split("/")
@@ -77,7 +77,7 @@ def _unlisted(app: App, name: str) -> Path | None:
 
 
 def _is_partial(app: App, path: Path) -> bool:
-    from llmchat_engine.models.pulled import partial
+    from llmchat_engine.models.hub.pulled import partial
 
     return path.absolute() in partial(app.paths.models_dir)
 

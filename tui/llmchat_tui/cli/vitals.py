@@ -90,9 +90,9 @@ def _installed(name: str) -> str:
 def _machine(threads: int, spin_count: str, state_dir: Path) -> Machine:
     from shutil import which
 
-    from llmchat_engine.models.cpu import cpu_quota, cpu_threads, usable_cores
-    from llmchat_engine.models.machine import known_bandwidth
-    from llmchat_engine.models.memory import memory_free
+    from llmchat_engine.models.fit.cpu import cpu_quota, cpu_threads, usable_cores
+    from llmchat_engine.models.fit.machine import known_bandwidth
+    from llmchat_engine.models.fit.memory import memory_free
 
     system, free = os.uname(), memory_free()
     return Machine(

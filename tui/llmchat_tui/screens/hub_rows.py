@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from llmchat_engine.models.hub_types import Found, HubRepo, Variant
+from llmchat_engine.models.hub.types import Found, HubRepo, Variant
 from llmchat_tui.model_card import speed_text
 from llmchat_tui.progress_words import shortened, size_text
 from llmchat_tui.pulling import fits, speed
@@ -18,8 +18,8 @@ from llmchat_tui.screens.model_facts import Fit
 from llmchat_tui.screens.model_rows import FIT_PHRASES, FIT_STYLES, FIT_WORDS, cut
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.catalogue import Entry
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.catalogue import Entry
 
 _ROOMY = 66
 """Columns from which on the speed of a variant is told too."""

@@ -14,7 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from llmchat_engine.models.hub_types import Found, HubRepo, Reference, Variant
+from llmchat_engine.models.hub.types import Found, HubRepo, Reference, Variant
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens import hub_work as work
 from llmchat_tui.screens.hub_rows import entry_row, found_row
@@ -26,8 +26,8 @@ from llmchat_tui.stock import Stock
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from llmchat_engine.models.catalogue import Entry
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.catalogue import Entry
 
 __all__ = ["HubScreen", "Picked"]
 

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from llmchat_engine.models.hub_types import Reference, Variant
+from llmchat_engine.models.hub.types import Reference, Variant
 from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens import hub_work as work
 from llmchat_tui.screens.hub_rows import repo_line, variant_row

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from llmchat_engine import EngineError, HubUnreachable
-from llmchat_engine.models.hub_types import Found, HubRepo, Reference, Variant
+from llmchat_engine.models.hub.types import Found, HubRepo, Reference, Variant
 from llmchat_tui.stock import Stock
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.catalogue import Entry
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.catalogue import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from llmchat_engine import EngineError, ModelInfo, ModelSpec
 from llmchat_tui.screens.model_facts import free_memory
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.memory import Free
+    from llmchat_engine.models.fit.memory import Free
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def larger_context(spec: ModelSpec, model: ModelInfo, tokens: int, free: Free | 
     Returns:
         None where the model was not trained for so much, or memory does not hold it.
     """
-    from llmchat_engine.models.fit import memory_needed
+    from llmchat_engine.models.fit.need import memory_needed
     from llmchat_engine.models.gguf import read_header
 
     n_ctx = model.n_ctx

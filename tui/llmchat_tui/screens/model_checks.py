@@ -22,9 +22,9 @@ from llmchat_tui.screens.model_facts import ModelFacts, read_facts
 from llmchat_tui.screens.model_rows import Note
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.hub.verify import Verdict
     from llmchat_engine.models.trials import Trial
-    from llmchat_engine.models.verify import Verdict
     from llmchat_tui.stock import Stock
 
 _TELL_SECONDS = 0.25

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llmchat_engine import RequestInvalid
-from llmchat_engine.models.hub_types import Reference
+from llmchat_engine.models.hub.types import Reference
 from llmchat_engine.models.library import LocalModel
 from llmchat_tui.model_tables import Remote
 from llmchat_tui.pulls import Job
@@ -76,7 +76,7 @@ def entries_of(
 
 def reference_in(text: str) -> Reference | None:
     """Returns what a text names on the hub; None where it names a file here, or is a word to look for."""
-    from llmchat_engine.models.hub_names import looks_like_reference, parse_reference
+    from llmchat_engine.models.hub.names import looks_like_reference, parse_reference
 
     text = text.strip()
     if not text or text.startswith(("/", "./", "../", "~")) or not looks_like_reference(text):

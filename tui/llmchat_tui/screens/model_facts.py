@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from llmchat_engine import EngineError
 
 if TYPE_CHECKING:
+    from llmchat_engine.models.fit.machine import Machine
+    from llmchat_engine.models.fit.memory import Free
     from llmchat_engine.models.library import LocalModel
-    from llmchat_engine.models.machine import Machine
-    from llmchat_engine.models.memory import Free
 
 Fit = Literal["yes", "tight", "no", "card"]
 
@@ -39,8 +39,8 @@ class ModelFacts:
 
 def free_memory() -> Free:
     """Returns the memory that a model could take, as the engine sees it before it loads one."""
-    from llmchat_engine.models.memory import Free, memory_free
-    from llmchat_engine.models.offload import has_own_memory, library_dir
+    from llmchat_engine.models.fit.memory import Free, memory_free
+    from llmchat_engine.models.fit.offload import has_own_memory, library_dir
 
     return Free(sys.maxsize, "the graphics card") if has_own_memory(library_dir()) else memory_free()
 
@@ -52,8 +52,8 @@ def read_facts(path: Path, machine: Machine) -> ModelFacts:
         path: the model.
         machine: what it would run on.
     """
+    from llmchat_engine.models.fit.plan import plan
     from llmchat_engine.models.gguf import read_header
-    from llmchat_engine.models.plan import plan
 
     try:
         header = read_header(path)

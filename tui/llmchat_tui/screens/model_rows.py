@@ -22,7 +22,7 @@ from llmchat_tui.sanitize import sanitize_line
 from llmchat_tui.screens.model_facts import Fit, ModelFacts
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.machine import Machine
+    from llmchat_engine.models.fit.machine import Machine
 
 _SIZE, _QUANT, _CONTEXT, _FITS, _ABOUT = 9, 9, 10, 7, 10
 _GAP = 2

@@ -23,7 +23,7 @@ from llmchat_tui.screens.model_rows import Note
 from llmchat_tui.screens.panel import live_key
 
 if TYPE_CHECKING:
-    from llmchat_engine.models.hub_types import Reference
+    from llmchat_engine.models.hub.types import Reference
     from llmchat_tui.screens.hub_search import Picked
 
 __all__ = ["ModelChosen", "ModelsScreen"]

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from llmchat_engine.models.cgroup import PROC, ROOT, groups, read_number, read_text
+from llmchat_engine.models.fit.cgroup import PROC, ROOT, groups, read_number, read_text
 
 CPUS = Path("/sys/devices/system/cpu")
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from llmchat_engine.errors import HubMissing
-from llmchat_engine.models.hub_errors import search_command
-from llmchat_engine.models.hub_types import HubFile, Reference, Variant
+from llmchat_engine.models.hub.errors import search_command
+from llmchat_engine.models.hub.types import HubFile, Reference, Variant
 
 UNKNOWN = "?"
 CENTRE = "Q4_K_M"

@@ -1,7 +1,7 @@
 """Making a model smaller: what would come of it, and a file that is there whole or not at all.
 
-The work is done by a throw-away process around llama.cpp. Knows no terminal; the types are in quant_types.py, what
-llama.cpp says meanwhile is read by quantize_log.py.
+The work is done by a throw-away process around llama.cpp. Knows no terminal; the types are in types.py, what
+llama.cpp says meanwhile is read by log.py.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 import msgspec
 
 from llmchat_engine.errors import NotEnoughMemory, QuantizeFailed, RequestInvalid
-from llmchat_engine.models.child import Child
 from llmchat_engine.models.disk import disk_error, require_room
+from llmchat_engine.models.fit.memory import memory_free
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.gguf_layout import FILE_TYPES
-from llmchat_engine.models.memory import memory_free
 from llmchat_engine.models.meter import Meter
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.quant_types import TYPES, QuantType, type_of
-from llmchat_engine.models.quantize_log import QuantizeLog, QuantPlan
-from llmchat_engine.models.tasks import QuantizeTask
+from llmchat_engine.models.quantizing.child import Child
+from llmchat_engine.models.quantizing.log import QuantizeLog, QuantPlan
+from llmchat_engine.models.quantizing.tasks import QuantizeTask
+from llmchat_engine.models.quantizing.types import TYPES, QuantType, type_of
 from llmchat_engine.models.whole_file import Busy, put_in_place, temporary_beside
 
 __all__ = ["TYPES", "QuantPlan", "QuantType", "Quantized", "dry_run", "plan", "quantize", "target_name", "type_of"]
@@ -181,7 +181,7 @@ def _write(
     planned: QuantPlan, source: Path, temporary: Path, target: Path, kind: QuantType, threads: int
 ) -> Iterator[Progress]:
     """Fills the temporary file; yields how far it is in bytes read, for tensors differ by a factor of thousands."""
-    from llmchat_engine.models.cpu import usable_cores
+    from llmchat_engine.models.fit.cpu import usable_cores
 
     require_room(target.parent, planned.size, f"write {target.name}")
     before = [0, *accumulate(tensor.bytes for tensor in planned.tensors)]

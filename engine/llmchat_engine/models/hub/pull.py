@@ -1,6 +1,6 @@
 """Brings files of a repository into the models directory, one after the other, each once however many ask for it.
 
-Knows where files go and who may write there; the bytes are download.py's, the records pulled.py's, the hub hub.py's.
+Knows where files go and who may write there; the bytes are download.py's, the records pulled.py's, the hub client.py's.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Protocol
 
 from llmchat_engine.errors import DiskUnwritable, HubError
 from llmchat_engine.models.disk import disk_error, private_folders, require_room
-from llmchat_engine.models.download import PATIENCE, Patience, Source, download
 from llmchat_engine.models.file_lock import FileLock, try_lock
-from llmchat_engine.models.hub_names import is_repo
-from llmchat_engine.models.hub_types import HubFile, HubRepo
+from llmchat_engine.models.hub.download import PATIENCE, Patience, Source, download
+from llmchat_engine.models.hub.names import is_repo
+from llmchat_engine.models.hub.parts import LOCK, PART, beside, kept_bytes, remove_part
+from llmchat_engine.models.hub.pulled import Record, is_safe, keep_record, record_of, remove_empty
+from llmchat_engine.models.hub.types import HubFile, HubRepo
 from llmchat_engine.models.meter import Meter
-from llmchat_engine.models.parts import LOCK, PART, beside, kept_bytes, remove_part
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.pulled import Record, is_safe, keep_record, record_of, remove_empty
 
 _POLL = 0.2
 """Seconds between two looks whether another llmchat has finished."""
@@ -31,7 +31,7 @@ _STEP = 1 << 20
 
 
 class Door(Protocol):
-    """What is needed of the hub: hub.py's Hub has it."""
+    """What is needed of the hub: client.py's Hub has it."""
 
     def address(self, repo: HubRepo, file: HubFile) -> str:
         """Returns where a file is, at the repository's commit."""

@@ -10,9 +10,9 @@ import shlex
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from llmchat_engine.errors import RequestInvalid
-from llmchat_engine.models.hub_errors import redact
-from llmchat_engine.models.hub_types import Reference
-from llmchat_engine.models.quants import quant_in
+from llmchat_engine.models.hub.errors import redact
+from llmchat_engine.models.hub.quants import quant_in
+from llmchat_engine.models.hub.types import Reference
 
 HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 WORDS = {"INT4": "Q4_K_M", "INT8": "Q8_0", "FP16": "F16", "FP32": "F32", "LATEST": ""}

@@ -1,4 +1,4 @@
-"""Asks the hub for every model of the catalogue: `python -m llmchat_engine.models.catalogue_check [--write]`.
+"""Asks the hub for every model of the catalogue: `python -m llmchat_engine.models.hub.catalogue_check [--write]`.
 
 For whoever keeps the catalogue, where there is a network; nothing else imports it. With --write, what was found out is
 kept in catalogue.toml.
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmchat_engine.errors import HubError, HubForbidden, HubMissing
-from llmchat_engine.models.catalogue import CATALOGUE, Entry, catalogue
-from llmchat_engine.models.hub import Hub
-from llmchat_engine.models.hub_names import parse_reference
-from llmchat_engine.models.hub_types import HubRepo
-from llmchat_engine.models.quants import CENTRE, named_variant, variants
+from llmchat_engine.models.hub.catalogue import CATALOGUE, Entry, catalogue
+from llmchat_engine.models.hub.client import Hub
+from llmchat_engine.models.hub.names import parse_reference
+from llmchat_engine.models.hub.quants import CENTRE, named_variant, variants
+from llmchat_engine.models.hub.types import HubRepo
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """huggingface_hub, made fit for a program that people wait for: its clock, its limits, its silence; who the user is.
 
 As it comes it waits without end for a list, sleeps up to a minute between tries, prints what servers say to stderr and
-asks the hub which program runs it. Knows no repository; the only importer of huggingface_hub but hub.py.
+asks the hub which program runs it. Knows no repository; the only importer of huggingface_hub but client.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmchat_engine.models.hub_errors import Asked, no_connection, not_reached, not_understood, refused
+from llmchat_engine.models.hub.errors import Asked, no_connection, not_reached, not_understood, refused
 
 if TYPE_CHECKING:
     import httpx2

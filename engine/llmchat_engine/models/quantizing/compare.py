@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from llmchat_engine.errors import EngineDied, RequestInvalid
-from llmchat_engine.models.child import Child
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.tasks import Answered, Failed, Measured, MeasureTask, Rows, Step, TextFacts, Told
+from llmchat_engine.models.quantizing.child import Child
+from llmchat_engine.models.quantizing.tasks import Answered, Failed, Measured, MeasureTask, Rows, Step, TextFacts, Told
 from llmchat_engine.preflight import check_model
 from llmchat_engine.protocol import Load, to_error
 from llmchat_engine.types import ModelSpec

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from llmchat_engine.models.cpu import cpu_threads
-from llmchat_engine.models.memory import Free, memory_free
-from llmchat_engine.models.offload import has_own_memory, library_dir
+from llmchat_engine.models.fit.cpu import cpu_threads
+from llmchat_engine.models.fit.memory import Free, memory_free
+from llmchat_engine.models.fit.offload import has_own_memory, library_dir
 
 CARD_MARGIN = 1 << 30
 """Bytes of a card that stay free for what else draws on it and what the estimate misses; llama.cpp's own margin."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from llmchat_engine.errors import ModelMissing
 from llmchat_engine.models.disk import being_written, disk_error, write_private
 from llmchat_engine.models.file_lock import FileLock, locked, try_lock
-from llmchat_engine.models.hub_names import is_safe_path
-from llmchat_engine.models.parts import LOCK, beside, is_part, read_note, remove_part, target_of
+from llmchat_engine.models.hub.names import is_safe_path
+from llmchat_engine.models.hub.parts import LOCK, beside, is_part, read_note, remove_part, target_of
 
 RECORDS = ".llmchat.json"
 _RECORDS_LOCK = ".llmchat.lock"

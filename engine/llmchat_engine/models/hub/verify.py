@@ -15,9 +15,9 @@ from pathlib import Path
 from llmchat_engine.errors import ModelError
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.gguf_open import open_model
+from llmchat_engine.models.hub.pulled import Record
 from llmchat_engine.models.meter import Meter
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.pulled import Record
 
 _STEP = 1 << 20
 _OLLAMA = re.compile(r"sha256[-:]([0-9a-f]{64})")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmchat_engine.models.cgroup import PROC, ROOT, groups, read_number, read_text
+from llmchat_engine.models.fit.cgroup import PROC, ROOT, groups, read_number, read_text
 
 ADDRESS_SPACE_SLACK = 256 << 20
 """Thread stacks and heaps reserve addresses they never fill: 260 MiB more than was used, measured with four threads."""

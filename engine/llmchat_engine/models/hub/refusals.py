@@ -1,7 +1,7 @@
 """What an answer means that is not the file: which can be asked again, after how long, and the sentence for each.
 
 Knows HTTP statuses and headers; the bodies of refusals are never read, for a server may repeat the token in them.
-What the hub itself refuses is told as everywhere, by hub_errors.py.
+What the hub itself refuses is told as everywhere, by errors.py.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from llmchat_engine.errors import DownloadBroken, HubError, HubUnreachable
-from llmchat_engine.models.fetching import Reply
-from llmchat_engine.models.hub_errors import Asked, refused, retry_after
+from llmchat_engine.models.hub.errors import Asked, refused, retry_after
+from llmchat_engine.models.hub.fetching import Reply
 
 _AGAIN = "wait a little, then pull again: it goes on from here"
 _LATER = (408, 425, 429)

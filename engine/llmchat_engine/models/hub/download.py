@@ -16,12 +16,12 @@ from pathlib import Path
 
 from llmchat_engine.errors import DownloadBroken, HubError, HubUnreachable
 from llmchat_engine.models.disk import amount, disk_error, private_folders, require_room
-from llmchat_engine.models.fetching import End, Fetch, LineFault, Reply
-from llmchat_engine.models.hub_errors import Asked
+from llmchat_engine.models.hub.errors import Asked
+from llmchat_engine.models.hub.fetching import End, Fetch, LineFault, Reply
+from llmchat_engine.models.hub.parts import Part
+from llmchat_engine.models.hub.refusals import refusal, wrong_body
 from llmchat_engine.models.meter import Meter
-from llmchat_engine.models.parts import Part
 from llmchat_engine.models.progress import Progress
-from llmchat_engine.models.refusals import refusal, wrong_body
 
 _TRICKLE = 1024
 """Fewer bytes than these within the limit are a stalled line too: a server that drips would hold it for ever."""

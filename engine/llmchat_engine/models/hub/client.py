@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlsplit
 
 from llmchat_engine.errors import HubForbidden, RequestInvalid
-from llmchat_engine.models.hub_errors import Asked, not_understood, offline, refused
-from llmchat_engine.models.hub_kinds import check_kind, kind_of
-from llmchat_engine.models.hub_names import is_commit, is_repo, is_safe_path
-from llmchat_engine.models.hub_session import SILENCE, find_token, is_on, library
-from llmchat_engine.models.hub_types import Found, HubFile, HubRepo, Reference, Variant
-from llmchat_engine.models.quants import expected_size, variants
+from llmchat_engine.models.hub.errors import Asked, not_understood, offline, refused
+from llmchat_engine.models.hub.kinds import check_kind, kind_of
+from llmchat_engine.models.hub.names import is_commit, is_repo, is_safe_path
+from llmchat_engine.models.hub.quants import expected_size, variants
+from llmchat_engine.models.hub.session import SILENCE, find_token, is_on, library
+from llmchat_engine.models.hub.types import Found, HubFile, HubRepo, Reference, Variant
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmchat_engine.errors import NotEnoughMemory
-from llmchat_engine.models.fit import (
+from llmchat_engine.models.fit.machine import Machine
+from llmchat_engine.models.fit.need import (
     AUTO_CONTEXT,
     CONTEXT_STEP,
     LEAST_CONTEXT,
@@ -28,10 +29,9 @@ from llmchat_engine.models.fit import (
     size_text,
     state_bytes,
 )
+from llmchat_engine.models.fit.speed import tokens_per_second
+from llmchat_engine.models.fit.weights import layer_bytes, output_bytes
 from llmchat_engine.models.gguf import Header
-from llmchat_engine.models.machine import Machine
-from llmchat_engine.models.speed import tokens_per_second
-from llmchat_engine.models.weights import layer_bytes, output_bytes
 
 Fits = Literal["yes", "tight", "no"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from llmchat_engine.models.fit import SEQUENCES, kv_bytes_per_token, state_bytes
+from llmchat_engine.models.fit.need import SEQUENCES, kv_bytes_per_token, state_bytes
+from llmchat_engine.models.fit.weights import read_per_token
 from llmchat_engine.models.gguf import Header
-from llmchat_engine.models.weights import read_per_token
 
 WORK: Mapping[str, float] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from llmchat_engine.models.gguf_layout import TENSOR_TYPES
-from llmchat_engine.models.quant_types import UNROUNDED
+from llmchat_engine.models.quantizing.types import UNROUNDED
 
 _TENSOR = re.compile(
     r"^\[ *(\d+)/ *\d+\] (.*?) +- \[ *(\d+), *(\d+), *(\d+), *(\d+)\], type = *(\w+), (?:size = .*MiB \((\w+)\)$)?"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmchat_engine.errors import EngineError, HubError, HubForbidden, HubUnreachable
-from llmchat_engine.models.hub_errors import no_connection, redact
+from llmchat_engine.models.hub.errors import no_connection, redact
 
 if TYPE_CHECKING:
     import httpx2

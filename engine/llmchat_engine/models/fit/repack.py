@@ -11,9 +11,9 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from llmchat_engine.models.cgroup import PROC
+from llmchat_engine.models.fit.cgroup import PROC
+from llmchat_engine.models.fit.weights import is_matrix, tensor_bytes, type_name
 from llmchat_engine.models.gguf import Header
-from llmchat_engine.models.weights import is_matrix, tensor_bytes, type_name
 
 _NEVER_REPACKED = frozenset({"F32", "F16", "BF16", "Q4_1", "Q5_0", "Q5_1"})
 """File types whose weights stay as they are without AMX. Of SmolLM2 Q4_1 only the embedding would be copied, at a

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmchat_engine.errors import NotEnoughMemory
+from llmchat_engine.models.fit.memory import Free, memory_free
 from llmchat_engine.models.gguf import Header
 from llmchat_engine.models.gguf_layout import TENSOR_TYPES
 from llmchat_engine.models.gguf_parse import BigArray
-from llmchat_engine.models.memory import Free, memory_free
 
 __all__ = [
     "Free",

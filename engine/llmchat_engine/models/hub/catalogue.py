@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from llmchat_engine.models.quants import CENTRE, GOOD_SPEED, expected_size, needed
+from llmchat_engine.models.hub.quants import CENTRE, GOOD_SPEED, expected_size, needed
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from llmchat_engine.errors import HubMissing
-from llmchat_engine.models.hub_errors import search_command
-from llmchat_engine.models.hub_types import HubFile, HubRepo, RepoKind
+from llmchat_engine.models.hub.errors import search_command
+from llmchat_engine.models.hub.types import HubFile, HubRepo, RepoKind
 
 _RERANKER_TAGS = frozenset({"cross-encoder", "reranker", "text-ranking"})
 _EMBEDDER_TASKS = frozenset({"feature-extraction", "sentence-similarity"})
