@@ -87,6 +87,21 @@ def test_names_that_are_part_of_ours_are_not_made_ambiguous_by_other_programs() 
     assert resolve("Qwen3-8B", [*_models("Qwen3-8B-abliterated"), theirs]) == theirs
 
 
+@pytest.mark.parametrize("name", ["small", "sma", "SMALL"])
+def test_ours_is_meant_where_the_bundled_one_has_the_same_name(name: str) -> None:
+    bundled = LocalModel("small", Path("/package/small.gguf"), "package", 4)
+    (ours,) = _models("small")
+    assert resolve(name, [ours, bundled]) == ours
+    assert resolve(name, [bundled]) == bundled
+
+
+@pytest.mark.parametrize("name", ["small", "sma"])
+def test_two_of_ours_with_one_name_are_told_by_their_paths(name: str) -> None:
+    two = [LocalModel("small", Path("/models", user, "small.gguf"), "models", 4) for user in ("a", "b")]
+    with pytest.raises(ModelMissing, match=r"fits 2 models: /models/a/small\.gguf, /models/b/small\.gguf"):
+        resolve(name, [*two, LocalModel("small", Path("/package/small.gguf"), "package", 4)])
+
+
 @pytest.mark.parametrize("name", ["user/repo", "User/Repo", "user/repo:Q4_K_M", "user/repo:q4_k_m"])
 def test_a_repository_names_its_model(name: str) -> None:
     models = [LocalModel("Some-Q4_K_M", Path("/m/Some-Q4_K_M.gguf"), "models", 4, "user/repo"), *_models("other")]

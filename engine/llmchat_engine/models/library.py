@@ -52,7 +52,8 @@ def resolve(name: str, models: Sequence[LocalModel], aliases: Mapping[str, str] 
 
     Returns:
         The file at that path, else the model of that name, else the only one whose name contains it. A part of a name
-        is looked for among our own models first: what another program keeps makes none of them ambiguous.
+        is looked for among our own models first: what another program keeps makes none of them ambiguous. Nor does
+        the bundled model, where one of its name is in the models directory.
 
     Raises:
         ModelMissing: None fits, or several do.
@@ -66,7 +67,7 @@ def resolve(name: str, models: Sequence[LocalModel], aliases: Mapping[str, str] 
         # What is wrong with the file itself is for gguf.py to say.
         return LocalModel(name_of(path), path, "path", stat_model(path).st_size)
     near = [model for model in models if name.casefold() in model.name.casefold()]
-    fits = exact or [model for model in near if model.origin in _OURS] or near
+    fits = _without_twin(exact or [model for model in near if model.origin in _OURS] or near)
     if len(fits) == 1:
         return fits[0]
     if fits:
@@ -75,6 +76,12 @@ def resolve(name: str, models: Sequence[LocalModel], aliases: Mapping[str, str] 
     why = f"there are: {_names(models)}" if models else "there is no model on this machine yet"
     hint = f"name one of them: -m {models[0].name}" if models else NO_MODEL
     raise ModelMissing(f"there is no model {name}", why, hint)
+
+
+def _without_twin(models: Sequence[LocalModel]) -> list[LocalModel]:
+    """Returns the models without the bundled one where another of its name was put there: that one is meant."""
+    own = {model.name for model in models if model.origin == "models"}
+    return [model for model in models if model.origin != "package" or model.name not in own]
 
 
 def is_path(name: str) -> bool:
