@@ -15,24 +15,24 @@ from llmchat_engine.models.gguf import Header
 WORK: Mapping[str, float] = MappingProxyType(
     {
         "F32": 900e9,
-        "F16": 320e9,
-        "BF16": 320e9,
-        "Q8_0": 110e9,
-        "Q6_K": 90e9,
-        "IQ4_NL": 59e9,
-        "Q4_K": 58e9,
-        "Q4_0": 50e9,
-        "Q5_K": 41e9,
-        "Q5_0": 29e9,
-        "Q5_1": 29e9,
-        "Q4_1": 28e9,
-        "Q2_K": 25e9,
-        "Q3_K": 17e9,
+        "F16": 100e9,
+        "BF16": 100e9,
+        "Q8_0": 50e9,
+        "Q6_K": 45e9,
+        "IQ4_NL": 58e9,
+        "Q4_K": 54e9,
+        "Q4_0": 52e9,
+        "Q5_K": 34e9,
+        "Q5_0": 25e9,
+        "Q5_1": 25e9,
+        "Q4_1": 25e9,
+        "Q2_K": 22e9,
+        "Q3_K": 16e9,
     }
 )
-"""Bytes of a type that one thread works through a second once they are there, repacked where llama.cpp does that.
-Measured with one thread (AVX-512, 35 GB/s of memory); with three it gives 38 GB/s for Q4_1 and 50 for Q4_K, where 36
-and 48 were seen."""
+"""Bytes of a type that one thread works through a second once they are there, repacked where llama.cpp does that: the
+middle of what one thread and three gave on a CPU with AVX-512, of which one reads 35 GB/s and three read 70. They give
+36 GB/s for Q4_1, 49 for Q4_K and 48 for Q8_0 there, where 36, 48 and 41 were seen."""
 OTHER_WORK = 20e9
 """Of a type that is not there; the small ones are unpacked through tables."""
 LAYER = 45e-6
