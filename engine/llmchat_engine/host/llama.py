@@ -12,6 +12,7 @@ import importlib.machinery
 import os
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,9 +86,10 @@ class Llama:
         self.muted = False
         """True while a decode is being stopped, which llama.cpp takes for a failure."""
         self._log = log
-        # The reference must outlive every call into the library: a collected callback is a segfault.
         self._log_callback = self.c.llama_log_callback(self._on_log)
         self.c.llama_log_set(self._log_callback, None)
+        # A collected callback is a segfault at the next line of log, which may come as late as the end of the process.
+        weakref.finalize(self, self.c.llama_log_set, self.c.llama_log_callback(), None)
         self.c.llama_backend_init()
 
     def _on_log(self, level: int, text: bytes, _data: object) -> None:
