@@ -36,6 +36,7 @@ _TOLD_FROM = 2.0
 _ONE_AT_A_TIME = frozenset({400, 404, 422, 501})
 """Statuses of a server that may not know several replies to one request."""
 _UNENDED = "the server did not say why the answer ended: it may be cut"
+_INTERRUPTED = f"{_UNENDED}. Another request interrupts it: --interrupt_requests false, where it starts, has both wait"
 _TOO_EARLY = "no word of it had come; a prompt that does not fit is one reason"
 _DEAF = "a server's thought cannot be closed; Esc stops it"
 
@@ -165,10 +166,8 @@ class Asking:
                 continue
             if not line.is_whole:
                 raise self._faults.broken()
-            if self._replies.has_begun_with(index):
-                yield Notice(_UNENDED)
-                yield from self._replies.end(index, "eog")
-            elif self._request.answers == 1:
+            if self._replies.has_begun_with(index) or self._request.answers == 1:
+                yield Notice(_INTERRUPTED if self._greeting.server.interrupts else _UNENDED)
                 yield from self._replies.end(index, "eog")
 
     def _stops(self) -> Iterator[Event]:

@@ -61,6 +61,8 @@ class Counter:
         guess = estimate(request, self._greeting.info.n_ctx)
         if self._fails or not self._address.is_here or not request.messages:
             return guess
+        if self._greeting.server.interrupts:  # what is counted may be a draft that is typed while a reply is written
+            return guess
         try:
             total, is_exact = self._total(request)
         except EngineError:
@@ -100,10 +102,6 @@ class Counter:
             case "messages":
                 asked = {"prompt": raw} if request.raw else _chat(request)
                 return self._post("/tokenize", asked | {"model": self._greeting.model}, _Count).count, True
-            case "text":
-                body = {"model": self._greeting.model, "input": raw}
-                around = 0 if request.raw else PER_MESSAGE * len(request.messages)
-                return self._post("/extras/tokenize/count", body, _Count).count + around, request.raw
             case _:
                 return 0, False
 

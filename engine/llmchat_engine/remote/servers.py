@@ -52,6 +52,8 @@ class Server:
     """How a model is told whether to think; empty where there is no way."""
     thought_budget: str = ""
     """The field that bounds a thought; empty where there is none."""
+    interrupts: bool = False
+    """Whether another request, also one that only counts, breaks off the answer that is being written."""
     endless: int | None = None
     """What it takes as `max_tokens` of a raw prompt that may go on to the end of the context, where it takes that."""
 
@@ -78,6 +80,7 @@ LLAMA_CPP_PYTHON = Server(
     schema="json_object",
     grammar="grammar",
     counts="text",
+    interrupts=True,
     endless=0,
 )
 VLLM = Server(
