@@ -297,15 +297,61 @@ def test_counts_of_the_server_go_before_estimates() -> None:
         assert on.engine.render(asked).text == "<hello>"
     with stage(ways={"/tokenize": {"count": 11, "max_model_len": 2048, "tokens": []}}) as on:
         assert on.engine.measure(asked).total == 11
+
+
+def test_a_server_that_any_request_interrupts_is_not_asked_to_count() -> None:
     with stage(models=PYTHON, ways={"/extras/tokenize/count": {"count": 4}}) as on:
-        measured = on.engine.measure(asked)
-        assert (measured.total, measured.exact) == (12, False)
+        assert not on.engine.measure(question()).exact
+        assert not on.server.counted
+
+
+def test_a_reply_that_ends_without_a_word_or_a_reason_is_told() -> None:
+    for models, hint in ((PYTHON, "--interrupt_requests"), (OTHER, "may be cut")):
+        with stage(streaming(DONE), models=models) as on:
+            [notice] = notices(on.ask())
+            assert hint in notice
 
 
 def test_a_server_that_does_not_count_after_all_is_asked_once() -> None:
     with stage(models=LLAMA) as on:
         assert [on.engine.measure(question()).exact for _ in range(3)] == [False] * 3
         assert len(on.server.counted) == 1
+
+
+HUGE = 10**30
+ODD = {
+    "a reply that nobody asked for": {"choices": [{"index": -5, "delta": {"content": "x"}}]},
+    "one that no list has": {"choices": [{"index": HUGE, "delta": {"content": "x"}}]},
+    "counts of any size": {"choices": [], "usage": {"prompt_tokens": HUGE, "completion_tokens": 2**63}},
+    "counts below nothing": {"choices": [], "usage": {"prompt_tokens": -1, "completion_tokens": -1}},
+    "times without end": {"choices": [], "timings": {"prompt_ms": float("inf"), "predicted_ms": float("nan")}},
+    "times below nothing": {"choices": [], "timings": {"prompt_ms": -1.0, "predicted_ms": -1.0, "predicted_n": -1}},
+}
+
+
+@pytest.mark.parametrize("told", ODD.values(), ids=ODD)
+def test_numbers_that_cannot_be_are_passed_over(told: dict[str, Any]) -> None:
+    with stage(streaming(chunk("a"), event(told), chunk(reason="stop"), DONE), models=OTHER) as on:
+        last = on.end()
+    assert (last.text, last.reply_tokens) == ("a", 1)
+    assert 0 < last.prompt_tokens < 100
+    assert 0 <= last.prefill_seconds < 3600
+    assert 0 <= last.decode_seconds < 3600
+
+
+@pytest.mark.parametrize(
+    ("told", "logprob"), [("NaN", 0.0), ("500", 0.0), ("-Infinity", float("-inf")), ("-0.5", -0.5)]
+)
+def test_a_probability_is_at_most_certain(told: str, logprob: float) -> None:
+    likely = f'{{"id": {HUGE}, "token": "b\\ud800", "logprob": {told}}}'
+    said = f'{{"id": -7, "token": "a", "logprob": {told}, "top_logprobs": [{likely}]}}'
+    one = f'data: {{"choices": [{{"delta": {{"content": "a\\ud800"}}, "logprobs": {{"content": [{said}]}}}}]}}\n\n'
+    with stage(streaming(one, chunk(reason="stop"), DONE)) as on:
+        tokens = [one for one in on.ask(question(logprobs=1)) if isinstance(one, Token)]
+    [token] = [logprob for one in tokens for logprob in one.logprobs]
+    assert (token.id, token.logprob) == (-1, logprob)
+    assert [(other.id, other.text, other.logprob) for other in token.top] == [(-1, "b?", logprob)][told == "NaN" :]
+    assert "".join(one.text for one in tokens) == "a?"
 
 
 def test_keys_of_models_differ_by_server_and_name_and_not_by_run() -> None:

@@ -127,6 +127,34 @@ def test_a_key_is_sent_to_its_server_and_shown_nowhere() -> None:
         assert "Authorization" not in on.server.heard[-1].headers
 
 
+@pytest.mark.parametrize(
+    ("status", "field", "headers"),
+    [
+        (401, "message", {}),
+        (400, "param", {}),
+        (400, "code", {}),
+        (404, "code", {}),
+        (307, "message", {"Location": f"http://127.0.0.1:9/?k={KEY}"}),
+        (429, "message", {"Retry_After": KEY}),
+    ],
+)
+def test_a_key_that_a_server_repeats_is_not_passed_on(status: int, field: str, headers: dict[str, str]) -> None:
+    def repeats(connection: Connection) -> None:
+        answer(connection, {"error": {"message": "no", field: f"no {KEY} here"}}, status, **headers)
+
+    with stage(repeats, spec={"key_env": "MY_KEY"}, environ={"MY_KEY": KEY}) as on:
+        told = on.fails(EngineError)
+        assert KEY not in f"{told} {told.hint} {told!r}"
+
+
+def test_a_key_in_words_that_are_no_http_is_not_passed_on() -> None:
+    def repeats(connection: Connection) -> None:
+        connection.send(f"{KEY}\r\n\r\n")
+
+    with stage(repeats, spec={"key_env": "MY_KEY"}, environ={"MY_KEY": KEY}) as on:
+        assert KEY not in str(on.fails(RemoteUnreachable))
+
+
 def test_a_key_that_no_header_can_hold() -> None:
     with stage(saying("x"), spec={"key_env": "MY_KEY"}, environ={"MY_KEY": "a\nb"}) as on:
         assert "no header can hold" in on.fails(RemoteRefused).why

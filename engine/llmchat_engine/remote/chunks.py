@@ -5,7 +5,8 @@ Reads JSON in the forms of the OpenAI API, of its older completions and of what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ _REASONS: dict[str, StopReason] = {
     "max_tokens": "max_tokens",
 }
 """Whatever else it says has ended the reply by itself too."""
+_MOST = 1 << 40
+"""Above it nothing was counted: no context has as many tokens, and a database holds no number of any size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +145,12 @@ class Chunk(msgspec.Struct):
         usage, times = self.usage or _Usage(), self.timings or _Timings()
         details, thought = usage.prompt_tokens_details, usage.completion_tokens_details
         return Counts(
-            usage.prompt_tokens or times.prompt_n + times.cache_n,
-            usage.completion_tokens or times.predicted_n,
-            (details.cached_tokens if details else 0) or times.cache_n,
-            (thought.reasoning_tokens if thought else 0) or 0,
-            times.prompt_ms / 1000,
-            times.predicted_ms / 1000,
+            _count(usage.prompt_tokens) or _count(times.prompt_n + times.cache_n),
+            _count(usage.completion_tokens) or _count(times.predicted_n),
+            _count(details.cached_tokens if details else 0) or _count(times.cache_n),
+            _count(thought.reasoning_tokens if thought else 0),
+            _seconds(times.prompt_ms),
+            _seconds(times.predicted_ms),
         )
 
 
@@ -187,24 +190,43 @@ def _reason(finish: str | None, stop: Any) -> StopReason | None:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Returns a text without halves of characters, which `_lax` lets pass and nothing can write."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _count(value: int | None) -> int:
+    return value if value is not None and 0 <= value < _MOST else 0
+
+
+def _id(token: int) -> int:
+    return token if 0 <= token < _MOST else UNKNOWN_ID
+
+
+def _seconds(milliseconds: float) -> float:
+    return milliseconds / 1000 if 0 <= milliseconds < _MOST else 0.0
+
+
+def _likelihood(logprob: float | None) -> float | None:
+    """Returns a logarithm of a probability, at most that of certainty; None where it is none."""
+    return None if logprob is None or math.isnan(logprob) else min(0.0, logprob)
 
 
 def _logprobs(told: _Logprobs | None) -> Iterator[TokenLogprob]:
     if told is None:
         return
     for said in told.content or ():
-        top = tuple(
-            Candidate(one.id, one.token, one.logprob) for one in said.top_logprobs or () if one.logprob is not None
+        yield _token(
+            said.id, said.token, said.logprob, ((one.id, one.token, one.logprob) for one in said.top_logprobs or ())
         )
-        yield _token(said.id, said.token, said.logprob, top)
     tokens, probabilities = told.tokens or [], told.token_logprobs or []
     tops = told.top_logprobs or [None] * len(tokens)
     for text, logprob, likely in zip(tokens, probabilities, tops, strict=False):
-        yield _token(UNKNOWN_ID, text, logprob, [Candidate(UNKNOWN_ID, *pair) for pair in (likely or {}).items()])
+        yield _token(UNKNOWN_ID, text, logprob, ((UNKNOWN_ID, *pair) for pair in (likely or {}).items()))
 
 
-def _token(token: int, text: str, logprob: float | None, top: Sequence[Candidate]) -> TokenLogprob:
-    ranked = tuple(sorted(top, key=lambda one: -one.logprob))
-    own = 0.0 if logprob is None else logprob
-    return TokenLogprob(token, text, own, ranked, 1 + sum(one.logprob > own for one in ranked))
+def _token(token: int, text: str, told: float | None, top: Iterable[tuple[int, str, float | None]]) -> TokenLogprob:
+    judged = ((one, said, _likelihood(logprob)) for one, said, logprob in top)
+    likely = [Candidate(_id(one), _text(said), logprob) for one, said, logprob in judged if logprob is not None]
+    ranked = tuple(sorted(likely, key=lambda one: -one.logprob))
+    own = _likelihood(told) or 0.0
+    return TokenLogprob(_id(token), _text(text), own, ranked, 1 + sum(one.logprob > own for one in ranked))

@@ -81,7 +81,7 @@ class Faults:
         codes = (error.get("code"), error.get("type"))
         code = next((code for code in codes if isinstance(code, str) and code), "")
         named = error.get("param")
-        return Said(self._words(str(words)), code, named if isinstance(named, str) else "")
+        return Said(self._words(str(words)), code, self._words(named) if isinstance(named, str) else "")
 
     def of_status(self, status: int, location: str, said: Said, models: tuple[str, ...] = ()) -> EngineError:
         """Returns the error of an answer that is none.
@@ -96,7 +96,7 @@ class Faults:
         if self.is_full(said):
             return self.full(said)
         if 300 <= status < 400:
-            why = f"it redirects to {location[:200]}" if location else says
+            why = f"it redirects to {self._words(location)}" if location else says
             return RemoteRefused(
                 f"{place} does not answer there", why, "give that address, if you trust it: --base-url URL"
             )
@@ -140,7 +140,7 @@ class Faults:
         """Returns the error of a line that could not be made, or broke."""
         import httpx2
 
-        place, why = self._address.place, _cause(error)
+        place, why = self._address.place, self._words(_cause(error))
         if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
             return RemoteUnreachable(f"cannot reach {place}", "no answer came to the connection", self._reach_hint())
         if isinstance(error, httpx2.TimeoutException):

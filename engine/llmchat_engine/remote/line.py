@@ -23,7 +23,7 @@ _WAITING = 256
 _LONGEST = 64 << 20
 """Bytes of a whole answer."""
 _DONE = b"[DONE]"
-_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete", "proxy.start_tls.complete"})
 
 
 class Line:

@@ -85,7 +85,7 @@ class Replies:
             yield held
 
     def _taken(self, piece: Piece, index: int) -> Iterator[Event]:
-        if index >= len(self._all) or self._all[index].reason:  # one that was stopped, or that nobody asked for
+        if not 0 <= index < len(self._all) or self._all[index].reason:  # one that was stopped, or that nobody asked for
             return
         yield from self._tokens(piece, index)
         if piece.has_tools:
