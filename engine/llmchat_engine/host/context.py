@@ -76,7 +76,7 @@ class Context:
         # state holds the last window alone, so that what was copied could not be cut back any more.
         grows = not (on_card or model.length_shapes_rope or model.n_swa)
         self.n_seq = N_SEQ_MAX_RECURRENT if model.is_recurrent else N_SEQ_MAX
-        self.pointer = self._make(min(FIRST_CELLS, shape.n_ctx) if grows else shape.n_ctx)
+        self._take_over(self._make(min(FIRST_CELLS, shape.n_ctx) if grows else shape.n_ctx))
         if not self.pointer:
             why = "; ".join(llama.warnings) or "llama.cpp could not allocate it"
             wanted = f"a context of {shape.n_ctx:,} tokens does not fit"
@@ -84,7 +84,6 @@ class Context:
             if not shape.type_k == shape.type_v == "f16":  # which need heads of a multiple of 32 values
                 hint += ", or leave out --cache-type-k and --cache-type-v"
             raise NotEnoughMemory(wanted, why, hint)
-        self._took_over()
         # llama.cpp cuts the batch down to the context.
         self.n_batch = min(shape.batch, int(self._c.llama_n_batch(self.pointer)))
         self.n_ctx = shape.n_ctx if grows else min(shape.n_ctx, self.cells)
@@ -106,11 +105,14 @@ class Context:
         params.swa_full = True
         return self._c.llama_init_from_model(self._model.pointer, params)
 
-    def _took_over(self) -> None:
-        self.cells = int(self._c.llama_n_ctx(self.pointer))
+    def _take_over(self, pointer: Any) -> None:
+        """Works on a cache from now on, or on none: llama.cpp takes no memory for one that holds nothing."""
+        self.pointer = pointer
+        self.cells = int(self._c.llama_n_ctx(pointer)) if pointer else 0
         """Tokens that all sequences together have room for now; llama.cpp rounds up to 256."""
-        self._memory = self._c.llama_get_memory(self.pointer)
-        self._c.llama_set_abort_callback(self.pointer, self._callback, ctypes.cast(self._flag, ctypes.c_void_p))
+        self._memory = self._c.llama_get_memory(pointer) if pointer else None
+        if pointer:
+            self._c.llama_set_abort_callback(pointer, self._callback, ctypes.cast(self._flag, ctypes.c_void_p))
 
     @property
     def layout(self) -> str:
@@ -128,27 +130,26 @@ class Context:
         return right and bool(self._c.llama_memory_can_shift(self._memory))
 
     def grow(self, cells: int, keep: int) -> bool:
-        """Makes the cache larger; only the sequence `keep` stays. Returns whether it could.
+        """Makes the cache larger; returns whether it could, with the sequence `keep` in it.
+
+        Where it is tried no other sequence stays, in either case. What could be had is told by `cells`: as many as
+        there were where more could not be had, none where those are gone too; then the next call tries again.
 
         Args:
             cells: what is needed; the next power of two is made, up to the context's length.
             keep: the sequence.
-
-        Raises:
-            NotEnoughMemory: not even what there was can be had again.
         """
         wanted = min(self.n_ctx, 1 << (max(cells, self.cells + 1) - 1).bit_length())
         if wanted <= self.cells:
             return False
-        state, before = self.save(keep), self.cells
+        held, state, before = self.positions(keep), self.save(keep), self.cells
         # The smaller one goes first: both and the state at once would take twice the memory that the larger one does.
-        self._c.llama_free(self.pointer)
-        self.pointer = self._make(wanted) or self._make(before)
-        if not self.pointer:
-            raise NotEnoughMemory("the cache of the chat is lost", "the memory that it had could not be had again")
-        self._took_over()
-        kept = not len(state) or self.restore(state, keep)
-        return kept and self.cells > before
+        smaller, self.pointer = self.pointer, None
+        self._c.llama_free(smaller)
+        self._take_over(self._make(wanted) or self._make(before or min(FIRST_CELLS, self.n_ctx)))
+        if len(state):
+            self.restore(state, keep)
+        return self.cells > before and self.positions(keep) == held
 
     def abort(self, on: bool = True) -> None:
         """Makes the running and every later decode stop within milliseconds. Safe from any thread."""
@@ -167,6 +168,7 @@ class Context:
 
         Raises:
             NoFreeCell: the cache is full.
+            NotEnoughMemory: there is no cache since it was to grow.
             GenerationFailed: llama.cpp refused the batch.
         """
         return self._run(self._batch.fill(ids, start, sequence))
@@ -192,6 +194,9 @@ class Context:
             self._pace.took(threads, self.decode_seconds - before)
 
     def _run(self, batch: Any) -> bool:
+        if not self.pointer:
+            why = "there was none for a larger one, and what it had could not be had again"
+            raise NotEnoughMemory("the memory of the chat's cache is gone", why, "end other programs, and ask again")
         began = time.perf_counter()
         code = self._c.llama_decode(self.pointer, batch)
         self.decode_seconds += time.perf_counter() - began
@@ -236,11 +241,13 @@ class Context:
         import numpy as np
 
         flags = _PARTIAL if partial else 0
-        size = int(self._c.llama_state_seq_get_size_ext(self.pointer, sequence, flags))
+        size = int(self._c.llama_state_seq_get_size_ext(self.pointer, sequence, flags)) if self.pointer else 0
         try:
             state = np.empty(size, np.uint8)
         except MemoryError:
             return np.empty(0, np.uint8)
+        if not size:
+            return state
         written = int(self._c.llama_state_seq_get_data_ext(self.pointer, _bytes(state), size, sequence, flags))
         return state if written == size else state[:0]
 
@@ -249,6 +256,8 @@ class Context:
         import numpy as np
 
         flags = _PARTIAL if partial else 0
+        if not self.pointer:
+            return False
         data = np.frombuffer(state, np.uint8)
         read = int(self._c.llama_state_seq_set_data_ext(self.pointer, _bytes(data), len(data), sequence, flags))
         return read == len(data)

@@ -39,8 +39,9 @@ LAYER = 45e-6
 """Seconds a layer takes beside that: threads wait for each other after each of its ten products."""
 HEAD = 9e-9
 """Seconds that one head of one layer takes for one cell; 7 to 11 with 64 and 128 values a head."""
-FLASH = 0.37e-9
-"""The same with flash attention on a quantised cache, for each value of a head: 24e-9 at 64, 48e-9 at 128."""
+FLASH = 0.8e-9
+"""The same with flash attention on a quantised cache, for each value of a head: 0.4e-9 where several heads share their
+keys, 1.1e-9 to 1.4e-9 where each has its own."""
 
 
 def tokens_per_second(
