@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from tests.engine.rig import until
 from tests.hub.faults import Fault, in_step
 from tests.hub.server import TOKEN, FakeHub
 
-from llmchat_engine.errors import DiskUnwritable, NotEnoughDisk
+from llmchat_engine.errors import DiskUnwritable, HubUnreachable, NotEnoughDisk
 from llmchat_engine.models import disk
 from llmchat_engine.models.hub.download import download
 from llmchat_engine.models.hub.fetching import Fetch
@@ -166,6 +167,17 @@ def test_an_empty_file_is_made(hub: FakeHub, tmp_path: Path) -> None:
     assert (tmp_path / "empty").read_bytes() == b""
 
 
+def test_a_server_without_ranges_takes_nothing_away(hub: FakeHub, target: Path) -> None:
+    begun(hub, target)
+    hub.faults.always = Fault(ignore_range=True, cut=KEPT // 2)
+    with pytest.raises(HubUnreachable, match="the connection"):
+        run(download(source_of(hub), target, BRISK))
+    assert contents()[:KEPT] == beside(target, PART).read_bytes()
+    hub.faults.always = Fault(ignore_range=True)
+    _, done = run(download(source_of(hub), target, BRISK))
+    assert done.fetched == SIZE and target.read_bytes() == contents()
+
+
 ONCE = {
     "the connection breaks": [Fault(cut=KEPT)],
     "and again before a byte came": [Fault(cut=KEPT), Fault(cut=0), Fault(cut=0)],
@@ -192,11 +204,18 @@ def test_what_goes_wrong_for_a_while_is_survived(hub: FakeHub, target: Path, fau
     assert files_in(target.parent) == [NAME]
 
 
-def test_a_stalled_line_is_told_of_and_left(hub: FakeHub, target: Path) -> None:
+def test_a_stalled_line_is_told_of(hub: FakeHub, target: Path) -> None:
     hub.faults.content.append(Fault(stall=KEPT))
-    seen, done = run(download(source_of(hub), target, HASTY))
+    work = download(source_of(hub), target, replace(BRISK, stall=600.0))
+    told = list(islice((progress for progress in work if progress.done == KEPT), 3))
+    assert [progress.stage for progress in told] == ["downloading"] * 3
+    work.close()
+
+
+def test_a_stalled_line_is_left(hub: FakeHub, target: Path) -> None:
+    hub.faults.content.append(Fault(stall=KEPT))
+    _, done = run(download(source_of(hub), target, HASTY))
     assert done.fetched == SIZE and target.read_bytes() == contents()
-    assert sum(progress.done == KEPT for progress in seen) > 2
 
 
 def test_silence_before_the_headers_is_left_too(hub: FakeHub, target: Path) -> None:
@@ -280,7 +299,7 @@ def test_too_small_a_disk_is_refused_before_the_first_byte(
     monkeypatch.setattr(os, "statvfs", lambda path: Disk(SIZE + disk.MARGIN - 1))
     with pytest.raises(NotEnoughDisk, match=r"300\.0 kB are missing and 1\.1 GB stay free .* 1 bytes too few"):
         run(download(source_of(hub), target, BRISK))
-    assert hub.requests == []
+    assert hub.requests == [] and files_in(target.parent) == []
 
 
 def test_only_the_rest_must_fit(hub: FakeHub, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

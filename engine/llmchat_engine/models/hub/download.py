@@ -101,9 +101,9 @@ def download(source: Source, target: Path, patience: Patience = PATIENCE) -> Gen
     try:
         private_folders(target.parent)
         with contextlib.closing(Part(target, source.size, source.sha256)) as part:
-            require_room(target.parent, source.size - part.here, what)
             run = _Run(source, part, patience)
             try:
+                require_room(target.parent, source.size - part.here, what)
                 yield from run.checked()
                 yield from run.filled()
                 yield from run.synced()
@@ -137,6 +137,7 @@ class _Run:
         self._expired = False
         self._spoiled = False
         self._furthest = part.here
+        self._repeated = 0  # bytes still to come that are here already
         self._marked = (0.0, 0)
 
     def checked(self) -> Generator[Progress, None, None]:
@@ -254,7 +255,12 @@ class _Run:
             raise self._broken(reply, "another file than the one that was begun")
         if wrong := wrong_body(reply, part.here, part.size):
             raise self._broken(reply, wrong)
-        if reply.status == 200 and part.here:
+        self._repeated = 0
+        if reply.status == 200 and part.sha256 and etag == part.etag:
+            self._repeated = (
+                part.here
+            )  # the same file from a server without ranges: what is here stays, however this ends
+        elif reply.status == 200 and part.here:
             part.restart()
         if not part.here or etag:
             part.note(etag)
@@ -274,11 +280,14 @@ class _Run:
         return _Again(DownloadBroken(self._what, f"{reply.host} sent {came}", _GO_ON))
 
     def _take(self, piece: bytes) -> None:
+        self.fetched += len(piece)
+        known = min(self._repeated, len(piece))
+        self._repeated -= known
+        piece = piece[known:]
         if self._part.here + len(piece) > self._part.size:
             self._part.restart()
             raise _Again(DownloadBroken(self._what, "more bytes came than the hub promised", _GO_ON))
         self._part.append(piece)
-        self.fetched += len(piece)
 
     def _take_what_waits(self, line: Fetch) -> None:
         """Keeps what came already where the download is stopped."""
