@@ -237,6 +237,7 @@ def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) ->
         ("sent hf_abcdefghij1234", "sent hf_…"),
         ("Authorization: Bearer xyz.123", "Authorization: hf_…"),
         ("at https://me:secret@host/x", "at https://…@host/x"),
+        ("at https://me:sec@ret@host/x@y", "at https://…@host/x@y"),
         ("my-token is out", "hf_… is out"),
         ("nothing", "nothing"),
     ],

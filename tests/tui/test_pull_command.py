@@ -111,7 +111,8 @@ def test_a_file_that_is_no_model_is_told_with_exit_3(stage: Stage) -> None:
     stage.hub.add("user/bad-GGUF", {"bad-Q8_0.gguf": b"GGUF" + b"\xff" * 400})
     bad = stage.run("pull", "user/bad-GGUF")
     assert bad.code == 3, bad.err
-    assert "hint: " in bad.err
+    assert "bad-Q8_0 was pulled whole, but it cannot be used — its header is damaged" in bad.err
+    assert "hint: llmchat rm bad-Q8_0" in bad.err, "pulled again, the same would come"
     assert stage.tried == []
 
 

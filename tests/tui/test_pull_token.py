@@ -1,4 +1,4 @@
-"""The token of the hub is in nothing that `llmchat --debug pull` prints or writes, whatever a server does."""
+"""The token of the hub, and a password in HF_ENDPOINT, are in nothing that is printed or written, whatever happens."""
 
 from __future__ import annotations
 
@@ -36,3 +36,28 @@ def test_the_token_is_in_no_file_and_no_line(stage: Stage, kind: str, fault: Fau
     assert [path for path in files if b"hf_canary" in path.read_bytes()] == []
     assert all(asked.authorization for asked in stage.hub.requests if asked.port == "hub")
     assert not any(asked.authorization for asked in stage.hub.requests if asked.port == "cdn")
+
+
+SAID = {
+    "a plan": ("{hub}", ["pull", REPO, "--dry-run"]),
+    "a pull": ("{hub}", ["pull", REPO]),
+    "no such repository": ("{hub}", ["pull", "user/nothing"]),
+    "a search": ("{hub}", ["models", "search", "tiny"]),
+    "the catalogue": ("http://me:hunter2@127.0.0.1:1", ["pull"]),
+    "nobody there": ("http://me:hunter2@127.0.0.1:1", ["pull", REPO]),
+    "an at sign in it": ("http://me:x@hunter2@127.0.0.1:1", ["pull", REPO]),
+    "a slash in it": ("http://me:x/hunter2@127.0.0.1:1", ["pull", REPO]),
+    "no address": ("http://me:hunter2@[::1", ["models", "search", "tiny"]),
+    "no hub's scheme": ("ftp://me:hunter2@127.0.0.1", ["pull", REPO]),
+    "no port": ("http://me:hunter2@127.0.0.1:99999", ["doctor"]),
+}
+
+
+@pytest.mark.parametrize(("endpoint", "words"), SAID.values(), ids=SAID)
+def test_a_password_in_the_address_of_the_hub_is_not_printed(stage: Stage, endpoint: str, words: list[str]) -> None:
+    said = endpoint.format(hub=stage.hub.endpoint.replace("://", "://me:hunter2@"))
+    done = stage.run(*words, HF_ENDPOINT=said)
+    assert done.out + done.err
+    assert "hunter2" not in done.out + done.err
+    files = [path for path in stage.home.rglob("*") if path.is_file()]
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []

@@ -145,7 +145,7 @@ class _Pull:
         say(f"{repo.name}: {why(chosen, machine)}")
         say(f"licence: {sanitize_line(repo.licence) or 'the repository names none'}")
         if repo.gated:
-            say("gated: its owner lets in who accepted the terms on the repository's page; your token is sent")
+            say("gated: its owner lets in who accepted the terms on the repository's page; a token says who you are")
         if chosen.variant and fits(chosen.size, machine) == "no":
             self._console.warn("it does not fit into the free memory of this machine; it is pulled all the same")
 
@@ -180,10 +180,15 @@ class _Pull:
             ModelUnreadable: it is no model that can be loaded.
         """
         from llmchat_engine import ModelUnreadable
+        from llmchat_engine.errors import ModelError
         from llmchat_engine.models.gguf import read_header
         from llmchat_engine.models.trials import known_trial, try_model
 
-        read_header(path)
+        what, hint = f"{path.stem} was pulled whole, but it cannot be used", shlex.join(["llmchat", "rm", path.stem])
+        try:
+            read_header(path)
+        except ModelError as error:  # its own hint is to download it again, and that would bring the same
+            raise ModelUnreadable(what, error.why, hint) from None
         trial = known_trial(path, self._app.paths.state_dir)
         if trial is None:
             self._console.status(f"loading {path.stem} once")
@@ -194,8 +199,7 @@ class _Pull:
         if not trial.lasting:
             self._console.warn(f"{path.stem} is here; {trial.why}")
             return trial
-        what = f"{path.stem} was pulled whole, but it cannot be used"
-        raise ModelUnreadable(what, trial.why, shlex.join(["llmchat", "rm", path.stem]))
+        raise ModelUnreadable(what, trial.why, hint)
 
     def _print_plan(self, chosen: Chosen, machine: Machine) -> None:
         from llmchat_engine.models.hub.pull import resume_state, target_path

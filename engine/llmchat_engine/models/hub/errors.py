@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from llmchat_engine.errors import HubError, HubForbidden, HubMissing, HubUnreachable
 
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]{6,}|(?i:bearer)\s+[^\s\"']+")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _RATE = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 _LOGIN = "hf auth login, or export HF_TOKEN=hf_…"
 _LONGEST_MESSAGE = 200
