@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from llmchat_engine.errors import NotEnoughMemory
 from llmchat_engine.host.cache import SequenceCache, Taken, Want
 from llmchat_engine.host.context import Context, NoFreeCell
 from llmchat_engine.host.feed import Feeder
@@ -59,6 +60,8 @@ class Memory:
     """Removes nothing at all; only `clear` helps."""
     restores: bool = True
     grows: bool = True
+    shrinks: bool = False
+    """Has no memory for as many cells as there were, once it let them go in order to grow."""
     saves: bool = True
     can_shift: bool = True
     aborted: bool = False
@@ -104,6 +107,8 @@ class Memory:
         held = self.held(sequence)
         assert start == self.positions(sequence)[1] + 1, "llama.cpp refuses a gap"
         free = [at for at, cell in enumerate(self.slots) if cell is None]
+        if not self.cells:
+            raise NotEnoughMemory("the memory of the chat's cache is gone", "the test has none")
         if len(free) < len(ids):
             raise NoFreeCell("llama.cpp refused a batch", "no free cell in the cache")
         self._turn()
@@ -240,12 +245,14 @@ class Memory:
     def grow(self, cells: int, keep: int) -> bool:
         """Makes more cells; only one sequence stays."""
         wanted = min(self.n_ctx, 1 << (max(cells, self.cells + 1) - 1).bit_length())
-        if not self.grows or wanted <= self.cells:
+        if wanted <= self.cells:
             return False
-        state = self.save(keep)
-        self.cells = wanted
+        held, state, before = self.positions(keep), self.save(keep), self.cells
+        self.cells = 0 if self.shrinks else wanted if self.grows else before
         self.clear()
-        return not state or self.restore(state, keep)
+        if state:
+            self.restore(state, keep)
+        return self.cells > before and self.positions(keep) == held
 
 
 class Script(Feeder):

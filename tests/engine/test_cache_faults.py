@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from tests.engine.cache_memory import CHUNK, Memory, Script, ramp
 
-from llmchat_engine.errors import GenerationFailed
+from llmchat_engine.errors import GenerationFailed, NotEnoughMemory
 from llmchat_engine.host.cache import ROOM, Want
 from llmchat_engine.kvstore import Entry, KvStore, Stored
 from llmchat_engine.kvstore.values import pack_ids
@@ -198,6 +198,45 @@ def test_no_room_at_all_is_an_error_and_leaves_a_usable_cache() -> None:
         script.run(PROMPT, REPLY)
     script.check()
     assert script.run(PROMPT[:50]).cached == 49
+
+
+def test_memory_that_is_gone_is_told_and_asked_for_again() -> None:
+    script = Script(Memory(cells=512))
+    script.run(PROMPT, want=CHAT)
+    script.memory.shrinks = True
+    told = [*PROMPT, *ramp(300, 4)]
+    for _ in range(2):
+        with pytest.raises(NotEnoughMemory):
+            script.run(told, want=CHAT)
+        assert script.cache.ids.tolist() == []
+        script.check()
+    script.memory.shrinks = False
+    assert script.run(told, want=CHAT).cached == 0
+    assert script.memory.tokens(script.cache.active.number) == told
+    script.check()
+
+
+@pytest.mark.parametrize("fault", ["saves", "restores"])
+def test_what_a_cache_lost_that_grew_in_mid_reply_is_not_gone_on_from(fault: str) -> None:
+    script = Script(Memory(cells=256))
+    script.run(PROMPT)
+    setattr(script.memory, fault, False)
+    with pytest.raises(GenerationFailed, match="no free cell"):
+        script.run(PROMPT, ramp(600, 2))
+    assert script.cache.ids.tolist() == []
+    script.check()
+    assert script.run(PROMPT).cached == 0
+
+
+def test_branches_that_a_cache_lost_when_it_could_not_grow_are_not_counted_as_cached() -> None:
+    script = Script(Memory(n_ctx=1024, cells=400, grows=False))
+    script.run(PROMPT, ramp(30, 1), CHAT)
+    script.run(PROMPT, ramp(30, 2), CHAT)
+    with pytest.raises(GenerationFailed, match="no free cell"):
+        script.run([*PROMPT, *ramp(30, 2), *ramp(300, 3)], want=CHAT)
+    script.check()
+    assert script.run([*PROMPT, *ramp(29, 1), 7], want=CHAT).cached >= len(PROMPT)
+    script.check()
 
 
 def test_a_copy_that_is_refused_is_tried_once(script: Script) -> None:

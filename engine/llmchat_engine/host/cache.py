@@ -172,8 +172,9 @@ class SequenceCache:
         Args:
             beside: the sequences that stay where they are several: a larger cache would hold but one.
         """
-        memory = self.sequences.memory
-        return self._drop_oldest_branch(beside) or (not beside and memory.grow(memory.cells + 1, self.active.number))
+        if self._drop_oldest_branch(beside):
+            return True
+        return not beside and self.sequences.grow(self.sequences.memory.cells + 1, self.active)
 
     def discard(self) -> None:
         """Drops what is private from the context, without a trace."""
@@ -261,9 +262,7 @@ class SequenceCache:
         while (wanted := self.sequences.tokens() + more) > memory.cells:
             if self._drop_oldest_branch():
                 continue
-            grown = memory.grow(wanted, self.active.number)
-            self.sequences.check(self.active)
-            if not grown:
+            if not self.sequences.grow(wanted, self.active):
                 return
 
     def _move_up(self, wanted: bytes, want: Want) -> int:

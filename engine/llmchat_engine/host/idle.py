@@ -137,7 +137,7 @@ class Idle:
         memory = self._cache.sequences.memory
         wanted = self._parking.longest(memory.n_ctx) + ROOM
         if wanted > memory.cells:
-            memory.grow(wanted, self._cache.active.number)
+            self._cache.sequences.grow(wanted, self._cache.active)
 
     def _prepare(self, upcoming: NextTurn) -> bool:
         """Computes what the next prompt begins with; what the last one had and this one has not is spent."""

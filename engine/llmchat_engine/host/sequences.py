@@ -53,7 +53,7 @@ class CacheMemory(Protocol):
         """Takes a state back."""
 
     def grow(self, cells: int, keep: int) -> bool:
-        """Makes more cells; only the sequence `keep` stays."""
+        """Makes more cells; returns whether it could, with the sequence `keep` in them. No other one stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Sequences:
         self.leave_only(None)
         line = self.new()
         if parked.tokens > self.memory.cells:
-            self.memory.grow(parked.tokens, line.number)
+            self.grow(parked.tokens, line)
         if self.memory.restore(parked.state, line.number):
             line.ids, line.seconds = array("i", parked.packed), parked.seconds
             line.grid, line.cut = parked.grid, parked.cut
@@ -175,6 +175,13 @@ class Sequences:
             self.parking.drop(found)
             return None
         return line
+
+    def grow(self, cells: int, line: Line) -> bool:
+        """Makes more cells, for which every other sequence leaves; returns whether it could, with this one in them."""
+        self.leave_only(line)
+        grown = self.memory.grow(cells, line.number)
+        self.check(line)
+        return grown
 
     def leave_only(self, line: Line | None) -> None:
         """Has every other sequence leave the context, the one used last at the end: it holds what the others share."""
