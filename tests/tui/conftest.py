@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from tests.tui.model_stage import Stage
 
 _SILENT = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+_STORES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "OLLAMA_MODELS", "LLAMA_CACHE", "XDG_CACHE_HOME")
+_TOKENS = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN")
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The LLMCHAT_HOME of this test."""
-    for name in [name for name in os.environ if name.startswith("LLMCHAT_") or name in _SILENT]:
+    """The LLMCHAT_HOME of this test, and its HOME: the models and the token of whoever runs it are not seen."""
+    said = {*_SILENT, *_STORES, *_TOKENS}
+    for name in [name for name in os.environ if name.startswith("LLMCHAT_") or name in said]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
     monkeypatch.setenv("LLMCHAT_HOME", str(home))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("llmchat_engine.models.stores._SYSTEM_OLLAMA", home / "ollama")
     return home
 
 
