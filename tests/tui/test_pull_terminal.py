@@ -57,6 +57,16 @@ def test_rm_asks(stage: Stage) -> None:
     assert not list(stage.models.rglob("*.gguf"))
 
 
+def test_the_list_tells_of_what_is_unfinished(stage: Stage) -> None:
+    stage.hub.faults.content.append(Fault(cut=100_000))
+    stage.hub.faults.always = Fault(status=404)
+    assert stage.run("pull", f"{REPO}:Q8_0").code == 6
+    shown, code = watched(stage, "ls", columns=300)
+    assert code == 0
+    assert f"unfinished: 100 kB of tiny-Q8_0.gguf · llmchat rm {stage.models / REPO / 'tiny-Q8_0.gguf'}" in shown
+    assert "unfinished" not in watched(stage, "ls", "tiny")[0]
+
+
 def test_lists_fit_a_narrow_terminal(stage: Stage) -> None:
     stage.run("pull", REPO)
     for words in (("ls",), ("models", "search", "tiny"), ("pull", REPO, "--dry-run")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.hub.faults import Fault
 from tests.tui.model_stage import REPO, Stage, put, tiny
 
 from llmchat_tui.cli import rm
@@ -62,18 +63,30 @@ def test_what_is_not_ours_stays(stage: Stage, place: str, words: str) -> None:
     assert path.exists()
 
 
-def test_an_unfinished_download_goes_by_its_name(stage: Stage) -> None:
-    from tests.hub.faults import Fault
-
+def unfinished(stage: Stage) -> Path:
+    """Leaves a part of a download; returns the path that the file would have."""
     stage.hub.add("user/big-GGUF", {"big-Q8_0.gguf": tiny("big")})
-    stage.hub.faults.always = Fault(cut=100_000, status=0)
     stage.hub.faults.content.append(Fault(cut=100_000))
     stage.hub.faults.always = Fault(status=404)
     assert stage.run("pull", "user/big-GGUF").code == 6
-    parts = [path for path in stage.models.rglob("*") if path.is_file()]
-    assert parts
-    assert stage.run("rm", "-y", "user/big-GGUF").code == 0
+    stage.hub.faults.always = Fault()
+    assert list(stage.models.rglob("*.part"))
+    return stage.models / "user/big-GGUF/big-Q8_0.gguf"
+
+
+@pytest.mark.parametrize("name", ["user/big-GGUF", "big-Q8_0", "big-Q8_0.gguf", ""])
+def test_an_unfinished_download_goes_by_its_name(stage: Stage, name: str) -> None:
+    path = unfinished(stage)
+    assert stage.run("rm", "-y", name or str(path)).code == 0
     assert not (stage.models / "user").exists()
+
+
+def test_the_whole_name_of_an_unfinished_download_goes_before_a_part_of_another(stage: Stage) -> None:
+    stage.hub.add("user/fine-GGUF", {"big-Q8_0-fine.gguf": tiny("fine")})
+    assert stage.run("pull", "user/fine-GGUF").code == 0
+    unfinished(stage)
+    assert stage.run("rm", "-y", "big-Q8_0").code == 0
+    assert [path.name for path in stage.models.rglob("*.gguf*")] == ["big-Q8_0-fine.gguf"]
 
 
 def test_a_loaded_one_is_told_and_asked_about(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ def ls(context: click.Context, words: tuple[str, ...], fits: bool, as_json: bool
     else:
         hint = "no model has these words; llmchat ls lists all" if words else "there is no model yet: llmchat pull"
         console_of(app).info(hint)
+    if not as_json and not words:
+        _tell_unfinished(app)
 
 
 def rows_of(app: App) -> list[Row]:
@@ -120,6 +123,20 @@ def _plan(model: LocalModel, brief: Brief, machine: Machine, features: frozenset
         cache_type_v=own.get("cache_type_v", settings.cache_type_v),
         repacked=repacked_bytes(brief.header, features),
     )
+
+
+def _tell_unfinished(app: App) -> None:
+    """Tells what stopped downloads take of the disk: nothing else shows them."""
+    import shlex
+
+    from llmchat_engine.models.hub.parts import PART, beside
+    from llmchat_engine.models.hub.pulled import partial
+    from llmchat_tui.progress_words import size_text
+
+    for path in partial(app.paths.models_dir):
+        with suppress(OSError):  # it may have come to its end meanwhile
+            size = size_text(beside(path, PART).stat().st_size)
+            console_of(app).info(f"unfinished: {size} of {path.name} · {shlex.join(['llmchat', 'rm', str(path)])}")
 
 
 def _has(row: Row, words: Sequence[str]) -> bool:

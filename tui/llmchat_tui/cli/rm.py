@@ -51,9 +51,11 @@ def _path_of(app: App, stock: Stock, name: str) -> Path:
     try:
         found = named(app, name)
     except ModelMissing:
-        if (path := _unlisted(app, name)) is None:
+        if (path := _folder(app, name) or _unfinished(app, name)) is None:
             raise
         return path
+    if found.name != name and name not in app.config.tables.aliases and (path := _unfinished(app, name)):
+        return path  # all of its name goes before a part of another's
     if why := stock.kept_by(found):
         raise ModelMissing(f"cannot remove {found.name}", why)
     if stock.record(found.path) is None and not _is_partial(app, found.path):
@@ -62,18 +64,24 @@ def _path_of(app: App, stock: Stock, name: str) -> Path:
     return found.path
 
 
-def _unlisted(app: App, name: str) -> Path | None:
-    """Returns what was pulled and is in no list: an embedding model's folder, an unfinished download."""
+def _folder(app: App, name: str) -> Path | None:
+    """Returns the folder of a repository of which something was pulled: an embedding model is in no list."""
     from llmchat_engine.models.hub.pulled import partial, records
 
-    root = app.paths.models_dir
-    parts = name.split("/")
-    if len(parts) == 2 and all(part.strip(".") for part in parts):
-        folder = root / name
-        if any(path.is_relative_to(folder) for path in (*(one.path for one in records(root)), *partial(root))):
-            return folder
+    root, parts = app.paths.models_dir, name.split("/")
+    if len(parts) != 2 or not all(part.strip(".") for part in parts):
+        return None
+    ours = (*(one.path for one in records(root)), *partial(root))
+    return root / name if any(path.is_relative_to(root / name) for path in ours) else None
+
+
+def _unfinished(app: App, name: str) -> Path | None:
+    """Returns the unfinished download of this name or path."""
+    from llmchat_engine.models.hub.pulled import partial
+
     wanted = Path(name).expanduser().absolute()
-    return next((path for path in partial(root) if path == wanted or name in (path.name, path.stem)), None)
+    unfinished = partial(app.paths.models_dir)
+    return next((path for path in unfinished if path == wanted or name in (path.name, path.stem)), None)
 
 
 def _is_partial(app: App, path: Path) -> bool:
