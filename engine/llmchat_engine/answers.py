@@ -36,7 +36,7 @@ class TokenLogprob:
     rank: int = 1
     """1 for the likeliest of the vocabulary."""
     entropy: float = 0.0
-    """How open the place was, in nats: 0 where one token was certain."""
+    """How open the place was, in nats: 0 where one token was certain, NaN where a server does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -349,7 +350,7 @@ def test_a_probability_is_at_most_certain(told: str, logprob: float) -> None:
     with stage(streaming(one, chunk(reason="stop"), DONE)) as on:
         tokens = [one for one in on.ask(question(logprobs=1)) if isinstance(one, Token)]
     [token] = [logprob for one in tokens for logprob in one.logprobs]
-    assert (token.id, token.logprob) == (-1, logprob)
+    assert (token.id, token.logprob, math.isnan(token.entropy)) == (-1, logprob, True)
     assert [(other.id, other.text, other.logprob) for other in token.top] == [(-1, "b?", logprob)][told == "NaN" :]
     assert "".join(one.text for one in tokens) == "a?"
 

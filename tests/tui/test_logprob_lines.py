@@ -39,6 +39,13 @@ def test_json_has_every_number() -> None:
     assert [other["id"] for other in token["top"]] == [9, 5]
 
 
+def test_what_a_server_does_not_tell_is_left_open() -> None:
+    likely = (Candidate(-1, " hat", math.log(0.5)), Candidate(-1, " mat", math.log(0.25)))
+    told = TokenLogprob(-1, " mat", math.log(0.25), likely, rank=2, entropy=math.nan)
+    assert list(logprob_lines([told])) == ["·mat               25.00 %  ██▌░░░░░░░  #2                   ·hat 50.00 %"]
+    assert as_json([told])[0]["entropy_bits"] is None
+
+
 def test_nothing_in_a_token_acts_on_a_terminal() -> None:
     hostile = "\x1b[31m\x9b\u202e\u200b\x07\n"
     (line,) = logprob_lines([TokenLogprob(1, hostile, -1.0, (Candidate(2, hostile, -1.0),))])

@@ -229,4 +229,5 @@ def _token(token: int, text: str, told: float | None, top: Iterable[tuple[int, s
     likely = [Candidate(_id(one), _text(said), logprob) for one, said, logprob in judged if logprob is not None]
     ranked = tuple(sorted(likely, key=lambda one: -one.logprob))
     own = _likelihood(told) or 0.0
-    return TokenLogprob(_id(token), _text(text), own, ranked, 1 + sum(one.logprob > own for one in ranked))
+    rank = 1 + sum(one.logprob > own for one in ranked)
+    return TokenLogprob(_id(token), _text(text), own, ranked, rank, entropy=math.nan)

@@ -27,8 +27,8 @@ def logprob_lines(tokens: Sequence[TokenLogprob], color: bool = False) -> Iterat
     for token in tokens:
         share = math.exp(token.logprob)
         piece = painted(cell(visible(token.text), _PIECE), _color(share), on=color and bool(_color(share)))
-        others = "  ".join(_told(other) for other in token.top if other.id != token.id)
-        numbers = f"{percent(share):>8}  {bar(share, _BAR)}  #{token.rank:<6,}  {bits(token.entropy):>5.2f} bits"
+        others = "  ".join(_told(other) for other in token.top if _differ(other, token))
+        numbers = f"{percent(share):>8}  {bar(share, _BAR)}  #{token.rank:<6,}  {_openness(token)}"
         yield f"{piece}  {numbers}  {others}".rstrip()
 
 
@@ -41,7 +41,7 @@ def as_json(tokens: Sequence[TokenLogprob]) -> list[dict[str, Any]]:
             "logprob": token.logprob,
             "probability": math.exp(token.logprob),
             "rank": token.rank,
-            "entropy_bits": bits(token.entropy),
+            "entropy_bits": None if math.isnan(token.entropy) else bits(token.entropy),
             "top": [
                 {"id": other.id, "text": other.text, "logprob": other.logprob, "probability": math.exp(other.logprob)}
                 for other in token.top
@@ -49,6 +49,16 @@ def as_json(tokens: Sequence[TokenLogprob]) -> list[dict[str, Any]]:
         }
         for token in tokens
     ]
+
+
+def _differ(one: Candidate, other: TokenLogprob) -> bool:
+    """Returns whether two are other tokens; some servers tell no ids, and each of theirs is the same."""
+    return (one.id, one.text) != (other.id, other.text)
+
+
+def _openness(token: TokenLogprob) -> str:
+    """Returns the entropy in words; blanks where a server does not tell it."""
+    return " " * 10 if math.isnan(token.entropy) else f"{bits(token.entropy):>5.2f} bits"
 
 
 def _told(other: Candidate) -> str:
