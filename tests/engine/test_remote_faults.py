@@ -26,6 +26,7 @@ from llmchat_engine import ContextFull, EngineError, RemoteRefused, RemoteUnreac
 from llmchat_engine.events import Event
 from llmchat_engine.remote import RemoteEngine
 from llmchat_engine.remote.address import address_of, proxy_of
+from llmchat_engine.remote.patience import Patience
 from llmchat_engine.types import RemoteSpec
 
 KEY = "sk-canary-0123456789"
@@ -363,8 +364,9 @@ def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         assert any("is busy; it is asked again in" in text for text in notices(on.ask()))
 
 
-def test_a_model_that_loads_for_ever_is_given_up() -> None:
-    with stage(refusing(503, error("Loading model")), timeout=0.05) as on:
+def test_a_model_that_loads_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmchat_engine.remote.asking.Patience", lambda _seconds: Patience(0.05))
+    with stage(refusing(503, error("Loading model"))) as on:
         assert "Loading model" in on.fails(RemoteUnreachable).why
 
 
