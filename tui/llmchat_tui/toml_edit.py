@@ -21,6 +21,8 @@ _PART = re.compile(
     re.DOTALL,
 )
 """What decides where a statement ends: texts and comments, in which nothing counts, brackets, line ends."""
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""A line with its end; str.splitlines knows ends that TOML does not."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 Place = tuple[str, ...]
@@ -81,26 +83,28 @@ def with_value(text: str, place: Place, value: object) -> str:
     Raises:
         NotEditableError: where the key is set inside an inline table.
     """
-    lines = text.split("\n")
-    found = list(statements(text))
+    lines, found = _LINE.findall(text), list(statements(text))
     for statement in found:
         if place in statement.keys:
-            lines[statement.first : statement.end] = _replaced(lines, statement, value).split("\n")
-            return "\n".join(lines)
-    addition = f"{dotted(place[-1:])} = {toml_value(value)}" + ("\r" if "\r\n" in text else "")
+            lines[statement.first : statement.end] = [_replaced(lines, statement, value)]
+            return "".join(lines)
+    newline = "\r\n" if "\r\n" in text else "\n"
     position, before, after = _room(lines, found, place[:-1])
-    lines[position:position] = [*before, addition, *after]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    if position and not lines[position - 1].endswith("\n"):
+        lines[position - 1] += newline
+    new = [*before, f"{dotted(place[-1:])} = {toml_value(value)}", *after]
+    lines[position:position] = [line + newline for line in new]
+    return "".join(lines)
 
 
 def without_key(text: str, place: Place) -> str:
     """Returns `text` without one key, its comments and everything else kept; the same text where it is not there."""
-    lines = text.split("\n")
+    lines = _LINE.findall(text)
     for statement in statements(text):
         if place in statement.keys:
             del lines[statement.first : statement.end]
             break
-    return "\n".join(lines)
+    return "".join(lines)
 
 
 def dotted(place: Place) -> str:
@@ -156,12 +160,13 @@ def _end(text: str, at: int) -> int:
 
 def _replaced(lines: list[str], statement: Statement, value: object) -> str:
     """Returns the statement's text with another value; the key as it was written and the comment behind it stay."""
-    old = "\n".join(lines[statement.first : statement.end])
+    written = "".join(lines[statement.first : statement.end])
+    old = written.removesuffix("\n")
     key = _written_key(old)
     # In an inline table the key that is wanted stands behind the first equals sign.
     if list(flatten(tomllib.loads(f"{key} = 0"))) != list(flatten(tomllib.loads(old + "\n"))):
         raise NotEditableError
-    return f"{key.rstrip()} = {toml_value(value)}{_tail(old)}"
+    return f"{key.rstrip()} = {toml_value(value)}{_tail(old)}{written[len(old) :]}"
 
 
 def _written_key(statement: str) -> str:
@@ -198,10 +203,10 @@ def _room(lines: list[str], found: list[Statement], table: Place) -> tuple[int, 
     if inside:
         return inside[-1].end, [], []
     if table:
-        blank = [""] if any(lines) else []
-        return len(lines) - (not lines[-1]), [*blank, f"[{dotted(table)}]"], []
+        blank = [""] if lines and lines[-1].strip() else []
+        return len(lines), [*blank, f"[{dotted(table)}]"], []
     if not found:
-        return len(lines) - (not lines[-1]), [], []
+        return len(lines), [], []
     position = found[0].first
     while position > 0 and lines[position - 1].lstrip().startswith("#"):
         position -= 1
