@@ -15,7 +15,7 @@ from gguf import GGUFWriter
 from tests.engine import tiny_gguf
 from tests.engine.tiny_gguf import tiny_llama
 
-from llmchat_engine.errors import NotEnoughDisk, QuantizeFailed, RequestInvalid
+from llmchat_engine.errors import DiskUnwritable, NotEnoughDisk, QuantizeFailed, RequestInvalid
 from llmchat_engine.host.llama import Llama
 from llmchat_engine.host.model import Model
 from llmchat_engine.models.gguf import read_header
@@ -182,6 +182,29 @@ def test_a_model_is_never_written_over_itself(full: Path, tmp_path: Path) -> Non
         made(quantize(full, tmp_path, type_of("int4"), force=True))
 
 
+def test_no_part_of_a_split_model_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny_gguf, "GGUFWriter", functools.partial(GGUFWriter, split_max_tensors=8))
+    tiny_llama(tmp_path / "big-F16.gguf", width=256)
+    first, second = (tmp_path / f"big-F16-0000{number}-of-00003.gguf" for number in (1, 2))
+    before = second.read_bytes()
+    with pytest.raises(RequestInvalid, match="over itself"):
+        made(quantize(first, second, type_of("int8"), force=True, threads=1))
+    assert second.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_replaced(full: Path, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe.gguf", tmp_path / "link.gguf"
+    os.mkfifo(pipe)
+    link.symlink_to("gone.gguf")
+    with pytest.raises(RequestInvalid, match="no plain file"):
+        made(quantize(full, pipe, type_of("int8"), force=True))
+    with pytest.raises(RequestInvalid, match="is there already"):
+        made(quantize(full, link, type_of("int8")))
+    with pytest.raises(DiskUnwritable, match="its name is too long"):
+        made(quantize(full, tmp_path / f"{'n' * 300}.gguf", type_of("int8")))
+    assert {one.name for one in tmp_path.iterdir()} == {"pipe.gguf", "link.gguf"}
+
+
 def test_what_was_rounded_once_is_rounded_again_only_when_asked(full: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.gguf", tmp_path / "b.gguf"
     made(quantize(full, first, type_of("q8_0"), threads=1))
@@ -206,6 +229,30 @@ def test_closing_it_leaves_nothing(slow_chat: Path, tmp_path: Path) -> None:
     work = quantize(slow_chat, tmp_path / "small.gguf", type_of("q2_k"), threads=1)
     begun(work)
     work.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_in_the_midst_of_a_tensor_is_read() -> None:
+    log = QuantizeLog()
+    log.feed("[   1/   2] blk.0.up.weight - [    64,    128,      1,      1], type =    f16, converting to q4_K .. ")
+    log.feed("llama_model_quantize: failed to quantize: basic_ios::clear: iostream error\n")
+    assert (log.failure, log.tensors) == ("basic_ios::clear: iostream error", [])
+
+
+def test_a_disk_that_takes_no_more_is_told(full: Path, tmp_path: Path) -> None:
+    limited = (
+        "import sys, pathlib, resource\n"
+        "from llmchat_engine.errors import NotEnoughDisk\n"
+        "from llmchat_engine.models.quantizing.quantize import quantize, type_of\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
+        "try:\n"
+        "    list(quantize(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), type_of('q8_0'), threads=1))\n"
+        "except NotEnoughDisk as error:\n"
+        "    print(error.why)\n"
+    )
+    command = [sys.executable, "-c", limited, str(full), str(tmp_path / "small.gguf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("the disk took no more of it"), done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -120,6 +120,10 @@ def test_a_name_that_is_no_text_is_refused(home: Path, full: Path) -> None:
     full.rename(odd)
     asked = quantize(home, str(odd), "--type", "int8")
     assert (asked.code, "it is not UTF-8" in asked.err) == (2, True)
+    odd.rename(full)
+    for flags in ((), ("--dry-run", "--json")):
+        asked = quantize(home, str(full), str(odd), "--type", "int8", *flags)
+        assert (asked.code, "it is not UTF-8" in asked.err, "rename" in asked.err) == (2, True, False)
 
 
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(home: Path, full: Path) -> None:

@@ -72,7 +72,7 @@ def disk_error(error: OSError, path: Path, what: str) -> EngineError:
     Returns:
         NotEnoughDisk or DiskUnwritable, to be raised.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path if os.path.isdir(path) else path.parent  # Path.is_dir raises where a name is too long
     if error.errno in _FULL:
         free = free_bytes(folder)
         left = "" if free is None else f", {amount(free)} are left"

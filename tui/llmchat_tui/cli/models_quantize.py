@@ -53,7 +53,7 @@ def quantize(
     IN is a name or the path of a GGUF file. Without OUT the new file gets its name with the type in it, beside IN or,
     where that is another program's place, among the models of llmchat. What was stopped leaves nothing behind.
     """
-    from llmchat_engine.models.quantizing.quantize import plan, type_of
+    from llmchat_engine.models.quantizing.quantize import check_target, plan, type_of
     from llmchat_engine.models.quantizing.quantize import quantize as quantized
     from llmchat_tui.cli.bar import watch
     from llmchat_tui.cli.common import print_json, print_rows
@@ -62,6 +62,7 @@ def quantize(
     console, kind, path = app.console(), type_of(word), file_of(app, source, _EXAMPLE)
     out = target or default_target(app, path, kind)
     if dry_run:
+        check_target(path, out, force=True)  # what is there already is no reason not to tell the size
         planned = plan(path, kind)
         _warn(console, planned.requantized, planned.fallbacks, allowed=allow_requantize)
         if as_json:

@@ -20,7 +20,8 @@ _TENSOR = re.compile(
 """As "[  3/ 20] blk.0.attn_k.weight - [ 64, 32, 1, 1], type = f32, size = 0.01 MiB -> 0.00 MiB (q5_0)", the end of it
 in a dry run alone, and there where the type changes."""
 _FALLBACK = re.compile(r"-> falling back to +(\w+)$")
-_FAILED = re.compile(r"failed to quantize: (.*)$")
+_FAILED = re.compile(r"llama_model_quantize: failed to quantize: (.*)$")
+"""At the beginning of a line, or behind a tensor that was begun."""
 _SIZES = {name.lower(): (block, size) for name, block, size in TENSOR_TYPES.values()}
 
 
@@ -108,14 +109,14 @@ class QuantizeLog:
             self.current = int(found[1]), found[2]
 
     def _take(self, line: str) -> None:
-        if found := _TENSOR.match(line):
+        if found := _FAILED.search(line):
+            self.failure = found[1].strip()
+        elif found := _TENSOR.match(line):
             kind = found[7].lower()
             weights = prod(int(found[place]) for place in range(3, 7))
             self.tensors.append(Tensor(int(found[1]), found[2], weights, kind, (found[8] or kind).lower()))
         elif found := _FALLBACK.search(line.strip()):
             self._fallbacks[found[1].lower()] += 1
-        elif found := _FAILED.search(line):
-            self.failure = found[1].strip()
 
     def plan(self, size_before: int) -> QuantPlan:
         """Returns what a dry run said."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
+import stat
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from llmchat_engine.errors import NotEnoughMemory, QuantizeFailed, RequestInvalid
-from llmchat_engine.models.disk import disk_error, require_room
+from llmchat_engine.errors import EngineError, NotEnoughDisk, NotEnoughMemory, QuantizeFailed, RequestInvalid
+from llmchat_engine.models.disk import amount, disk_error, free_bytes, require_room
 from llmchat_engine.models.fit.memory import memory_free
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.gguf_layout import FILE_TYPES
@@ -29,7 +31,18 @@ from llmchat_engine.models.quantizing.tasks import QuantizeTask
 from llmchat_engine.models.quantizing.types import TYPES, QuantType, type_of
 from llmchat_engine.models.whole_file import Busy, put_in_place, temporary_beside
 
-__all__ = ["TYPES", "QuantPlan", "QuantType", "Quantized", "dry_run", "plan", "quantize", "target_name", "type_of"]
+__all__ = [
+    "TYPES",
+    "QuantPlan",
+    "QuantType",
+    "Quantized",
+    "check_target",
+    "dry_run",
+    "plan",
+    "quantize",
+    "target_name",
+    "type_of",
+]
 
 _PROGRAM = "llmchat_engine.host.quantize"
 _MEMORY = 700 << 20
@@ -131,14 +144,14 @@ def quantize(
         QuantizeFailed: llama.cpp could not do it.
     """
     began = time.monotonic()
-    _check_target(source, target, force)
+    check_target(source, target, force)
     planned = yield from _look(source, kind)
     _check_plan(planned, source, target, allow_requantize)
     try:
         with temporary_beside(target) as temporary:
             yield from _write(planned, source, temporary, target, kind, threads)
             yield Progress("writing to disk", planned.size, planned.size, "bytes", what=target.name)
-            _check_target(source, target, force)
+            check_target(source, target, force)
             put_in_place(temporary, target)
     except Busy:
         why, hint = "another llmchat is writing it", f"wait for it, or {_OTHER_FILE}"
@@ -158,12 +171,36 @@ def quantize(
     )
 
 
-def _check_target(source: Path, target: Path, force: bool) -> None:
-    if target.is_dir():
+def check_target(source: Path, target: Path, force: bool) -> None:
+    """Refuses a place that nothing is to be written to.
+
+    Args:
+        source: What is read, of a split model its first part.
+        target: What would be written.
+        force: Whether a file that is there may be replaced.
+
+    Raises:
+        ModelError: the source is not a usable GGUF.
+        RequestInvalid: the target is there, is what is read, is no file, or has no name of text.
+        DiskUnwritable: it cannot be looked at.
+    """
+    parts = read_header(source).parts
+    try:
+        str(target).encode()
+        # A link is there even where it leads nowhere: it is the link that would be replaced.
+        links, kind = target.is_symlink(), target.stat().st_mode if target.exists() else 0
+        is_read = bool(kind) and any(target.samefile(part) for part in parts)
+    except UnicodeEncodeError as error:
+        raise RequestInvalid("the name of OUT cannot be used", "it is not UTF-8", _OTHER_FILE) from error
+    except OSError as error:
+        raise disk_error(error, target, f"write {target.name}") from error
+    if stat.S_ISDIR(kind):
         raise RequestInvalid(f"{target} is a directory", "OUT is the file to write", _OTHER_FILE)
-    if target.exists() and target.samefile(source):
+    if is_read:
         raise RequestInvalid("a model cannot be written over itself", f"{target} is what is read", _OTHER_FILE)
-    if target.exists() and not force:
+    if kind and not stat.S_ISREG(kind):
+        raise RequestInvalid(f"{target} cannot be written", "it is no plain file", _OTHER_FILE)
+    if (kind or links) and not force:
         raise RequestInvalid(f"{target} is there already", "it is not replaced unasked", f"--force, or {_OTHER_FILE}")
 
 
@@ -199,6 +236,7 @@ def _run(
     """Has the work done; yields number and name of the tensor that it is at, at least twice a second.
 
     Raises:
+        NotEnoughDisk: the disk took no more.
         QuantizeFailed: llama.cpp could not, or the process died.
     """
     task = QuantizeTask(str(source), target, kind.ftype, threads, dry_run=not target)
@@ -209,5 +247,15 @@ def _run(
             yield log.current
         ended = child.wait()
     if ended or log.failure:
-        what = f"{source.name} cannot be quantised to {kind.word}"
-        raise QuantizeFailed(what, log.failure or ended, "llmchat models quantize --help lists the types")
+        raise _failure(source, target, kind, log.failure or ended)
+
+
+def _failure(source: Path, target: str, kind: QuantType, why: str) -> EngineError:
+    """Returns what it means that it could not be done."""
+    what, folder = f"{source.name} cannot be quantised to {kind.word}", Path(target).parent
+    if target and "iostream" in why:  # all that C++ tells of a write that was refused
+        free = free_bytes(folder)
+        left = "" if free is None else f", {amount(free)} are left"
+        hint = f"make room on that disk: df -h {shlex.quote(str(folder))}"
+        return NotEnoughDisk(what, f"the disk took no more of it{left}", hint)
+    return QuantizeFailed(what, why, "llmchat models quantize --help lists the types")
