@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from math import inf
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.engine.measuring import TEXT
 from tests.engine.tiny_gguf import tiny_llama
 from tests.tui.asking import Asked, ask
 from tests.tui.terminal import unexpected
 from tests.tui.test_models_json import explained
 
-from llmchat_engine.models.quantizing.compare import Side
+from llmchat_engine.models.quantizing.compare import Side, perplexity_of
 from llmchat_engine.models.quantizing.tasks import Answered, Divergence, Measured, TextFacts
 from llmchat_engine.types import ModelSpec
 from llmchat_tui.cli.compare_chart import answers, charts, letter, perplexity_text, table
@@ -120,12 +123,23 @@ def test_a_perplexity_beyond_all_sense_keeps_its_column() -> None:
     ]
 
 
+def test_a_model_that_finds_a_text_impossible_is_told_all_the_same() -> None:
+    measured = structs.replace(side().measured, text=structs.replace(FACTS, nll=1e6))
+    lost = Side(side().spec, 1, structs.replace(measured, divergence=structs.replace(APART, nll_change=1e6)), ())
+    assert perplexity_of(structs.replace(FACTS, nll=1e6)) == (inf, inf)
+    printed = "\n".join([*table([side(), lost]), *charts([side(), lost], color=False)])
+    assert "inf ± inf" in printed
+    assert "+inf% ± " in printed
+    assert printed.endswith("  A " + "░" * 30 + " 20.086\n  B " + "█" * 30 + " inf")
+
+
 def test_letters_go_on_behind_z() -> None:
     assert [letter(number) for number in (0, 1, 25, 26)] == ["A", "B", "Z", "27"]
 
 
 def test_prompts_are_lines_or_json_lines() -> None:
     assert prompts_in("one\n\n  two  \n", "p") == ("one", "two")
+    assert prompts_in('{"prompt": "a\u2028b"}\r\n{"prompt": "c\x85d"}', "p") == ("a\u2028b", "c\x85d")
     assert prompts_in('{"prompt": "one"}\n{"question": "two\\nlines", "x": 1}', "p") == ("one", "two\nlines")
 
 
@@ -162,6 +176,7 @@ def test_two_models_are_compared(home: Path, tiny: Path, text: Path, tmp_path: P
     assert base["path"] == str(tiny)
     assert base["reading"]["window"] == 64
     assert other["answers"] == base["answers"]
+    assert {*base["answers"][0]} == {"text", "tokens", "complete"}
     assert {*base} == {*other} == explained("llmchat models compare --json")
     assert list((home / "cache").iterdir()) == []
 
@@ -206,6 +221,14 @@ def test_a_perplexity_is_told_with_its_error(home: Path, tiny: Path, text: Path)
     assert f"perplexity {perplexity_text(found['perplexity'])} ± {perplexity_text(found['perplexity_error'])}" in first
     assert found["scored"] == found["windows"] * 31
     assert {*found} == explained("llmchat models perplexity --json")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems hold UTF-8 names alone")
+def test_a_text_whose_name_is_no_text_is_read(home: Path, tiny: Path, text: Path) -> None:
+    odd = text.rename(text.with_name("bad\udcff.txt"))
+    asked = models(home, "perplexity", str(tiny), str(odd), "--ctx", "64", "--threads", "1", "--json")
+    assert (asked.code, asked.err) == (0, "")
+    assert json.loads(asked.out)["file"] == str(text.with_name("bad\ufffd.txt"))
 
 
 def test_a_text_shorter_than_a_window_is_told(home: Path, tiny: Path, text: Path) -> None:

@@ -19,6 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llmchat_engine.host.logprobs import IMPOSSIBLE
 from llmchat_engine.models.quantizing.tasks import Divergence
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Divergences:
         self._kl.append(divergence(base, other))
         self._same.append(int(base.argmax()) == int(other.argmax()))
         self._p.append(math.exp(other[token]) - math.exp(base[token]))
-        self._nll.append(float(base[token]) - float(other[token]))
+        self._nll.append(max(float(base[token]), IMPOSSIBLE) - max(float(other[token]), IMPOSSIBLE))
 
     def result(self) -> Divergence:
         """Returns the means, with their errors."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from llmchat_engine.host.context import Context, Shape
 from llmchat_engine.host.divergence import Divergences, Likelihood
 from llmchat_engine.host.llama import Llama
-from llmchat_engine.host.logprobs import log_total
+from llmchat_engine.host.logprobs import IMPOSSIBLE, log_total
 from llmchat_engine.host.model import Model, Vocab
 from llmchat_engine.host.rows_file import RowsFile
 from llmchat_engine.host.text_rows import Place, TextReader, rows_at_once, window_of
@@ -102,7 +102,7 @@ class _Tally:
         import numpy as np
 
         logprobs: Row = place.row - np.float32(log_total(place.row))
-        self.likelihood.add(float(logprobs[place.token]))
+        self.likelihood.add(max(float(logprobs[place.token]), IMPOSSIBLE))
         if self._file is None:
             return
         if self.compares:

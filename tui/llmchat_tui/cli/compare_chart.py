@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from math import exp, expm1
 from typing import TYPE_CHECKING
 
 from llmchat_tui.gauge import bar
@@ -68,8 +67,10 @@ def _measures() -> Sequence[tuple[str, Cell]]:
 
 
 def _distances() -> Sequence[tuple[str, Callable[[Divergence], str]]]:
+    from llmchat_engine.models.quantizing.compare import growth_of
+
     return (
-        ("perplexity", lambda d: f"{expm1(d.nll_change):+.2%} ± {d.nll_change_error * 100:.2f}"),
+        ("perplexity", lambda d: f"{growth_of(d):+.2%} ± {d.nll_change_error * 100:.2f}"),
         ("KL divergence", lambda d: f"{d.kl:.5f} ± {d.kl_error:.5f}"),
         ("  median", lambda d: f"{d.kl_median:.5f}"),
         ("  99 %", lambda d: f"{d.kl_p99:.5f}"),
@@ -99,18 +100,24 @@ def _rate(value: float) -> str:
 
 def charts(sides: Sequence[Side], *, color: bool) -> Iterator[str]:
     """Yields bars of size, memory, speed and perplexity; the longest of each measure is full."""
+    from llmchat_engine.models.quantizing.compare import perplexity_of
+
     measures: tuple[tuple[str, Callable[[Side], float], Callable[[float], str]], ...] = (
         ("size", lambda side: side.size, size_text),
         ("memory at most", lambda side: side.measured.peak_memory, size_text),
         ("writing, tokens/s", lambda side: side.measured.decode, _rate),
-        ("perplexity", lambda side: exp(side.measured.text.nll) if side.measured.text else 0.0, perplexity_text),
+        (
+            "perplexity",
+            lambda side: perplexity_of(side.measured.text)[0] if side.measured.text else 0.0,
+            perplexity_text,
+        ),
     )
     for title, value_of, told in measures:
         values = [value_of(side) for side in sides]
         if (most := max(values)) > 0:
             yield title
             for number, value in enumerate(values):
-                filled = bar(value / most, _BAR)
+                filled = bar(value / most if value < most else 1.0, _BAR)  # the most may be infinite
                 painted = f"\x1b[{_CYAN}m{filled}\x1b[0m" if color else filled
                 yield f"  {letter(number)} {painted} {told(value)}"
 

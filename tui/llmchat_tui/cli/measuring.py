@@ -73,7 +73,8 @@ def prompts_in(text: str, name: str) -> tuple[str, ...]:
     Raises:
         UsageError: a line is no such object, or there is no prompt.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines: JSON may have U+2028 and its like as they are, and they end no line there.
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise UsageError(f"there is no prompt in {name}", "all lines are blank", "one prompt a line")
     if not lines[0][1].startswith("{"):

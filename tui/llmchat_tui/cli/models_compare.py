@@ -136,11 +136,12 @@ def _specs(app: App, models: Sequence[str], kv_types: str | None, loading: dict[
 def _material(app: App, text_file: Path | None, prompts_file: Path | None, console: Console) -> _Material:
     from llmchat_engine.models.quantizing.compare import PROMPTS, default_text
     from llmchat_tui.cli.measuring import prompts_in, text_of
+    from llmchat_tui.inputs import as_text
 
     text = text_of(app, text_file, console, _EXAMPLE) if text_file else default_text()
     asked = text_of(app, prompts_file, console, _EXAMPLE) if prompts_file else ""
     prompts = prompts_in(asked, str(prompts_file)) if prompts_file else PROMPTS
-    return _Material(text, str(text_file) if text_file else "the built-in text", prompts)
+    return _Material(text, as_text(str(text_file)) if text_file else "the built-in text", prompts)
 
 
 def _told(sides: Sequence[Side], material: _Material, console: Console) -> Iterator[str]:
@@ -192,5 +193,5 @@ def _side_facts(side: Side) -> dict[str, Any]:
         "reading": text_facts(measured.text) if measured.text else None,
         "divergence": to_builtins(measured.divergence),
         "why_no_divergence": measured.why_no_divergence,
-        "answers": [to_builtins(answer) for answer in side.answers],
+        "answers": [{"text": said.text, "tokens": said.tokens, "complete": said.complete} for said in side.answers],
     }

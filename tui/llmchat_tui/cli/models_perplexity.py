@@ -43,6 +43,7 @@ def perplexity(
     from llmchat_tui.cli.common import print_json, print_rows
     from llmchat_tui.cli.measuring import text_of
     from llmchat_tui.cli.model_path import engine_places, local_spec
+    from llmchat_tui.inputs import as_text
 
     console = app.console()
     spec = local_spec(app, model, _EXAMPLE, threads=threads, gpu_layers=gpu_layers)
@@ -53,7 +54,7 @@ def perplexity(
     if facts.window < window:
         console.warn(f"the text has {facts.tokens:,} tokens: they are one window, smaller than the {window:,} wanted")
     if as_json:
-        print_json({"model": str(spec.path), "name": side.name, "file": str(file), **text_facts(facts)})
+        print_json({"model": str(spec.path), "name": side.name, "file": as_text(str(file)), **text_facts(facts)})
     else:
         print_rows(_told(side, facts))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, expm1, inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,17 @@ from llmchat_engine.errors import EngineDied, RequestInvalid
 from llmchat_engine.models.gguf import read_header
 from llmchat_engine.models.progress import Progress
 from llmchat_engine.models.quantizing.child import Child
-from llmchat_engine.models.quantizing.tasks import Answered, Failed, Measured, MeasureTask, Rows, Step, TextFacts, Told
+from llmchat_engine.models.quantizing.tasks import (
+    Answered,
+    Divergence,
+    Failed,
+    Measured,
+    MeasureTask,
+    Rows,
+    Step,
+    TextFacts,
+    Told,
+)
 from llmchat_engine.preflight import check_model
 from llmchat_engine.protocol import Load, to_error
 from llmchat_engine.types import ModelSpec
@@ -62,9 +72,23 @@ class Side:
 
 
 def perplexity_of(facts: TextFacts) -> tuple[float, float]:
-    """Returns a perplexity and its standard error, which is that of the mean times the perplexity."""
-    value = exp(facts.nll)
+    """Returns a perplexity and its standard error, which is that of the mean times the perplexity.
+
+    Both are infinite where a float cannot hold them: a broken model may find a text as unlikely as that.
+    """
+    try:
+        value = exp(facts.nll)
+    except OverflowError:
+        return inf, inf
     return value, value * facts.nll_error
+
+
+def growth_of(divergence: Divergence) -> float:
+    """Returns by which part of the base's perplexity the other one is higher; infinite where a float cannot hold it."""
+    try:
+        return expm1(divergence.nll_change)
+    except OverflowError:
+        return inf
 
 
 def default_text() -> str:
