@@ -44,6 +44,25 @@ def test_what_an_alias_may_stand_for(stage: Stage) -> None:
     assert stage.run("models", "alias", "--rm").code == 2
 
 
+def test_an_alias_means_what_was_found_though_another_alias_hides_its_name(stage: Stage) -> None:
+    hidden, other = put(stage.models / "llama-3.gguf"), put(stage.models / "qwen.gguf", "b")
+    stage.run("models", "alias", "llama-3", "qwen")
+    assert stage.run("models", "alias", "big", "lama-3").code == 0
+    run = App(environ=stage.environ())
+    assert getattr(run.spec("big"), "path", None) == hidden
+    assert getattr(run.spec("llama-3"), "path", None) == other
+
+
+def test_aliases_do_not_mean_each_other(stage: Stage) -> None:
+    put(stage.models / "qwen.gguf")
+    for name, model in (("a", "qwen"), ("b", "a"), ("c", "b")):
+        assert stage.run("models", "alias", name, model).code == 0
+    refused = stage.run("models", "alias", "a", "c")
+    assert (refused.code, "c means a already" in refused.err) == (2, True)
+    assert written(stage) == {"aliases": {"a": "qwen", "b": "a", "c": "b"}}
+    assert stage.run("models", "alias", "qwen", "qwen").code == 0, "it hides the model of its name, which it is"
+
+
 def test_options_of_a_model(stage: Stage) -> None:
     put(stage.models / "qwen2.5-0.5b.gguf")
     shown = stage.run("models", "options", "qwen", "temperature", "0.2", "cache-type-k", "q8_0")

@@ -44,13 +44,20 @@ def _set(app: App, name: str, model: str) -> None:
     from llmchat_engine.models.library import find_models, is_path
     from llmchat_tui.cli.model_store import call_of, named
     from llmchat_tui.config import set_value
+    from llmchat_tui.errors import UsageError
+    from llmchat_tui.model_options import meant
 
-    if model.startswith("openai:") or model in app.config.tables.aliases:
+    aliases = app.config.tables.aliases
+    if name != model and name in meant(model, app.config.tables):
+        raise UsageError(f"{name} cannot mean {model}", f"{model} means {name} already", "llmchat models alias")
+    if model.startswith("openai:") or (model in aliases and model != name):
         wanted = model
     else:
         found = named(app, model)
         models = find_models(app.paths.models_dir, app.environ)
-        wanted = str(found.path.absolute()) if is_path(model) else call_of(found, models)
+        called = str(found.path.absolute()) if is_path(model) else call_of(found, models)
+        # What it is called may be another model's alias.
+        wanted = str(found.path.absolute()) if called in aliases and called != name else called
     set_value(app.paths.config_file, f'aliases."{name}"', wanted)
     console_of(app).info(f"{name} means {wanted}")
 
