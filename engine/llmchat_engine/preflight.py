@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from llmchat_engine.errors import NotEnoughMemory
 from llmchat_engine.launch import Places
 from llmchat_engine.models.fit.cpu import cpu_threads, usable_cores
 from llmchat_engine.models.fit.memory import Free, memory_free
@@ -70,7 +71,11 @@ def _shape(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int]:
 
 
 def _planned(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int] | None:
-    """Returns what is chosen for the cards there are; None where they cannot be asked."""
+    """Returns what is chosen for the cards there are; None where they cannot be asked.
+
+    Raises:
+        NotEnoughMemory: it does not fit.
+    """
     from llmchat_engine.models.fit.machine import Machine, read_cards
     from llmchat_engine.models.fit.plan import plan
 
@@ -82,4 +87,7 @@ def _planned(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int] | N
     )
     if chosen.gpu_layers == 0:
         choose_context(header, spec.n_ctx, free, *types)  # it is the machine's memory that may be too small
+    elif chosen.fits == "no":
+        hint = "choose a smaller model or a stronger quantisation with -m, or close other programs"
+        raise NotEnoughMemory("the model does not fit into cards and memory", chosen.why, hint)
     return chosen.n_ctx, chosen.gpu_layers

@@ -161,7 +161,7 @@ def test_other_words_for_the_same_file_are_asked_for_anew(tmp_path: Path) -> Non
 
 def test_what_is_kept_is_private_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "MOST", 20)
-    place = tmp_path / "kept"
+    place = tmp_path / "home" / "kept"
     for number in range(50):
         path = tmp_path / f"{number}.gguf"
         path.write_bytes(b"x")
@@ -169,7 +169,7 @@ def test_what_is_kept_is_private_and_bounded(tmp_path: Path, monkeypatch: pytest
         assert remembered.recall(place, path, int) == number
     kept = list(place.iterdir())
     assert len(kept) <= 20
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert stat.S_IMODE(place.stat().st_mode) == stat.S_IMODE(place.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
     remembered.remember(place, path, "x" * (2 << 20))
     assert remembered.recall(place, path, int) == 49

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 import time
@@ -91,6 +92,13 @@ def test_a_damaged_memory_counts_as_none(tmp_path: Path, text: str) -> None:
 def test_a_directory_that_cannot_be_written_costs_the_memory_alone(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert read_machine(tmp_path / "file", run=Asked("3e10")).bandwidth == 3e10
+
+
+def test_what_is_remembered_is_private(tmp_path: Path) -> None:
+    state = tmp_path / "home" / "state"
+    assert read_machine(state, run=Asked("3e10")).bandwidth == 3e10
+    (kept,) = state.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (state.parent, state, kept)] == [0o700, 0o700, 0o600]
 
 
 def test_cards_are_asked_only_where_the_build_is_for_them(monkeypatch: pytest.MonkeyPatch) -> None:

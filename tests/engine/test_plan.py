@@ -163,6 +163,17 @@ def test_loading_uses_the_plan(header: Header, tmp_path: Path, monkeypatch: pyte
     assert check_model(spec, _places(tmp_path)).gpu_layers == -1
 
 
+def test_what_a_plan_says_does_not_fit_is_refused(
+    header: Header, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmchat_engine.preflight.has_own_memory", lambda _: True)
+    monkeypatch.setattr("llmchat_engine.preflight.memory_free", lambda: Free(10 * MIB, "the test"))
+    for mib in (1000, 1):
+        monkeypatch.setattr(machine_module, "read_cards", lambda mib=mib: with_card(mib).cards)
+        with pytest.raises(NotEnoughMemory, match="10 MiB are free"):
+            check_model(ModelSpec(header.parts[0]), _places(tmp_path))
+
+
 def test_cards_are_not_asked_where_layers_are_given(
     header: Header, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,19 @@ def test_a_host_that_died_is_a_verdict_only_where_it_ended_itself(
         assert known == Trial(False, f"llama.cpp crashes on this file ({name}: GGML_ASSERT(a == b) failed)")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/src/ggml/src/ggml-cuda/ggml-cuda.cu:97: CUDA error",
+        "ggml-rpc.cpp:412: Remote RPC server crashed or returned malformed response",
+        "ggml_vulkan: device lost",
+    ],
+)
+def test_a_card_or_a_server_that_failed_says_nothing_of_the_file(model: Path, tmp_path: Path, words: str) -> None:
+    note_death(model, tmp_path, "SIGABRT", words)
+    assert known_trial(model, tmp_path) is None
+
+
 def test_a_load_that_went_well_is_news_once(model: Path, tmp_path: Path) -> None:
     note_load(model, tmp_path, 1.5)
     note_load(model, tmp_path, 2.5)

@@ -77,7 +77,9 @@ def _place(directory: Path, path: str) -> Path:
 
 
 def _write(target: Path, data: bytes) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    from llmchat_engine.models.disk import private_folders
+
+    private_folders(target.parent)
     temporary = target.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

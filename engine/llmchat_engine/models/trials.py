@@ -35,6 +35,8 @@ READY = b"ready"
 """What the process tells once the library is loaded: what ends it before that is not the file."""
 _PLACE = re.compile(r"\S+\.\w{1,4}:\d+: ")
 _SAID_WHY = re.compile(r"error loading model[^:]*: ([^;]+)")
+_OF_DEVICE = re.compile(r"ggml[-_](cuda|hip|vulkan|sycl|cann|musa|metal|rpc)|CUDA error|RPC", re.IGNORECASE)
+"""What a card, or another machine, failed at: a trial loads on the CPU alone, and could not tell better."""
 _OF_MEMORY = re.compile(r"alloc|memory|mem_buffer|mmap", re.IGNORECASE)
 
 
@@ -139,7 +141,7 @@ def note_death(path: Path, state_dir: Path, signal: str, words: str) -> None:
         words: What it wrote last.
     """
     # SIGILL: the build is for another CPU, and the host dies of it before it opens any file.
-    if signal in BLAMED - {"SIGILL"}:
+    if signal in BLAMED - {"SIGILL"} and not _OF_DEVICE.search(words):
         remember_trial(path, crash(signal, words), state_dir)
 
 

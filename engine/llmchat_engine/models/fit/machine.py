@@ -150,15 +150,21 @@ def _measured(threads: int, run: Run) -> float:
 
 def _keep(path: Path, before: _Speed | None, bandwidth: float, now: float) -> _Speed | None:
     """Remembers the higher one of what is known and what was measured; returns it."""
+    from llmchat_engine.models.disk import private_folders
+
     if not bandwidth:
         return before
     best = max(bandwidth, before.bandwidth if before else 0.0)
     speed = _Speed(best, before.since if before else now, now)
     temporary = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a disk that is full costs the next run a third of a second
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folders(path.parent)
+        temporary.touch(0o600)
         temporary.write_bytes(msgspec.json.encode(speed))
         temporary.replace(path)
+        return speed
+    with contextlib.suppress(OSError):
+        temporary.unlink()
     return speed
 
 
