@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 from tests.tui.model_stage import REPO, Stage, put, staged
@@ -81,6 +83,14 @@ def test_names_are_data(stage: Stage) -> None:
     shown = stage.run("ls")
     assert "\x1b" not in shown.out
     assert len(shown.out.splitlines()) == 2
+
+
+def test_a_name_that_is_no_utf8_is_told_so_that_it_can_be_opened(stage: Stage) -> None:
+    path = put(stage.models / os.fsdecode(b"b\xffd.gguf"))
+    assert stage.run("ls").code == 0
+    for words in (["ls", "--json"], ["models", "verify", "--all", "--no-load", "--json"]):
+        (row,) = json.loads(stage.run(*words).out)
+        assert Path(row["path"]) == path and path.is_file()
 
 
 def test_other_programs_models_are_listed_too(stage: Stage) -> None:

@@ -39,10 +39,19 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Writes a value to stdout as indented JSON, under the rules of `print_text`."""
+    """Writes a value to stdout as indented JSON, under the rules of `print_text`.
+
+    A file's name that is no UTF-8 is escaped as Python does: its json.loads gives the very name back.
+    """
     import msgspec
 
-    print_text(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    except UnicodeEncodeError:
+        import json
+
+        text = json.dumps(msgspec.to_builtins(value), indent=2)
+    print_text(f"{text}\n")
 
 
 def print_rows(rows: Iterable[str]) -> None:
