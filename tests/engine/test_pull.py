@@ -275,6 +275,13 @@ def test_a_hostile_name_is_refused(tmp_path: Path, path: str) -> None:
         target_path(tmp_path, HubRepo(path, "a" * 40, (), "gguf"), HubFile("a.gguf", 1))
 
 
+def test_a_way_that_the_system_does_not_go_is_told(tmp_path: Path) -> None:
+    repo = HubRepo(REPO, "a" * 40, (), "gguf")
+    file = HubFile("/".join(["a" * 200] * 25) + "/b.gguf", 1)
+    with pytest.raises(DiskUnwritable, match=r"its name is too long for this file system"):
+        resume_state(tmp_path, repo, [file])
+
+
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES.map("/".join), NAMES.map("/".join) | st.just(REPO))
 @example("a/b.gguf", REPO)

@@ -100,19 +100,28 @@ def target_path(models_dir: Path, repo: HubRepo, file: HubFile) -> Path:
 
     Raises:
         HubError: Its name, or the repository's, leads out of the directory.
-        DiskUnwritable: A link stands in the way: nothing is written through one.
+        DiskUnwritable: A link stands in the way: nothing is written through one. Or this user may not look there.
     """
     what = f"could not download {file.path}"
     target = models_dir / repo.name / file.path
     if not (is_repo(repo.name) and is_safe(file.path)):
         raise HubError(what, f"{repo.name} has a file whose name may not be written here", "choose another repository")
-    for folder in target.relative_to(models_dir).parents:
-        if (models_dir / folder).is_symlink() and models_dir / folder != models_dir:
-            why = f"{models_dir / folder} is a link, and llmchat writes through none inside its models"
-            raise DiskUnwritable(what, why, f"remove the link: rm {shlex.quote(str(models_dir / folder))}")
+    try:
+        link = _link_above(target, models_dir)
+    except OSError as error:
+        raise disk_error(error, models_dir, f"download {file.path}") from None
+    if link is not None:
+        why = f"{link} is a link, and llmchat writes through none inside its models"
+        raise DiskUnwritable(what, why, f"remove the link: rm {shlex.quote(str(link))}")
     if not target.parent.resolve().is_relative_to(models_dir.resolve()):
         raise HubError(what, "its name leads out of the models directory", "choose another repository")
     return target
+
+
+def _link_above(target: Path, models_dir: Path) -> Path | None:
+    """Returns a folder of the models directory, on the way to a file, that is a link."""
+    folders = (models_dir / folder for folder in target.relative_to(models_dir).parents)
+    return next((folder for folder in folders if folder != models_dir and folder.is_symlink()), None)
 
 
 class _Pull:
