@@ -60,6 +60,26 @@ def test_nothing_is_written_into_another_programs_store(home: Path) -> None:
     assert asked.code == 0, asked.err
     assert [one.name for one in store.iterdir()] == ["tiny-F32.gguf"]
     assert (home / "models" / "tiny-Q8_0.gguf").is_file()
+    link = home / "link"
+    link.symlink_to(store)
+    again = quantize(home, str(link / "tiny-F32.gguf"), "--type", "q4_0", "--dry-run", "--json")
+    assert json.loads(again.out)["path"] == str(home / "models" / "tiny-Q4_0.gguf"), "a link leads to the same store"
+
+
+def test_a_link_to_another_programs_file_is_the_users_own(home: Path, tmp_path: Path) -> None:
+    snapshot = home / ".cache" / "huggingface" / "hub" / "models--user--repo" / "snapshots" / "c0ffee"
+    snapshot.mkdir(parents=True)
+    blobs = snapshot.parents[1] / "blobs"
+    blobs.mkdir()
+    blob = tiny_llama(blobs / "0123")
+    (snapshot / "tiny-F32.gguf").symlink_to(blob)
+    mine = tmp_path / "mine-F32.gguf"
+    mine.symlink_to(blob)
+    places = {}
+    for source in (snapshot / "tiny-F32.gguf", blob, mine):
+        found = json.loads(quantize(home, str(source), "--type", "int8", "--dry-run", "--json").out)
+        places[source] = Path(found["path"]).parent
+    assert list(places.values()) == [home / "models", home / "models", tmp_path]
 
 
 def test_a_dry_run_writes_nothing(home: Path, full: Path) -> None:

@@ -88,12 +88,14 @@ def default_target(app: App, source: Path, kind: QuantType) -> Path:
     from llmchat_engine.models.quantizing.quantize import target_name
 
     models_dir, folder = app.paths.models_dir, source.parent
-    foreign = {one.path for one in find_models(models_dir, app.environ) if one.origin not in ("models", "path")}
+    others = [one.path for one in find_models(models_dir, app.environ) if one.origin not in ("models", "path")]
+    # Both where the file lies and where a link to it does: the Hugging Face cache keeps links to its blobs.
+    foreign = {os.path.realpath(place.parent) for path in others for place in (path, Path(os.path.realpath(path)))}
     try:
         own = folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
     except OSError:
         own = False
-    return (folder if own and source not in foreign else models_dir) / target_name(source, kind)
+    return (folder if own and os.path.realpath(folder) not in foreign else models_dir) / target_name(source, kind)
 
 
 def _warn(console: Console, requantized: tuple[str, ...], fallbacks: Mapping[str, int], *, allowed: bool) -> None:
