@@ -80,12 +80,12 @@ def _planned(spec: ModelSpec, header: Header, free: Free) -> tuple[int, int] | N
     from llmchat_engine.models.fit.plan import plan
 
     types = spec.cache_type_k, spec.cache_type_v
-    if not (cards := read_cards()):
+    if (cards := read_cards()) is None:
         return None
     chosen = plan(
         header, Machine(free, cards), n_ctx=spec.n_ctx, cache_type_k=spec.cache_type_k, cache_type_v=spec.cache_type_v
     )
-    if chosen.gpu_layers == 0:
+    if not chosen.card_bytes:
         choose_context(header, spec.n_ctx, free, *types)  # it is the machine's memory that may be too small
     elif chosen.fits == "no":
         hint = "choose a smaller model or a stronger quantisation with -m, or close other programs"

@@ -106,20 +106,21 @@ def test_cards_are_asked_only_where_the_build_is_for_them(monkeypatch: pytest.Mo
         {"name": "H100", "kind": "gpu", "free": 70 * GIB, "total": 80 * GIB},
         {"name": "of the CPU", "kind": "igpu", "free": 9 * GIB, "total": 9 * GIB},
     ]
-    run = Asked(json.dumps(cards), "not JSON", "")
+    run = Asked(json.dumps(cards), json.dumps(cards[1:]), "[]", "not JSON", "")
     monkeypatch.setattr(machine, "has_own_memory", lambda _: False)
     assert read_cards(run) == ()
     monkeypatch.setattr(machine, "has_own_memory", lambda _: True)
     assert read_cards(run) == (Card("H100", "gpu", 70 * GIB, 80 * GIB),)
-    assert read_cards(run) == ()
-    assert read_cards(run) == ()
+    assert [read_cards(run) for _ in range(4)] == [(), (), None, None]
 
 
 def test_a_card_that_cannot_be_asked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "has_own_memory", lambda _: True)
-    found = read_machine(tmp_path, measure=False, run=Asked(""))
+    run = Asked("", "[]")
+    found = read_machine(tmp_path, measure=False, run=run)
     assert found.card_unknown
     assert found.cards == ()
+    assert not read_machine(tmp_path, measure=False, run=run).card_unknown
 
 
 def test_room_is_on_cards_where_they_are_larger() -> None:

@@ -159,8 +159,21 @@ def test_loading_uses_the_plan(header: Header, tmp_path: Path, monkeypatch: pyte
     assert (check_model(spec, _places(tmp_path)).gpu_layers, check_model(spec, _places(tmp_path)).n_ctx) == (9, 8192)
     monkeypatch.setattr(machine_module, "read_cards", lambda: with_card(40).cards)
     assert 0 < check_model(spec, _places(tmp_path)).gpu_layers < EVERYTHING
+    for cards in ((), None):
+        monkeypatch.setattr(machine_module, "read_cards", lambda cards=cards: cards)
+        assert check_model(spec, _places(tmp_path)).gpu_layers == -1
+
+
+def test_a_build_for_cards_without_one_is_bound_by_memory(
+    header: Header, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmchat_engine.preflight.has_own_memory", lambda _: True)
+    monkeypatch.setattr("llmchat_engine.preflight.memory_free", lambda: Free(10 * MIB, "the test"))
     monkeypatch.setattr(machine_module, "read_cards", tuple)
-    assert check_model(spec, _places(tmp_path)).gpu_layers == -1
+    with pytest.raises(NotEnoughMemory, match="limited by the test"):
+        check_model(ModelSpec(header.parts[0]), _places(tmp_path))
+    monkeypatch.setattr(machine_module, "read_cards", lambda: None)
+    assert check_model(ModelSpec(header.parts[0]), _places(tmp_path)).n_ctx == 8192
 
 
 def test_what_a_plan_says_does_not_fit_is_refused(

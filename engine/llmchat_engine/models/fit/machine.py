@@ -93,8 +93,7 @@ def read_machine(state_dir: Path, *, measure: bool = True, run: Run | None = Non
     if measure and (speed is None or now - speed.at > _AGAIN):
         speed = _keep(path, speed, _measured(threads, run or _run), now)
     cards = read_cards(run)
-    unknown = not cards and has_own_memory(library_dir())
-    return Machine(memory_free(), cards, speed.bandwidth if speed else 0.0, threads, unknown)
+    return Machine(memory_free(), cards or (), speed.bandwidth if speed else 0.0, threads, cards is None)
 
 
 def room_of(machine: Machine) -> int:
@@ -106,18 +105,21 @@ def room_of(machine: Machine) -> int:
     return max(machine.card_room, int(ROOM_SHARE * machine.free.bytes))
 
 
-def read_cards(run: Run | None = None) -> tuple[Card, ...]:
+def read_cards(run: Run | None = None) -> tuple[Card, ...] | None:
     """Returns the cards that this build of llama.cpp would use; asks nobody where it is built for none.
 
     Args:
         run: Runs a module of the engine.
+
+    Returns:
+        The cards; none where the machine has none with memory of its own, None where that could not be asked.
     """
     if not has_own_memory(library_dir()):
         return ()
     try:
-        found = msgspec.json.decode((run or _run)(("llmchat_engine.host.devices",)) or "[]", type=tuple[Card, ...])
+        found = msgspec.json.decode((run or _run)(("llmchat_engine.host.devices",)), type=tuple[Card, ...])
     except msgspec.DecodeError:
-        return ()
+        return None
     return tuple(card for card in found if card.kind == "gpu")
 
 
