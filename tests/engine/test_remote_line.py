@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+import pytest
 from tests.engine.remote_rig import Stage, notices, question, said, stage
 from tests.engine.rig import until
 from tests.engine.scripted_server import DONE, Connection, Play, chunk, hanging, saying, streaming, usage, words
@@ -15,6 +17,7 @@ from llmchat_engine.events import Answered, Event, Finished, Loaded, Notice, Tok
 from llmchat_engine.remote import RemoteEngine
 from llmchat_engine.remote.chunks import Piece
 from llmchat_engine.remote.greeting import Greeting
+from llmchat_engine.remote.http import Http
 from llmchat_engine.remote.replies import Replies
 from llmchat_engine.types import RemoteSpec, Request, Sampling
 
@@ -224,6 +227,20 @@ def test_a_repeated_seed_counts_up_with_the_answers() -> None:
     with stage(saying("x")) as on:
         on.end(question(sampling=Sampling(seed=3), answers=3))
         assert [heard.body.get("seed") for heard in on.server.heard] == [3, 4, 5]
+
+
+def test_a_list_of_models_is_waited_for_as_long_as_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    ask = Http.ask
+
+    def noting(self: Http, url: str, body: Mapping[str, Any] | None = None, seconds: float = 0.0) -> Any:
+        asked.append(seconds)
+        return ask(self, url, body, seconds)
+
+    monkeypatch.setattr(Http, "ask", noting)
+    with stage(saying("x"), timeout=33.0) as on:
+        on.end()
+    assert asked == [33.0]
 
 
 def _models(name: str) -> Play:

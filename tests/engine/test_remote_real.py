@@ -42,6 +42,7 @@ def server() -> Iterator[RealServer]:
                 pytest.skip(f"this build of llama.cpp does not run here by itself: {server.is_dead}")
             raise
         yield server
+        assert server.child.poll() is None, f"the server ended by {server.is_dead or 'itself'}: {server.log()}"
 
 
 @pytest.fixture

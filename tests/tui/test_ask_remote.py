@@ -138,6 +138,13 @@ def test_no_server_is_exit_6_and_the_question_is_kept(home: Path) -> None:
         assert history.messages(latest.id)[0].text == "hi"
 
 
+def test_a_proxy_that_is_not_there_is_named(home: Path) -> None:
+    asked = llmchat(home, "ask", "--base-url", "http://192.0.2.1/v1", "hi", http_proxy="http://me:pw@127.0.0.1:1")
+    assert asked.code == 6
+    assert "by the proxy of the environment: nothing listens there" in asked.err
+    assert "pw" not in asked.err
+
+
 def test_a_stream_that_breaks_off_keeps_what_came(home: Path) -> None:
     with ScriptedServer([streaming(chunk("half of"))]) as server:
         asked = llmchat(home, "ask", "--base-url", server.url, "hi")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from llmchat_engine.errors import ContextFull, EngineError, RemoteError, RemoteRefused, RemoteUnreachable
-from llmchat_engine.remote.address import Address
+from llmchat_engine.remote.address import Address, proxy_of
 from llmchat_engine.types import RemoteSpec
 
 _MOST_WORDS = 300
@@ -59,7 +59,7 @@ class Faults:
     """Makes errors about one server."""
 
     def __init__(self, spec: RemoteSpec, address: Address, environ: Mapping[str, str]) -> None:
-        self._spec, self._address = spec, address
+        self._spec, self._address, self._environ = spec, address, environ
         self._key = environ.get(spec.key_env, "").strip() if spec.key_env else ""
 
     def said(self, body: bytes) -> Said:
@@ -150,6 +150,8 @@ class Faults:
                 f"cannot reach {place}", f"the proxy says: {why}", "no_proxy names what needs none"
             )
         if isinstance(error, httpx2.ConnectError | OSError):
+            if proxy_of(self._address, self._environ):
+                why = f"by the proxy of the environment: {why}"
             return RemoteUnreachable(f"cannot reach {place}", why, self._reach_hint())
         if isinstance(error, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError):
             return self.broken(why)

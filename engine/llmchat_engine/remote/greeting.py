@@ -66,7 +66,7 @@ def greet(spec: RemoteSpec, address: Address, http: Http) -> Greeting:
 
 def _models(spec: RemoteSpec, address: Address, http: Http) -> list[_Model]:
     try:
-        told = http.ask(f"{address.base}/models")
+        told = http.ask(f"{address.base}/models", seconds=spec.timeout)  # some have it wait for a reply that runs
         return msgspec.convert(told, _Models).data or []
     except Refusal as refusal:
         if refusal.status in (404, 405, 501) and spec.model:  # some list none, and answer all the same
