@@ -115,9 +115,9 @@ def test_large_vocabulary_is_read_fast(tmp_path: Path) -> None:
     path = tiny_llama(tmp_path / "a.gguf", vocab=152_000, width=32, layers=1)
     best = 1.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()  # not the clock on the wall: other tests are at work beside this one
         assert read_header(path).n_vocab == 152_000
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best < 0.25, f"{best * 1e3:.0f} ms; 31 to 46 ms were measured"
 
 
