@@ -207,6 +207,47 @@ def test_leaving_stops_all_and_says_what_goes_on() -> None:
     assert states(pulls) == ["stopped", "stopped"]
 
 
+def test_leaving_does_not_wait_for_a_hub_that_says_nothing() -> None:
+    class Silent(Source):
+        def repo(self, reference: Reference) -> HubRepo:
+            self.begun.set()
+            self.go.wait(PATIENCE)
+            self.asked.append("waited")
+            return super().repo(reference)
+
+    source = Silent()
+    pulls = Pulls(source)
+    pulls.add(ONE)
+    until(source.begun.is_set)
+    pulls.close(3 * PATIENCE)
+    assert source.asked == []
+    source.go.set()
+    assert ended(pulls, "user/one-GGUF:Q4_K_M").state == "stopped"
+    assert source.asked == ["waited"]
+
+
+def test_one_that_breaks_off_does_not_keep_the_next_one_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    broke: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: broke.append(told.exc_type))
+
+    class Breaks(Source):
+        def try_model(self, path: Path) -> Trial:
+            if "one" in str(path):
+                raise RuntimeError("nobody thought of this")
+            return super().try_model(path)
+
+    source = Breaks()
+    pulls = Pulls(source)
+    pulls.add(ONE)
+    pulls.add(TWO)
+    source.go.set()
+    assert ended(pulls, "user/two-GGUF:Q4_K_M").state == "done"
+    broken = ended(pulls, "user/one-GGUF:Q4_K_M")
+    assert (broken.state, broken.problem) == ("failed", "it broke off")
+    until(lambda: broke == [RuntimeError])
+    pulls.close(PATIENCE)
+
+
 def test_news_come_in_steps_and_stop_when_nobody_follows() -> None:
     source = Source()
     pulls, steps = Pulls(source), list[int]()
@@ -231,6 +272,8 @@ def test_news_come_in_steps_and_stop_when_nobody_follows() -> None:
         ("user/a-GGUF", "user/a-GGUF", "a"),
         ("user/a-GGUF:int8", "user/a-GGUF:Q8_0", "a Q8_0"),
         ("user/a/b/c-Q4_0.gguf", "user/a/b/c-Q4_0.gguf", "a"),
+        ("user/a-GGUF@v2:int8", "user/a-GGUF@v2:Q8_0", "a Q8_0"),
+        ("user/a/b/c-Q4_0.gguf@v2", "user/a/b/c-Q4_0.gguf@v2", "a"),
     ],
 )
 def test_what_a_download_is_called(text: str, key: str, name: str) -> None:
@@ -258,6 +301,14 @@ def test_from_a_hub_to_the_disk_with_a_broken_line_between(tmp_path: Path, monke
         assert [model.name for model in stock.find() if model.origin == "models"] == ["tiny-Q4_K_M"]
         assert job.repo is not None and variants(job.repo.files) == (job.variant,)
         pulls.close(PATIENCE)
+
+
+def test_an_address_that_is_none_is_told_when_it_is_asked(tmp_path: Path) -> None:
+    environ = {"HF_ENDPOINT": "http://[x", "HOME": str(tmp_path)}
+    stock = Stock(tmp_path, tmp_path, environ, lambda: load_config(tmp_path / "none", {}))
+    assert stock.hub_name == "the hub"
+    with pytest.raises(EngineError, match="HF_ENDPOINT is no address"):
+        stock.search("gemma")
 
 
 def test_offline_is_told(tmp_path: Path) -> None:

@@ -63,8 +63,9 @@ class Job:
     @property
     def key(self) -> str:
         """What is downloaded, as `llmchat pull` takes it."""
-        wanted = self.reference.file or self.reference.quant
-        return self.reference.repo + (f"/{wanted}" if self.reference.file else f":{wanted}" if wanted else "")
+        wanted = self.reference
+        file, quant = f"/{wanted.file}" * bool(wanted.file), f":{wanted.quant}" * bool(wanted.quant)
+        return wanted.repo + file + f"@{wanted.revision}" * (wanted.revision != "main") + quant
 
     @property
     def is_active(self) -> bool:
@@ -139,8 +140,7 @@ class Pulls:
             self._jobs[wanted.key] = wanted
             self._stopping.discard(wanted.key)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pulls", daemon=True)
-                self._thread.start()
+                self._start()
         self._tell()
         return wanted
 
@@ -167,13 +167,14 @@ class Pulls:
         self._tell()
 
     def close(self, seconds: float) -> None:
-        """Stops all, and waits until nothing is written any more."""
+        """Stops all, and waits until nothing is written any more: not for what only asks the hub, or is tried."""
         self._listeners, self.ended = (), None
         with self._lock:
             self._closed = True
             for key in tuple(self._jobs):
                 self._stop(key)
-        if thread := self._thread:
+            writes = any(job.state == "runs" and job.variant for job in self._jobs.values())
+        if writes and (thread := self._thread):
             thread.join(seconds)
 
     def _stop(self, key: str) -> None:
@@ -183,6 +184,11 @@ class Pulls:
             self._jobs[key] = replace(job, state="stopped")
         elif job is not None and job.state in ACTIVE:
             self._stopping.add(key)
+
+    def _start(self) -> None:
+        """Begins to work off what waits; the lock is held."""
+        self._thread = threading.Thread(target=self._run, name="pulls", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         try:
@@ -198,6 +204,8 @@ class Pulls:
                     self._thread = None
                     lost = [job for job in self._jobs.values() if job.state in ("runs", "tries")]
                     self._jobs |= {job.key: replace(job, state="failed", problem="it broke off") for job in lost}
+                    if any(job.state == "waits" for job in self._jobs.values()):
+                        self._start()
             self._tell()
 
     def _next(self) -> Job | None:

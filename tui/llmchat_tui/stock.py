@@ -138,7 +138,10 @@ class Stock:
         """The host of the hub, as it is told to somebody before it is asked."""
         from urllib.parse import urlsplit
 
-        return urlsplit(self._hub().endpoint).netloc.rpartition("@")[2] or "the hub"
+        try:
+            return urlsplit(self._hub().endpoint).netloc.rpartition("@")[2] or "the hub"
+        except ValueError:  # HF_ENDPOINT is no address: whoever asks the hub is told
+            return "the hub"
 
     # --- the hub -----------------------------------------------------------------------------------------------------
 

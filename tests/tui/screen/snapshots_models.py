@@ -5,6 +5,7 @@ Knows no file of a picture.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ async def _open(walk: Walk, page: Screen[Any], *told: str) -> None:
     await walk.run.until(lambda: walk.is_covered, "the page")
     low = walk.run.app.size.height < LOW
     await walk.run.until(lambda: low or all(text in walk.run.text() for text in told), f"{told}")
+    await walk.run.until(lambda: all(thread.name != "hub" for thread in threading.enumerate()), "the hub's answers")
+    await walk.run.settle()
 
 
 class _Still(Pulls):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +23,16 @@ from tests.tui.screen.screen_stage import (
 from textual.widgets import Input, OptionList
 
 from llmchat_engine import HubMissing, HubUnreachable
-from llmchat_engine.models.hub.types import Found, HubFile, Reference, Variant
+from llmchat_engine.models.hub.types import Found, HubFile, HubRepo, Reference, Variant
 from llmchat_tui.screens.hub_rows import count_text, entry_row, found_row, repo_line, variant_row
 from llmchat_tui.screens.hub_search import HubList, HubScreen, Picked
 from llmchat_tui.screens.hub_variants import VariantsScreen
 
 OFFLINE = HubUnreachable("the hub is not asked", "HF_HUB_OFFLINE is 1", "unset HF_HUB_OFFLINE")
+
+
+def hub_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "hub"]
 
 
 @pytest.fixture
@@ -115,6 +120,48 @@ def test_leaving_the_variants_goes_back_to_what_was_found(stock: StockDouble) ->
         await hand.press("escape")
 
     assert play(HubScreen(stock, "gemma"), steps).results == [None]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_hub_that_says_nothing_keeps_nobody(stock: StockDouble, named: bool) -> None:
+    stock.hub_gate.clear()
+    screen = VariantsScreen(stock, Reference(REPO.name)) if named else HubScreen(stock, "gemma")
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await until(hand, lambda: bool(stock.asked))
+        await hand.press("escape")
+
+    assert play(screen, steps).results == [None]
+    (waiting,) = hub_threads()
+    assert not stock.hub_gate.is_set()
+    stock.hub_gate.set()
+    waiting.join(20)
+
+
+def test_what_an_older_question_finds_out_later_is_not_told(
+    stock: StockDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = threading.Event()
+
+    def repo(_reference: Reference) -> HubRepo:
+        assert silent.wait(20)
+        raise OFFLINE
+
+    monkeypatch.setattr(stock, "repo", repo)
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await until(hand, lambda: "Gemma 3 4B" in words(app))
+        (older,) = hub_threads()
+        app.screen.query_one(Input).value = "gemma"
+        await hand.press("enter")
+        await until(hand, lambda: "1 found" in words(app))
+        silent.set()
+        older.join(20)
+        await hand.pause()
+        assert "1 found" in words(app)
+        assert "HF_HUB_OFFLINE" not in words(app)
+
+    play(HubScreen(stock), steps)
 
 
 def test_the_newest_search_counts(stock: StockDouble) -> None:

@@ -234,8 +234,10 @@ def test_a_download_is_shown_stopped_gone_on_with_and_dropped(stock: StockDouble
         pulls.add(REFERENCE, REPO, Variant("Q4_K_M", (SMALL,)))
         await until(hand, lambda: "1.2 of 2.5 GB · 38 MB/s · 34 s left" in words(app))
         screen.query_one(ModelList).highlighted = screen._entries.index(Download(Job(REFERENCE).key))
+        await until(hand, lambda: "x stop" in words(app) and "x remove" not in words(app))
         await hand.press("x")
         await until(hand, lambda: "1.2 of 2.5 GB · r goes on" in words(app))
+        await until(hand, lambda: "x remove" in words(app) and "x stop" not in words(app))
         await hand.press("r")
         await until(hand, lambda: "pulling" in words(app))
         await hand.press("x")
@@ -318,6 +320,27 @@ def test_rows_of_downloads_in_every_state() -> None:
 
 
 # --- the hub ---------------------------------------------------------------------------------------------------------
+
+
+def test_words_typed_on_the_list_arrive_whole(stock: StockDouble) -> None:
+    async def steps(hand: Hand, app: Stage) -> None:
+        screen = await read(hand, app)
+        await hand.press(*"beta")
+        assert screen.query_one(ModelFilter).value == "beta"
+        await hand.press("down", "slash", *"al")
+        assert screen.query_one(ModelFilter).value == "al"
+
+    play(page(stock), steps)
+
+
+def test_the_way_to_the_hub_says_whom_it_asks(stock: StockDouble) -> None:
+    stock.environ = {**stock.environ, "HF_ENDPOINT": "https://hub.example.org"}
+
+    async def steps(hand: Hand, app: Stage) -> None:
+        await read(hand, app)
+        assert "search the hub asks hub.example.org" in words(app)
+
+    play(page(stock), steps)
 
 
 def test_words_without_a_model_lead_to_the_hub(stock: StockDouble) -> None:

@@ -5,14 +5,13 @@ The hub is asked in threads (hub_work.py); opening the page asks it for the size
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
-from textual.worker import get_current_worker
 
 from llmchat_engine.models.hub.types import Found, HubRepo, Reference, Variant
 from llmchat_tui.sanitize import sanitize_line
@@ -55,6 +54,7 @@ class HubScreen(Panel[Picked | None]):
         """
         super().__init__("Pull a model")
         self._stock, self._words, self._at_list = stock, words, at_list
+        self._asking = work.Asking(self.post_message)
         self._machine: Machine | None = None
         self._entries: tuple[Entry, ...] = ()
         self._read: dict[str, tuple[HubRepo, Variant | None]] = {}
@@ -75,6 +75,10 @@ class HubScreen(Panel[Picked | None]):
             self._suggest()
         if self._at_list:
             self.query_one(HubList).focus()
+
+    def on_unmount(self) -> None:
+        """Waits for no answer any more."""
+        self._asking.stop()
 
     def on_resize(self) -> None:
         """Writes the rows for this width."""
@@ -129,20 +133,13 @@ class HubScreen(Panel[Picked | None]):
     def _search(self, words: str) -> None:
         self._words = words
         self._say(f"searching {self._stock.hub_name} for “{words}” …")
-        self._in_thread(lambda _cancelled: work.search(self._stock, words, self.post_message))
+        self._asking.ask(lambda post, _is_over: work.search(self._stock, words, post))
 
     def _suggest(self) -> None:
         self._words, self._hits = "", None
         self._say(f"suggested for this machine; {self._stock.hub_name} is asked how large they are")
-        self._in_thread(lambda cancelled: work.suggest(self._stock, self.post_message, cancelled))
+        self._asking.ask(partial(work.suggest, self._stock))
         self._write()
-
-    def _in_thread(self, ask: Callable[[Callable[[], bool]], None]) -> None:
-        def run() -> None:
-            worker = get_current_worker()
-            ask(lambda: worker.is_cancelled)
-
-        self.run_worker(run, thread=True, group="hub", exclusive=True, exit_on_error=False)
 
     def _open(self, reference: Reference) -> None:
         from llmchat_tui.screens.hub_variants import VariantsScreen

@@ -43,6 +43,7 @@ class VariantsScreen(Panel[Picked | None]):
         super().__init__(reference.repo)
         self._stock, self._reference = stock, reference
         self._found: work.RepoRead | None = None
+        self._asking = work.Asking(self.post_message)
 
     def compose_body(self) -> ComposeResult:
         """Yields what is told of the repository, and its variants."""
@@ -52,9 +53,11 @@ class VariantsScreen(Panel[Picked | None]):
     def on_mount(self) -> None:
         """Asks the hub."""
         stock, reference = self._stock, self._reference
-        self.run_worker(
-            lambda: work.read_repo(stock, reference, self.post_message), thread=True, group="hub", exit_on_error=False
-        )
+        self._asking.ask(lambda post, _is_over: work.read_repo(stock, reference, post))
+
+    def on_unmount(self) -> None:
+        """Waits for no answer any more."""
+        self._asking.stop()
 
     def on_resize(self) -> None:
         """Writes the rows for this width."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,37 @@ class Refused(Message):
 
 
 Post = Callable[[Message], object]
+Question = Callable[[Post, Callable[[], bool]], None]
+"""What is asked in a thread: it posts what it finds, and may look whether nobody waits for it any more."""
+
+
+class Asking:
+    """Asks one question at a time: what an older one finds out later is dropped.
+
+    The thread is a daemon: a hub that says nothing must not keep the program from leaving.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._newest: object = None
+
+    def ask(self, question: Question) -> None:
+        """Begins with a question, in place of the one before."""
+        mine = self._newest = object()
+
+        def is_over() -> bool:
+            return mine is not self._newest
+
+        def post(message: Message) -> None:
+            if not is_over():
+                with suppress(RuntimeError):  # the loop has gone: the program is leaving
+                    self._post(message)
+
+        threading.Thread(target=question, args=(post, is_over), name="hub", daemon=True).start()
+
+    def stop(self) -> None:
+        """Drops whatever is still found."""
+        self._newest = None
 
 
 def suggest(stock: Stock, post: Post, cancelled: Callable[[], bool]) -> None:

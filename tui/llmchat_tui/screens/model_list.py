@@ -45,7 +45,11 @@ class ModelFilter(SafeInput):
 class ModelList(OptionList):
     """The list; what is typed on it and is no key goes to the field."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings_of("models")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_of("models"),
+        # The same key, by the user's own choice too: on a download that runs it says what it does there.
+        Binding("x,delete", "stop_pull", "stop", id="remove_model"),
+    ]
 
     class Wanted(Message):
         """Something is to be done with the row under the cursor."""
@@ -84,6 +88,10 @@ class ModelList(OptionList):
         """Removes it."""
         self.post_message(self.Wanted("remove_model"))
 
+    def action_stop_pull(self) -> None:
+        """Stops a download."""
+        self.post_message(self.Wanted("stop_pull"))
+
     def action_resume_pull(self) -> None:
         """Goes on with a download."""
         self.post_message(self.Wanted("resume_pull"))
@@ -93,8 +101,10 @@ class ModelList(OptionList):
         self.post_message(self.Wanted("search_hub"))
 
     def action_filter_models(self) -> None:
-        """Goes to the field."""
-        self.screen.query_one(ModelFilter).focus()
+        """Goes to the field; what is typed next takes the place of what stands there."""
+        field = self.screen.query_one(ModelFilter)
+        field.focus()
+        field.action_select_all()
 
     def action_cursor_up(self) -> None:
         """Goes up, from the first row to the field."""

@@ -101,13 +101,16 @@ class ModelPage(Panel[ModelChosen | None]):
         self._entries: list[Entry] = []
         self._states: dict[str, State] = {}
         self._columns = Columns(0, 0, 0)
+        self._hub_name = stock.hub_name
         self._trying = Trying(stock, self._tried)
 
     def compose_body(self) -> ComposeResult:
         """Yields the reason, the field, the list, and where to put files."""
         if self.reason:
             yield line(self.reason, "warning")
-        yield ModelFilter(placeholder="filter, user/repo to pull, or the path of a GGUF file", compact=True)
+        # What the list hands over would be selected by the focus that follows, and go with the next key.
+        hint = "filter, user/repo to pull, or the path of a GGUF file"
+        yield ModelFilter(placeholder=hint, compact=True, select_on_focus=False)
         yield Static(id="problem", classes="error", markup=False)
         with Vertical(id="list"):
             if not self.models:
@@ -309,7 +312,7 @@ class ModelPage(Panel[ModelChosen | None]):
             case Offer(text=text):
                 return offer_row(text, columns)
             case Search(words=words):
-                return search_row(words)
+                return search_row(words, self._hub_name)
             case Download(key=key):
                 job = self.pulls.job(key)
                 return pull_row(job, columns.width, live_key(self, "resume_pull")) if job else Content("")

@@ -132,10 +132,17 @@ def offer_row(text: str, columns: Columns) -> Content:
     return Content.assemble(("↓ ", "$text-accent"), f"pull {cut(sanitize_line(text), max(1, columns.width - 8))}")
 
 
-def search_row(words: str) -> Content:
-    """Returns the row that leads to the hub."""
+def search_row(words: str, hub: str) -> Content:
+    """Returns the row that leads to the hub.
+
+    Args:
+        words: to be searched for; empty where none were typed.
+        hub: the host that is asked.
+    """
     shown = f" for “{cut(sanitize_line(words), 40)}”" if words else ""
-    return Content.assemble(("/ ", "$text-accent"), f"search the hub{shown}", ("   asks huggingface.co", "$text-muted"))
+    return Content.assemble(
+        ("/ ", "$text-accent"), f"search the hub{shown}", (f"   asks {sanitize_line(hub)}", "$text-muted")
+    )
 
 
 def head_line(machine: Machine | None, total: int) -> str:

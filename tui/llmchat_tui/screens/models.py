@@ -62,7 +62,7 @@ class ModelsScreen(ModelPage):
                 self.open_hub("")
             case "resume_pull":
                 self._resume(entry)
-            case "remove_model" if isinstance(entry, Download):
+            case "stop_pull" | "remove_model" if isinstance(entry, Download):
                 self._stop(entry)
             case action if isinstance(entry, LocalModel):
                 {"model_details": self._show, "verify_model": self._verify, "remove_model": self._remove}[action](entry)
@@ -80,9 +80,12 @@ class ModelsScreen(ModelPage):
                 return isinstance(entry, LocalModel) and not self.is_broken(entry)
             case "verify_model":
                 return isinstance(entry, LocalModel)
+            case "remove_model" | "stop_pull" if isinstance(entry, Download):
+                job = self.job(entry)
+                return job is not None and job.is_active == (action == "stop_pull")
             case "remove_model":
-                return isinstance(entry, LocalModel | Download)
-            case "resume_pull":
+                return isinstance(entry, LocalModel)
+            case "resume_pull" | "stop_pull":
                 return False
             case _:
                 return True
