@@ -13,7 +13,7 @@ from tests.tui.screen.chatting import Chatting, chatting, play
 from llmchat_engine import Engine, RemoteSpec, Spec
 from llmchat_engine.remote import RemoteEngine
 from llmchat_tui.screens.chat_actions import use_model
-from llmchat_tui.widgets.bars import ContextGauge
+from llmchat_tui.widgets.bars import ContextGauge, Header
 
 
 @asynccontextmanager
@@ -34,13 +34,24 @@ def test_the_header_and_a_notice_say_where_questions_go(home: Path) -> None:
     async def scene() -> None:
         with ScriptedServer([saying("Hello", " there.")]) as server:
             async with talking(home, server) as run:
-                assert f"tiny → {server.place}" in run.text()
+                assert f"→ {server.place} tiny" in run.text()
                 told = f"what you ask now is sent to {server.place}: another program on this machine"
                 assert told in " ".join(run.notices().split())
                 await run.say("hi")
                 assert run.replies()[-1].text == "Hello there."
                 assert run.replies()[-1].settings["remote"] == server.place
                 assert "Hello there." in run.text()
+
+    play(scene)
+
+
+def test_a_long_name_does_not_hide_where_questions_go(home: Path) -> None:
+    async def scene() -> None:
+        with ScriptedServer([saying("x")], models=({"id": "Q" * 300},)) as server:
+            async with talking(home, server) as run:
+                run.app.clear_notifications()
+                run.chat.query_one(Header).show_documents("asks handbook, letters and contracts")
+                await run.until(lambda: f"→ {server.place} Q" in run.text().splitlines()[0], "the header")
 
     play(scene)
 

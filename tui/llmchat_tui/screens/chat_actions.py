@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def model_line(model: ModelInfo) -> str:
     """Returns the model in a few words: name, quantisation, what it runs on; of one on a server, where that is."""
-    if model.remote:
-        return f"{short_name(model.name)} {sent_to(model.remote)}"
+    if model.remote:  # a header cuts what is too long at its end: where things go is seen first
+        return f"{sent_to(model.remote)} {short_name(model.name)}"
     place = (
         ", ".join(model.devices)
         if model.gpu_layers and model.devices
