@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -314,6 +315,23 @@ def test_an_edit_changes_one_key_of_any_file(
         assert flatten(tomllib.loads(edited)) == {**before, place: value}
         assert flatten(tomllib.loads(with_value(edited, place, 1))) == {**before, place: 1}
         assert flatten(tomllib.loads(without_key(edited, place))) == before
+
+
+def test_settings_that_are_set_at_the_same_time_are_all_kept(file: Path) -> None:
+    names = [f"n{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: set_value(file, f"aliases.{name}", "smol"), names))
+    assert {*load_config(file, {}).tables.aliases} == {*names}
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+def test_nothing_is_set_where_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = tmp_path / "null"
+    nowhere.touch()
+    monkeypatch.setattr(os, "devnull", str(nowhere))
+    with pytest.raises(ConfigError, match="keeps nothing"):
+        set_value(nowhere, "ctx", "1")
+    assert nowhere.read_bytes() == b""
 
 
 @pytest.mark.parametrize(

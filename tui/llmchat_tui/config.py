@@ -5,11 +5,12 @@ Knows no flags (the command line lays them over these), no engine process and no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,28 @@ def unset_value(path: Path, key: str) -> None:
 
 def _edit(path: Path, name: str, edit: Callable[[str], str], wanted: Callable[[_Flat], _Flat]) -> None:
     """Writes an edited config.toml, if the edit did what was wanted and nothing else."""
+    if str(path) == os.devnull:
+        raise ConfigError(
+            f"cannot set {name}", f"LLMCHAT_CONFIG is {path}, which keeps nothing", "unset LLMCHAT_CONFIG"
+        )
+    with _alone(path):
+        _write_edited(path, name, edit, wanted)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds off other processes that edit the same file: of two that read the same text, one would be undone."""
+    from llmchat_engine.models.file_lock import locked
+
+    file = Path(os.path.realpath(path))
+    with contextlib.ExitStack() as held:
+        # Where no lock can be made no file can be written either, which says why.
+        with contextlib.suppress(OSError):
+            held.enter_context(locked(file.with_name(f".{file.name}.lock")))
+        yield
+
+
+def _write_edited(path: Path, name: str, edit: Callable[[str], str], wanted: Callable[[_Flat], _Flat]) -> None:
     text = _read(path)
     mark, text = (_BOM, text.removeprefix(_BOM)) if text.startswith(_BOM) else ("", text)
     before = parse_toml(path, text)
