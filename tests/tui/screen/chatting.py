@@ -26,6 +26,7 @@ from llmchat_tui.desk import Desk
 from llmchat_tui.history import History, StoredMessage
 from llmchat_tui.paths import find_paths
 from llmchat_tui.screens.chat import ChatScreen
+from llmchat_tui.widgets.composer import Composer
 from llmchat_tui.widgets.transcript import Transcript
 
 PATIENCE = 15.0
@@ -168,6 +169,7 @@ async def chatting(
     try:
         async with app.run_test(size=size, message_hook=messages.append) as pilot:
             run = Chatting(app, pilot, made, messages)
+            await run.until(lambda: bool(app.chat.query(Composer)), "the chat")
             await run.until(lambda: app.model is not None or app.spec is None, "the model")
             await run.settle()
             yield run
