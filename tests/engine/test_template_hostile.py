@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import FrameType
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ from llmchat_engine.types import Message
 
 MESSAGES = (Message("user", "Hello"),)
 TIGHT = Limits(seconds=0.2, memory=128 << 20)
+PATIENT = replace(TIGHT, seconds=30.0)
+"""On a busy machine what is refused for another reason can take longer than the time of the others."""
 SECRETS = ("<class", "<function", "<module", "built-in", "object at 0x", "__builtins__", "uid=", "root:")
 NS = "{% set ns = namespace(v='aaaaaaaa', l=[1], n=3) %}"
 
@@ -140,10 +143,10 @@ HOSTILE = {
 }
 
 
-def outcome(source: str) -> str | TemplateError:
+def outcome(source: str, limits: Limits = TIGHT) -> str | TemplateError:
     """Returns what a template writes, or how it fails."""
     try:
-        return ChatTemplate(source, bos="", eos="", model_key="", limits=TIGHT).render(MESSAGES).text
+        return ChatTemplate(source, bos="", eos="", model_key="", limits=limits).render(MESSAGES).text
     except TemplateError as error:
         return error
 
@@ -166,7 +169,8 @@ def test_ends_soon_and_lets_nothing_out(name: str) -> None:
 
 
 def test_says_which_limit_it_was() -> None:
-    reasons = [outcome(HOSTILE[name]) for name in ("nested ranges", "plus", "5,000 parens", "endless writing", "raise")]
+    names = ("plus", "5,000 parens", "endless writing", "raise")
+    reasons = [outcome(HOSTILE["nested ranges"]), *(outcome(HOSTILE[name], PATIENT) for name in names)]
     assert [str(reason).partition(" — ")[2] for reason in reasons] == [
         "it ran for more than 0.2 s",
         "it builds a value of more than 1,048,724 characters or items",
