@@ -181,19 +181,6 @@ def write_all(descriptor: int, piece: memoryview) -> None:
         piece = piece[os.write(descriptor, piece) :]
 
 
-def sync_directory(directory: Path) -> None:
-    """Has the names in a directory survive a power cut.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def remove(path: Path) -> None:
     """Removes what stands at a path, and the directory around it where that is empty then.
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmchat_engine.durable import sync_directory
 from llmchat_engine.kvstore import files
 from llmchat_engine.kvstore.budget import KEPT_FREE, default_budget, free_disk, over_budget
 from llmchat_engine.kvstore.format import CHUNK, Damaged, Head, Origin, pack, read_head, read_payload
@@ -189,7 +190,7 @@ class KvStore:
             os.fsync(new.descriptor)
             if not self._commit(new.path.rename, target):
                 return False
-        files.sync_directory(target.parent)
+        sync_directory(target.parent)
         return True
 
     def _is_forgotten(self, target: Path) -> bool:

@@ -10,6 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
+from llmchat_engine.durable import sync_directory
 from llmchat_engine.errors import DiskUnwritable, EngineError, NotEnoughDisk
 
 MARGIN = 1 << 30
@@ -81,19 +82,6 @@ def disk_error(error: OSError, path: Path, what: str) -> EngineError:
         )
     why = _REASONS.get(error.errno or 0, error.strerror or "the system refused it")
     return DiskUnwritable(f"could not {what}", f"{why}: {path}", f"look at it: ls -ld {shlex.quote(str(folder))}")
-
-
-def sync_directory(directory: Path) -> None:
-    """Has the names in a directory survive a power cut.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def private_folders(directory: Path) -> None:

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmchat_engine.models.disk import private_folders, sync_directory
+from llmchat_engine.durable import sync_directory
+from llmchat_engine.models.disk import private_folders
 from llmchat_engine.models.file_lock import try_lock
 
 

@@ -199,7 +199,7 @@ class App:
             batch=own.get("batch", settings.batch) if batch is None else batch,
             cache_type_k=cache_type_k or own.get("cache_type_k", settings.cache_type_k),
             cache_type_v=cache_type_v or own.get("cache_type_v", settings.cache_type_v),
-            rpc_servers=tuple(own.get("rpc_servers", settings.rpc_servers).replace(",", " ").split()),
+            rpc_servers=tuple(settings.rpc_servers.replace(",", " ").split()),
         )
         self._names[spec] = names
         return spec

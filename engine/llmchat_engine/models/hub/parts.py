@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llmchat_engine.models.disk import being_written, sync_directory, write_private
+from llmchat_engine.durable import sync_directory
+from llmchat_engine.models.disk import being_written, write_private
 
 PART, NOTE, LOCK = ".part", ".part.json", ".lock"
 _STEP = 1 << 20
