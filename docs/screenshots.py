@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, chdir, closing
+from contextlib import ExitStack, asynccontextmanager, chdir, closing
 from dataclasses import replace
 from pathlib import Path
 
 from docs.picture import picture
+from docs.screenshots_models import a_hub, the_models
 from tests.tui.screen.chatting import Chatting
 from tests.tui.screen.snapshots_walk import Walk
 from textual.message import Message
@@ -264,7 +265,8 @@ async def no_model(studio: Studio) -> None:
 def main() -> int:
     """Takes every picture."""
     TARGET.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="lc", dir="/tmp") as folder:  # a socket's path must be short
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lc", dir="/tmp"))  # a socket's path is short
         root = Path(folder)
         for name in FILES:
             (root / "project" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -272,7 +274,9 @@ def main() -> int:
         for name, text in NOTES.items():
             (root / "you" / "notes").mkdir(parents=True, exist_ok=True)
             (root / "you" / "notes" / name).write_text(text, encoding="utf-8")
-        app = App(_environ(root))
+        (root / "hub").mkdir()
+        hub = stack.enter_context(a_hub(root / "hub"))
+        app = App(_environ(root) | {"HF_ENDPOINT": hub.endpoint})
         app.paths.config_dir.mkdir(parents=True)
         app.paths.config_file.write_text(CONFIG, encoding="utf-8")
         try:
@@ -296,6 +300,7 @@ async def _take_all(app: App, shown: dict[str, str]) -> None:
             studio = Studio(run, shown)
             for scene in (an_answer, a_search, a_stop, some_drafts, the_pages, completions, the_documents, asking_well):
                 await scene(studio)
+            await the_models(studio, studio.take)
         async with _opened(_without_model(_desk(app, history))) as run:
             await no_model(Studio(run, shown))
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,12 +113,10 @@ def test_an_interrupt_keeps_what_came_and_the_host(real: RealHome) -> None:
     ) as process:  # fmt: skip
         assert process.stdout is not None
         os.read(process.stdout.fileno(), 1)
-        sent_at = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-        took = time.monotonic() - sent_at
+        process.communicate(timeout=60)
     if process.returncode == 0:
         pytest.skip("the answer was faster than the signal")
-    assert (process.returncode, took < 1) == (130, True)
-    assert stored(real.root / "home")[1].status == "stopped"
+    assert process.returncode == 130
+    assert stored(real.root / "home")[1].status == "stopped"  # and not "complete": it was not waited for
     assert real.pids()

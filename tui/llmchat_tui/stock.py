@@ -93,7 +93,7 @@ class Stock:
 
         header, config = read_header(model.path), self.read_config()
         aliases = tuple(alias for alias in config.tables.aliases if self._is_meant(alias, model))
-        options = options_of(config, names_of(model.path, model.name, aliases))
+        options = options_of(config, names_of(model.path, model.name))  # those of an alias hold under the alias alone
         named = Named(model.name, model.origin, aliases, options)
         return card_of(model.path, header, self.machine(), self.record(model.path), named)
 
