@@ -207,6 +207,12 @@ def test_leaving_stops_all_and_says_what_goes_on() -> None:
     assert states(pulls) == ["stopped", "stopped"]
 
 
+def test_what_goes_on_names_what_was_chosen_for_this_machine() -> None:
+    job = Job(Reference("user/one-GGUF"), variant=Variant("Q8_0", (FILE,)))
+    assert "llmchat pull user/one-GGUF:Q8_0 goes on" in left_words(job)
+    assert "llmchat pull user/one-GGUF goes on" in left_words(Job(Reference("user/one-GGUF")))
+
+
 def test_leaving_does_not_wait_for_a_hub_that_says_nothing() -> None:
     class Silent(Source):
         def repo(self, reference: Reference) -> HubRepo:

@@ -275,4 +275,12 @@ def ended_words(job: Job) -> str:
 def left_words(job: Job) -> str:
     """Returns what is told on leaving of a download that has not come to its end."""
     kept = "its part is kept; " if job.progress and job.progress.done else ""
-    return f"the download of {job.name} has not ended: {kept}llmchat pull {job.key} goes on"
+    return f"the download of {job.name} has not ended: {kept}llmchat pull {_same(job).key} goes on"
+
+
+def _same(job: Job) -> Job:
+    """Returns a download by what was chosen for it: on another day the best for this machine may be another one."""
+    wanted, chosen = job.reference, job.variant
+    if wanted.quant or wanted.file or chosen is None or chosen.quant == "?":
+        return job
+    return replace(job, reference=replace(wanted, quant=chosen.quant))
