@@ -18,7 +18,7 @@ from llmchat_rag.errors import EmbedderMissing
 from llmchat_rag.events import Done
 from llmchat_rag.ingest import Event
 from llmchat_rag.types import Cancelled, Found, Parsed, Refused
-from llmchat_tui.screens.documents import DocumentsScreen, UpdatesChanged
+from llmchat_tui.screens.documents import CollectionList, DocumentsScreen, UpdatesChanged
 from llmchat_tui.screens.info import InfoScreen
 from llmchat_tui.shelf import Shelf
 from llmchat_tui.updates import Updates
@@ -196,8 +196,12 @@ def test_an_update_takes_no_question_back(home: Path, folder: Path, pool: type[P
         async with documented(home) as run:
             page = await opened(run)
             await add(run, page, folder)
-            await run.until(lambda: run.app.desk.updates.running == "papers" and "papers" in run.text(), "the update")
-            await run.press("home", "d")
+            rows = page.query_one(CollectionList)
+            # The row of what was added takes the cursor when it is there; its name stands in the field before that.
+            await run.until(lambda: run.app.desk.updates.running == "papers" and rows.highlighted == 1, "the update")
+            await run.press("home")
+            await run.until(lambda: rows.highlighted == 0, "the first row")
+            await run.press("d")
             await run.until(lambda: "d once more forgets notes" in run.text(), "the question")
             page.post_message(UpdatesChanged())
             await run.settle()
