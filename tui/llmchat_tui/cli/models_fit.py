@@ -67,7 +67,7 @@ def fit(
     """Tell whether MODEL fits into the memory of this machine, and about how fast it would be.
 
     MODEL is a name, a unique part of one, an alias or a path; without it, all models on this machine. What is told is
-    an estimate: of memory within a few per cent, of speed within a third where nothing else runs.
+    an estimate: of memory within a few per cent, of speed within about a third where nothing else runs.
     """
     from llmchat_engine.models.fit.machine import read_machine
 
