@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from llmchat_engine.protocol import Load
+
 N_SEQ_MAX = 16
 """Sequences: 16 answers at once. A free one costs nothing but with a recurrent model, where each has its state."""
 N_SEQ_MAX_RECURRENT = 8
@@ -53,6 +55,19 @@ class Shape:
     type_v: CacheType = "f16"
     outputs: int = N_OUTPUTS_MAX
     """Rows of logits that can be had of one batch."""
+
+    @classmethod
+    def of(cls, order: Load) -> Shape:
+        """Returns the context that a load asks for."""
+        return cls(
+            n_ctx=order.n_ctx,
+            threads=order.threads,
+            batch_threads=order.batch_threads,
+            batch=order.batch,
+            gpu_layers=order.gpu_layers,
+            type_k=order.cache_type_k,
+            type_v=order.cache_type_v,
+        )
 
 
 class Context:

@@ -129,16 +129,7 @@ def settle(llama: Llama, model: Model, order: Load, repack: bool, log: Callable[
     """
     from llmchat_engine.host.prompt import PieceIds
 
-    shape = Shape(
-        n_ctx=order.n_ctx,
-        threads=order.threads,
-        batch_threads=order.batch_threads,
-        batch=order.batch,
-        gpu_layers=order.gpu_layers,
-        type_k=order.cache_type_k,
-        type_v=order.cache_type_v,
-    )
-    context = Context(llama, model, shape)
+    context = Context(llama, model, Shape.of(order))
     template, pieces = template_of(model, order.model_key), PieceIds(model.vocab)
     info = _describe(llama, model, context, template, order, repack)
     kind = Kind(context.n_batch, model.n_swa, not model.is_recurrent, context.n_seq)

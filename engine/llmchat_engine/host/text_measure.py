@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,8 @@ def read_text(llama: Llama, model: Model, task: MeasureTask, told: Callable[[int
     if task.rows == "write" and file is not None:
         file.reserve(windows * (window - window // 2 - 1))
     tally = _Tally(file, writes=task.rows == "write")
-    with closing(Context(llama, model, _shape(task, window, vocab.size))) as context:
+    shape = replace(Shape.of(task.load), n_ctx=window, outputs=rows_at_once(vocab.size))
+    with closing(Context(llama, model, shape)) as context:
         if window > context.cells:
             context.grow(window, keep=0)
         rows = min(rows_at_once(vocab.size), context.n_batch)
@@ -109,20 +110,6 @@ class _Tally:
             self.divergences.add(self._file.next(), logprobs, place.token)
         else:
             self._file.append(logprobs)
-
-
-def _shape(task: MeasureTask, window: int, n_vocab: int) -> Shape:
-    order = task.load
-    return Shape(
-        n_ctx=window,
-        threads=order.threads,
-        batch_threads=order.batch_threads,
-        batch=order.batch,
-        gpu_layers=order.gpu_layers,
-        type_k=order.cache_type_k,
-        type_v=order.cache_type_v,
-        outputs=rows_at_once(n_vocab),
-    )
 
 
 def _why_not(task: MeasureTask, vocab: Vocab, ids_key: str) -> str:
