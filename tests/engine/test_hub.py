@@ -9,33 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.hub_user import FILES, REPO, OpenHub, hubs_of, one_repo
 from tests.hub.server import FakeHub
 
 from llmchat_engine.errors import HubMissing, HubUnreachable, RequestInvalid
-from llmchat_engine.models.hub.client import Hub
 from llmchat_engine.models.hub.quants import best_variant
 from llmchat_engine.models.hub.types import HubFile, Reference
-
-FILES = {"m-Q4_K_M.gguf": b"four" * 100, "m-Q8_0.gguf": b"eight" * 200, "README.md": b"# m"}
-REPO = Reference("user/m-GGUF")
-OpenHub = Callable[..., Hub]
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeHub]:
-    with FakeHub() as fake:
-        fake.add("user/m-GGUF", FILES, base_model="user/m")
+    with one_repo() as fake:
         yield fake
 
 
 @pytest.fixture
 def open_hub(fake: FakeHub, tmp_path: Path) -> OpenHub:
-    """Makes hubs of a user who has nothing but what is named."""
-
-    def make(**environ: str) -> Hub:
-        return Hub({"HF_ENDPOINT": fake.endpoint, "HF_HOME": str(tmp_path), **environ})
-
-    return make
+    return hubs_of(fake, tmp_path)
 
 
 def info(**changes: object) -> dict[str, Any]:

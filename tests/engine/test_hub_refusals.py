@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.engine.hub_user import FILES, REPO, OpenHub, hubs_of, one_repo
 from tests.engine.rig import until
 from tests.hub.faults import Fault
 from tests.hub.server import TOKEN, FakeHub
@@ -17,27 +18,18 @@ from llmchat_engine.models.hub.client import Hub
 from llmchat_engine.models.hub.errors import redact
 from llmchat_engine.models.hub.types import Reference
 
-FILES = {"m-Q4_K_M.gguf": b"four" * 100, "m-Q8_0.gguf": b"eight" * 200, "README.md": b"# m"}
-REPO = Reference("user/m-GGUF")
 BAD_TOKEN = "Invalid credentials in Authorization header"
-OpenHub = Callable[..., Hub]
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeHub]:
-    with FakeHub() as fake:
-        fake.add("user/m-GGUF", FILES, base_model="user/m")
+    with one_repo() as fake:
         yield fake
 
 
 @pytest.fixture
 def open_hub(fake: FakeHub, tmp_path: Path) -> OpenHub:
-    """Makes hubs of a user who has nothing but what is named."""
-
-    def make(**environ: str) -> Hub:
-        return Hub({"HF_ENDPOINT": fake.endpoint, "HF_HOME": str(tmp_path), **environ})
-
-    return make
+    return hubs_of(fake, tmp_path)
 
 
 def refuse(hub: Hub, reference: Reference = REPO) -> HubError:
